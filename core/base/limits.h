@@ -1,0 +1,95 @@
+/*
+ * limits.h - every bound in the broker, with the reason for its size.
+ *
+ * Those that an operator may change are defaults here; gateway/config_table.c has the settings.
+ */
+#ifndef SLUICE_CORE_BASE_LIMITS_H
+#define SLUICE_CORE_BASE_LIMITS_H
+
+/* names */
+#define SL_NAME_BYTES_MAX 255u /* AMQP short string; the same for STOMP, so both can say it */
+
+/* messages */
+#define SL_MESSAGE_BYTES_MAX (16u * 1024 * 1024)          /* default, as RabbitMQ 4 */
+#define SL_MESSAGE_BYTES_MAX_ALLOWED (512u * 1024 * 1024) /* RabbitMQ's own cap of the setting */
+#define SL_PROPERTIES_BYTES_MAX (128u * 1024)             /* one AMQP frame holds all properties */
+#define SL_TABLE_DEPTH_MAX 32u /* tables in tables: no known client passes 4 */
+#define SL_BODY_FIRST_BYTES                                                                        \
+    (1024u * 1024) /* a larger announced body grows as bytes arrive, so \
+                                              that an empty promise costs at most this */
+
+/* the hand-over from workers to shards */
+#define SL_LANE_ITEMS 512u     /* commands in one chunk of a lane: 12 KiB, fits L1 with the rest */
+#define SL_RUN_ITEMS_MAX 4096u /* a run is handed over at this size, and at the end of a read */
+
+/* deliveries */
+#define SL_SESSION_WINDOW_BYTES                                                                    \
+    (1024u * 1024)                        /* lent to a session and not yet written to its \
+                                                  socket: a slow consumer costs this much */
+#define SL_DELIVERIES_FIRST 8u            /* first mail of a shard's run to a session */
+#define SL_DELIVERIES_PER_MAIL 256u       /* the following ones */
+#define SL_LOANS_PER_CHANNEL_MAX 1000000u /* prefetch 0 means this */
+#define SL_LEND_BUDGET 2048u /* entries a queue lends before the next queue gets its turn */
+#define SL_LEND_ROUNDS                                                                             \
+    8u /* in one run: together more than a read brings in, so that one fast \
+                             queue does not grow while its consumer could take more */
+
+/* transactions (SEMANTICS 7) */
+#define SL_TRANSACTION_ACTIONS_MAX 10000u /* publishes and settlements together */
+#define SL_TRANSACTION_BYTES_MAX (64u * 1024 * 1024)
+/* Copies in queues and loans ended: at most 48 bytes each in the record group, which so stays far
+ * below RECORD_BYTES_MAX. */
+#define SL_TRANSACTION_PLACES_MAX (2u * 1024 * 1024)
+
+#define SL_SHARD_BUDGET                                                                            \
+    8192u /* commands and loans that a shard takes in one run: what one client \
+                                 asks for at once must not make all others wait */
+#define SL_RANGE_LOANS_MAX 1024u /* settled by one command */
+
+/* per worker */
+#define SL_READ_BYTES (256u * 1024) /* per connection and turn: fairness */
+#define SL_UNREAD_BYTES_MAX                                                                        \
+    (256u * 1024)                        /* what a front end may leave unread: an AMQP frame, \
+                                               a STOMP header block */
+#define SL_OUT_BYTES_HIGH (1024u * 1024) /* stop reading from a peer that does not read us */
+#define SL_OUT_BYTES_LOW (256u * 1024)
+#define SL_ROUTE_CACHE_ENTRIES 4096u  /* routes a worker remembers by exchange and key */
+#define SL_ROUTE_CACHE_TARGETS 65536u /* and queue references in all of them together */
+
+/* memory for bodies (SEMANTICS 10) */
+#define SL_MEMORY_BUDGET_BYTES (256ull * 1024 * 1024)
+/* bodies that are still coming in */
+#define SL_ARRIVAL_BUDGET_SHARE 4u /* they may take this part of the budget again */
+#define SL_ARRIVAL_SMALL_BYTES                                                                     \
+    (64u * 1024) /* of one session, unfinished: need no room, so that nobody who publishes small \
+                    messages waits for those who do not end large ones */
+#define SL_ARRIVAL_PERIOD_MS 60000u
+#define SL_ARRIVAL_PACE_BYTES                                                                      \
+    (64u * 1024) /* per period, of who has room: slower than any link that is alive */
+
+/* AMQP */
+#define SL_AMQP_FRAME_BYTES_MAX (128u * 1024) /* what RabbitMQ proposes */
+#define SL_AMQP_FRAME_BYTES_MIN 4096u         /* the protocol's own; old clients insist on it */
+#define SL_AMQP_CHANNELS_MAX 2047u
+#define SL_AMQP_HEARTBEAT_S 60u
+#define SL_AMQP_PARKED_BYTES_MAX                                                                   \
+    (1024u * 1024)                              /* input of channels that wait for an answer, of \
+                                                  one connection */
+#define SL_AMQP_UNTUNED_FRAME_BYTES_MAX 16384u  /* before tune-ok: tokens as passwords fit */
+#define SL_AMQP_CLOSE_TIMEOUT_MS 3000u          /* for the peer's close-ok */
+#define SL_AMQP_LEAVE_TIMEOUT_MS 30000u         /* for what a peer asked for before its close */
+#define SL_CONSUMERS_PER_SESSION_MAX (1u << 20) /* the width of a cookie's slot */
+
+/* STOMP */
+#define SL_STOMP_COMMAND_BYTES_MAX 32u
+#define SL_STOMP_HEADERS_MAX 1000u
+#define SL_STOMP_HEADER_LINE_BYTES_MAX (100u * 1024)
+#define SL_STOMP_HEADER_BLOCK_BYTES_MAX (200u * 1024)   /* below SL_UNREAD_BYTES_MAX */
+#define SL_STOMP_UNAUTHENTICATED_BYTES_MAX (64u * 1024) /* one frame before CONNECTED */
+#define SL_STOMP_TRANSACTIONS_MAX 16u                   /* open at once, as RabbitMQ */
+
+/* connections */
+#define SL_LOGIN_TIMEOUT_MS 10000u
+#define SL_SHUTDOWN_TIMEOUT_MS 8000u /* leaves two seconds of the ten that are promised */
+
+#endif

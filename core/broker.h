@@ -1,0 +1,201 @@
+/*
+ * broker.h - the facade: everything that a front end may ask of the core.
+ *
+ * Front ends call this and nothing else.  Every call that may wait ends in one answer
+ * (mail.h) to the ticket that the caller gave, also when it fails at once; nothing is answered
+ * by return value but what is said so.  Until the answer comes, later calls of the same
+ * session are executed after it as far as the same queue is concerned; a front end that must
+ * answer its peer in order simply waits.
+ *
+ * Publishes and settles are gathered in the worker's run and go out at the end of the read
+ * (broker_worker_hand_over), or before any call that must come after them.
+ *
+ * Thread: all calls come from the worker that owns the session.
+ */
+#ifndef SLUICE_CORE_BROKER_H
+#define SLUICE_CORE_BROKER_H
+
+#include "core/base/clock.h"
+#include "core/client.h"
+#include "core/confirms.h"
+#include "core/counters.h"
+#include "core/mail.h"
+#include "core/route.h"
+#include "core/run.h"
+#include "core/settlement.h"
+#include "core/topology.h"
+
+struct broker;
+struct shard;
+
+enum held_by { HELD_BY_MEMORY = 1, HELD_BY_DISK = 2 };
+
+struct broker_worker { /* what the core keeps for one worker */
+    struct broker *broker;
+    uint32_t index;
+    struct run run;
+    struct route_cache routes;
+    struct confirm_line confirms;     /* wait for the disk */
+    struct confirm_line confirms_now; /* wait for the hand-over only: nothing of theirs is logged */
+    uint64_t run_number;              /* of the run that is being gathered */
+    uint64_t safe_run;                /* of the newest confirm that no longer waits */
+    atomic_bool waits_for_log;        /* the log is to wake this worker */
+    bool is_urgent;                   /* someone waits for what is in the run or before it */
+    struct shard *shard;
+    struct mailbox inbox;      /* of struct mail, for sessions of this worker */
+    struct mail_chain pending; /* answers made on this worker, posted at the hand-over */
+    struct worker_counters counters;
+    uint8_t held_by;      /* of enum held_by: what publishers wait for */
+    uint64_t room_wanted; /* the least that a session of this worker waits for; 0: none does */
+};
+
+struct broker_options {
+    uint32_t workers; /* 1 to CREDIT_SHARDS_MAX */
+    uint64_t memory_budget_bytes;
+    const struct sl_clock *clock;
+    /* Wakes a worker out of its wait.  Any thread. */
+    void (*wake)(void *context, uint32_t worker);
+    void *wake_context;
+};
+
+/* NULL: no memory.  Without a log until broker_attach_log: then nothing is kept. */
+struct broker *broker_new(const struct broker_options *options);
+
+/* Before the first turn: the visitor that rebuilds what the log says, and the log itself, which
+ * is borrowed from then on. */
+struct log_visitor broker_recovery_begin(struct broker *b);
+SL_MUST_CHECK enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log);
+/* Log thread: the durable cursor moved. */
+void broker_on_durable(struct broker *b);
+/* All workers have stopped, the log has not: notes exactly what was out, and lets go of the log. */
+void broker_on_stopped(struct broker *b);
+/* The server stops: what comes back from here on comes back because of that. */
+void broker_on_stopping(struct broker *b);
+/* All clients are closed, all threads have stopped. */
+void broker_free(struct broker *b);
+struct broker_worker *broker_worker_at(struct broker *b, uint32_t worker);
+struct topology *broker_topology(struct broker *b);
+
+/* ---- a worker's turn ---- */
+
+/* After reading from a socket, before its bytes are looked at. */
+void broker_worker_refresh(struct broker_worker *w);
+/* What was gathered goes to the shards, and answers to their sessions. */
+void broker_worker_hand_over(struct broker_worker *w);
+/* Runs this worker's shard: commands in, deliveries and answers out.  True when there is more
+ * to do at once. */
+bool broker_worker_run_shard(struct broker_worker *w);
+/* Takes the mail for this worker's sessions; the caller frees each with mail_free. */
+struct mail_chain broker_worker_take_mail(struct broker_worker *w);
+bool broker_worker_has_work(struct broker_worker *w);
+/* Takes the next publisher of this worker whose publishes are safe; false: none. */
+bool broker_worker_next_confirm(struct broker_worker *w, struct waiting_publisher *out);
+/* End of turn: adds up memory, looks at the log, sets held_by.  True when publishers are held
+ * now and were not, or the other way round, or when there is room again that a session of this
+ * worker waits for: on_pressure is for all of these. */
+bool broker_worker_balance(struct broker_worker *w);
+/* The calling thread does no more of the above: releases what it kept for reuse. */
+void broker_thread_end(void);
+
+/* ---- a session ---- */
+
+/* handle: how mail finds the session. */
+void broker_client_init(struct client *c, struct broker_worker *w, struct sl_handle handle);
+/* SL_ENOENT: no such virtual host. */
+SL_MUST_CHECK enum sl_err broker_open_vhost(struct client *c, struct sl_bytes name);
+/* Everything the session holds goes back: loans to their places, exclusive queues away.
+ * Idempotent.  Settlements of the session are released by their owner. */
+void broker_client_close(struct client *c);
+/* Bytes that went out to the socket in all, as session_window counts them. */
+void broker_client_written(struct client *c, uint64_t written);
+
+/* ---- publishing ---- */
+
+/* Lends the route for exchange and key; see route_cache_get for how long.  headers: of this
+ * message, or {NULL, 0}.  SL_ENOENT, SL_EDENIED (internal), SL_ENOMEM: by return value. */
+SL_MUST_CHECK enum sl_err broker_route(struct client *c, struct sl_bytes exchange,
+                                       struct sl_bytes key, struct sl_bytes headers,
+                                       const struct route **route);
+
+static inline uint64_t broker_route_epoch(const struct client *c)
+{
+    return c->worker->routes.epoch;
+}
+
+/* True while publishers wait for memory or the disk: leave the publish unread and come back. */
+static inline bool broker_is_held(const struct client *c)
+{
+    return c->worker->held_by != 0;
+}
+/* Takes room for a body of that many bytes, to be kept in its arrival.  False: there is none now;
+ * the front end's on_pressure says when it is worth asking again. */
+SL_MUST_CHECK bool broker_take_room(struct client *c, uint64_t bytes);
+/* "low on memory", "low on disk" or "low on memory & disk". */
+const char *broker_held_reason(const struct client *c);
+
+/* Seals and takes msg, and gives it its place in the order.  route->count is 0: the message is
+ * released, the caller decides what an unroutable message means. */
+void broker_publish(struct client *c, const struct route *route, struct message *msg);
+
+/* All publishes of this session so far are to be confirmed to who as tag; see confirms.h. */
+void broker_confirm(struct client *c, uint64_t who, sl_tag tag);
+
+/* What is published and settled between these two takes effect together: one place in the
+ * order, nothing of it before the end. */
+void broker_group_begin(struct client *c);
+void broker_group_end(struct client *c);
+
+/* ---- definitions; answers as said ---- */
+
+/* answer: name, messages (ready), consumers.  An empty name makes one up; name_prefix is
+ * "amq.gen-" or the front end's own, and is followed by 22 random characters. */
+void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_declaration *d,
+                          const char *name_prefix);
+/* answer: messages (deleted).  A missing queue is a success. */
+void broker_delete_queue(struct client *c, uint64_t ticket, struct sl_bytes name, bool if_unused,
+                         bool if_empty);
+/* answer: messages (purged). */
+void broker_purge_queue(struct client *c, uint64_t ticket, struct sl_bytes name);
+void broker_declare_exchange(struct client *c, uint64_t ticket,
+                             const struct exchange_declaration *d);
+void broker_delete_exchange(struct client *c, uint64_t ticket, struct sl_bytes name,
+                            bool if_unused);
+void broker_bind(struct client *c, uint64_t ticket, const struct binding_request *r);
+void broker_unbind(struct client *c, uint64_t ticket, const struct binding_request *r);
+
+/* ---- consuming ---- */
+
+struct subscribe_options {
+    struct sl_bytes queue;
+    bool is_no_ack;
+    bool is_exclusive;
+    uint32_t prefetch;          /* 0: SL_LOANS_PER_CHANNEL_MAX */
+    struct credit_group *group; /* or NULL */
+    void *context;
+};
+
+/* Gives the subscription at once; it is live when the answer says SL_OK, and its deliveries
+ * come only after that.  When the answer is an error the caller frees it.  NULL: too many. */
+struct subscription *broker_subscribe(struct client *c, uint64_t ticket,
+                                      const struct subscribe_options *options);
+/* Nothing is lent any more; loans stay open.  Deliveries on their way still arrive before the
+ * answer.  The caller frees the subscription when that has come and s->open is 0, or drops it
+ * with its loans. */
+void broker_cancel(struct client *c, uint64_t ticket, struct subscription *s);
+/* Loans go back to their places, deliveries on their way too; frees the subscription. */
+void broker_drop(struct client *c, struct subscription *s);
+/* Releases only the session's side (after an error, when the queue is gone, or cancelled and
+ * settled). */
+void subscription_free(struct subscription *s);
+/* Puts the live subscription's consumer under the group (basic.qos global). */
+void broker_join_group(struct client *c, struct subscription *s, struct credit_group *group);
+/* A new limit for the group. */
+void broker_set_group_limit(struct client *c, struct credit_group *group, uint32_t limit);
+
+/* answer: msg or NULL, seq, loan, returns, messages (left ready); with acknowledgement also
+ * consumer, from which broker_getter makes the subscription that the loan belongs to: hand
+ * that to settlement_add at once, it is freed when the loan is settled.  NULL: too many. */
+void broker_get(struct client *c, uint64_t ticket, struct sl_bytes queue, bool is_no_ack);
+SL_MUST_CHECK struct subscription *broker_getter(struct client *c, const struct answer *a);
+
+#endif

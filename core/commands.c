@@ -1,0 +1,359 @@
+#include "core/commands.h"
+
+#include "core/base/assert.h"
+#include "core/consumer.h"
+#include "core/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REASON_BYTES_MAX 1024
+
+static void do_declare(struct shard *s, const struct shard_command *c);
+static void do_delete(struct shard *s, const struct shard_command *c);
+static void do_purge(struct shard *s, const struct shard_command *c);
+static void do_subscribe(struct shard *s, const struct shard_command *c);
+static void do_cancel(struct shard *s, const struct shard_command *c);
+static void do_drop(struct shard *s, const struct shard_command *c);
+static void do_get(struct shard *s, const struct shard_command *c);
+static void do_join(struct shard *s, const struct shard_command *c);
+static void do_poke(struct shard *s, const struct shard_command *c);
+static void do_goodbye(struct shard *s, const struct shard_command *c);
+
+static struct queue *use_queue(struct shard *s, const struct shard_command *c, struct answer *a);
+static sl_lsn log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def);
+static sl_lsn remove_queue(struct shard *s, struct queue *q);
+static void leave(struct shard *s, struct consumer *consumer);
+static void delete_if_unused(struct shard *s, struct queue *q);
+static void refuse(struct answer *a, enum sl_err err, const char *reason);
+static struct text reason_text(char room[REASON_BYTES_MAX]);
+static void refuse_queue(struct answer *a, enum sl_err err, const struct shard_command *c,
+                         const char *what);
+
+void command_execute(struct shard *s, const struct shard_command *command)
+{
+    static void (*const HANDLERS[])(struct shard *, const struct shard_command *) = {
+        [COMMAND_DECLARE] = do_declare, [COMMAND_DELETE] = do_delete,
+        [COMMAND_PURGE] = do_purge,     [COMMAND_SUBSCRIBE] = do_subscribe,
+        [COMMAND_CANCEL] = do_cancel,   [COMMAND_DROP] = do_drop,
+        [COMMAND_GET] = do_get,         [COMMAND_JOIN] = do_join,
+        [COMMAND_POKE] = do_poke,       [COMMAND_GOODBYE] = do_goodbye,
+    };
+    HANDLERS[command->kind](s, command);
+}
+
+static void do_declare(struct shard *s, const struct shard_command *c)
+{
+    struct answer *a = answer_new(c->from, c->ticket);
+    char room[REASON_BYTES_MAX];
+    struct text reason = reason_text(room);
+    struct topology_queue *def = NULL;
+    struct queue *q = NULL;
+    bool created = false;
+
+    topology_lock(s->topology);
+    enum sl_err err = topology_declare_queue(s->topology, c->vhost, c->from, &c->declaration, &def,
+                                             &created, &reason);
+    if (err == SL_OK) {
+        SL_ASSERT(def->ref.shard == s->index);
+        q = created ? shard_enter_queue(s, def) : shard_queue(s, def->ref.at);
+        if (created && def->ref.number != 0)
+            q->place = log_declaration(s, q, def);
+        a->place = q->place;
+        a->name = malloc(def->name.len);
+        SL_ASSERT(a->name != NULL);
+        memcpy(a->name, def->name.at, def->name.len);
+        a->name_len = def->name.len;
+    }
+    topology_unlock(s->topology);
+    if (err != SL_OK)
+        refuse(a, err, room);
+    else {
+        if (created && c->declaration.is_exclusive) {
+            struct peer *p = peer_get(s, c->from, c->window);
+            list_push(&p->queues, &q->of_owner);
+        }
+        a->messages = q->backlog.count;
+        a->consumers = q->consumers_count;
+    }
+    shard_answer(s, a);
+}
+
+static void do_delete(struct shard *s, const struct shard_command *c)
+{
+    struct answer *a = answer_new(c->from, c->ticket);
+    struct queue *q = use_queue(s, c, a);
+
+    if (q == NULL && a->err == SL_ENOENT) { /* RabbitMQ: gone is as good as deleted */
+        free(a->reason);
+        a->reason = NULL;
+        a->err = SL_OK;
+        topology_lock(s->topology);
+        a->place = s->topology->removed;
+        topology_unlock(s->topology);
+    } else if (q != NULL && c->if_unused && q->consumers_count > 0)
+        refuse_queue(a, SL_EPRECOND, c, "in use");
+    else if (q != NULL && c->if_empty && !backlog_is_empty(&q->backlog))
+        refuse_queue(a, SL_EPRECOND, c, "not empty");
+    else if (q != NULL) {
+        a->messages = q->backlog.count;
+        a->place = remove_queue(s, q);
+    }
+    shard_answer(s, a);
+}
+
+static void do_purge(struct shard *s, const struct shard_command *c)
+{
+    struct answer *a = answer_new(c->from, c->ticket);
+    struct queue *q = use_queue(s, c, a);
+
+    if (q != NULL) {
+        a->messages = queue_purge(q, &s->run->journal);
+        if (q->ref.number != 0) {
+            run_hand_over(s->run); /* for the place of what was just written */
+            order_hurry(s->run->order);
+            a->place = s->run->end;
+        }
+    }
+    shard_answer(s, a);
+}
+
+static void do_subscribe(struct shard *s, const struct shard_command *c)
+{
+    struct answer *a = answer_new(c->from, c->ticket);
+    struct queue *q = use_queue(s, c, a);
+    struct consumer *consumer = NULL;
+
+    if (q != NULL && (q->exclusive_consumer != NULL || (c->is_exclusive && q->consumers_count > 0)))
+        refuse_queue(a, SL_EDENIED, c, "in exclusive use");
+    else if (q != NULL) {
+        consumer = consumer_new(s, q, peer_get(s, c->from, c->window), c, false);
+        if (consumer == NULL)
+            refuse(a, SL_ENOMEM, "no room for another consumer");
+    }
+    if (consumer != NULL) {
+        q->consumers_count++;
+        q->was_consumed = true;
+        if (c->is_exclusive)
+            q->exclusive_consumer = consumer;
+        a->consumer = (struct consumer_ref){s->index, consumer->at};
+        a->queue_number = q->ref.number;
+    }
+    shard_answer(s, a);
+    if (consumer != NULL)
+        consumer_wake(s, consumer); /* after the answer: its deliveries come behind it */
+}
+
+static void do_cancel(struct shard *s, const struct shard_command *c)
+{
+    struct answer *a = answer_new(c->from, c->ticket);
+    struct consumer *consumer = slot_table_get(&s->consumers, c->consumer);
+
+    shard_answer(s, a);
+    if (consumer != NULL)
+        leave(s, consumer);
+}
+
+static void do_drop(struct shard *s, const struct shard_command *c)
+{
+    struct consumer *consumer = slot_table_get(&s->consumers, c->consumer);
+
+    if (consumer == NULL)
+        return;
+    consumer_return_all(s, consumer);
+    if (consumer->is_getter || consumer->is_cancelled)
+        consumer_free(s, consumer);
+    else
+        leave(s, consumer);
+}
+
+static void do_get(struct shard *s, const struct shard_command *c)
+{
+    struct answer *a = answer_new(c->from, c->ticket);
+    struct queue *q = use_queue(s, c, a);
+
+    if (q != NULL && !backlog_is_empty(&q->backlog) && queue_may_lend(s, q)) {
+        struct consumer *getter = NULL;
+        if (!c->is_no_ack)
+            getter = consumer_new(s, q, peer_get(s, c->from, c->window), c, true);
+        if (!c->is_no_ack && getter == NULL)
+            refuse(a, SL_ENOMEM, "no room for another loan");
+        else {
+            struct entry entry = backlog_pop(&q->backlog);
+            bool is_logged = queue_logs(q, entry.msg);
+            a->msg = entry.msg;
+            a->seq = is_logged ? entry.seq : (sl_seq){0};
+            a->returns = entry.returns;
+            a->queue_number = q->ref.number;
+            if (is_logged && getter == NULL)
+                journal_settled(&s->run->journal, q->ref.number, entry.seq);
+            if (getter != NULL) {
+                message_ref(entry.msg);
+                a->loan = consumer_lend(getter, entry);
+                a->consumer = (struct consumer_ref){s->index, getter->at};
+            }
+        }
+        a->messages = q->backlog.count;
+    }
+    shard_answer(s, a);
+}
+
+static void do_join(struct shard *s, const struct shard_command *c)
+{
+    struct consumer *consumer = slot_table_get(&s->consumers, c->consumer);
+
+    if (consumer == NULL || consumer->group != NULL)
+        return;
+    consumer->group = credit_group_ref(c->group);
+    credit_group_join(c->group, consumer->out);
+}
+
+static void do_poke(struct shard *s, const struct shard_command *c)
+{
+    struct peer *p = peer_find(s, c->from);
+
+    if (p == NULL)
+        return;
+    for (struct list *at = p->consumers.next; at != &p->consumers; at = at->next)
+        consumer_wake(s, LIST_OF(at, struct consumer, of_peer));
+}
+
+/* The session is gone: its loans go back, then its exclusive queues go. */
+static void do_goodbye(struct shard *s, const struct shard_command *c)
+{
+    struct peer *p = peer_find(s, c->from);
+
+    if (p == NULL)
+        return;
+    while (!list_is_empty(&p->consumers)) {
+        struct consumer *consumer = LIST_OF(p->consumers.next, struct consumer, of_peer);
+        consumer_return_all(s, consumer);
+        if (consumer->is_getter || consumer->is_cancelled)
+            consumer_free(s, consumer);
+        else
+            leave(s, consumer);
+    }
+    while (!list_is_empty(&p->queues))
+        remove_queue(s, LIST_OF(p->queues.next, struct queue, of_owner));
+    peer_free(s, p);
+}
+
+/* The queue that the command names; NULL with the refusal in a. */
+static struct queue *use_queue(struct shard *s, const struct shard_command *c, struct answer *a)
+{
+    char room[REASON_BYTES_MAX];
+    struct text reason = reason_text(room);
+    struct topology_queue *def = NULL;
+    struct queue *q = NULL;
+
+    topology_lock(s->topology);
+    enum sl_err err = topology_use_queue(c->vhost, c->from, c->declaration.name, &def, &reason);
+    if (err == SL_OK) {
+        q = shard_queue(s, def->ref.at);
+        SL_ASSERT(q != NULL);
+    }
+    topology_unlock(s->topology);
+    if (err != SL_OK)
+        refuse(a, err, room);
+    return q;
+}
+
+struct queue *shard_enter_queue(struct shard *s, const struct topology_queue *def)
+{
+    uint32_t slot = def->ref.at.slot;
+
+    if (slot >= s->queues_room) {
+        uint32_t room = s->queues_room == 0 ? 16 : s->queues_room;
+        while (room <= slot)
+            room *= 2;
+        struct queue **queues = realloc(s->queues, room * sizeof(struct queue *));
+        SL_ASSERT(queues != NULL);
+        memset(queues + s->queues_room, 0, (room - s->queues_room) * sizeof(struct queue *));
+        s->queues = queues;
+        s->queues_room = room;
+    }
+    SL_ASSERT(s->queues[slot] == NULL);
+    return s->queues[slot] = queue_new(def);
+}
+
+static sl_lsn log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def)
+{
+    struct log_run *record = &s->run->at_once;
+
+    q->mark = q->next_mark = s->newest + QUEUE_MARK_STEP;
+    journal_declare_queue(record, def, q->mark);
+    return order_append(s->run->order, record);
+}
+
+/* Returns where the deletion is in the log. */
+static sl_lsn remove_queue(struct shard *s, struct queue *q)
+{
+    uint32_t slot = q->ref.at.slot;
+    struct queue_ref ref = q->ref;
+    struct log_run *record = &s->run->at_once;
+
+    SL_ASSERT(s->queues[slot] == q);
+    queue_free(s, q);
+    s->queues[slot] = NULL;
+    topology_lock(s->topology);
+    if (ref.number != 0)
+        journal_delete_queue(record, ref.number);
+    s->topology->journal = record;
+    topology_remove_queue(s->topology, topology_queue_at(s->topology, ref));
+    s->topology->journal = NULL;
+    if (record->records != 0)
+        s->topology->removed = order_append(s->run->order, record);
+    sl_lsn place = s->topology->removed;
+    topology_unlock(s->topology);
+    return place;
+}
+
+/* Nothing more is lent to it; it goes when nothing is out, and with it perhaps its queue. */
+static void leave(struct shard *s, struct consumer *consumer)
+{
+    struct queue *q = consumer->queue;
+
+    if (!consumer->is_cancelled) {
+        q->consumers_count--;
+        if (q->exclusive_consumer == consumer)
+            q->exclusive_consumer = NULL;
+        consumer->is_cancelled = true;
+        list_remove(&consumer->of_able);
+    }
+    if (consumer->out == 0)
+        consumer_free(s, consumer);
+    delete_if_unused(s, q);
+}
+
+static void delete_if_unused(struct shard *s, struct queue *q)
+{
+    if (q->is_auto_delete && q->was_consumed && q->consumers_count == 0)
+        remove_queue(s, q);
+}
+
+static void refuse(struct answer *a, enum sl_err err, const char *reason)
+{
+    a->err = err;
+    a->reason = strdup(reason);
+    SL_ASSERT(a->reason != NULL);
+}
+
+static struct text reason_text(char room[REASON_BYTES_MAX])
+{
+    return text_on(room, REASON_BYTES_MAX);
+}
+
+/* "queue 'q' in vhost '/' in use", as RabbitMQ says it. */
+static void refuse_queue(struct answer *a, enum sl_err err, const struct shard_command *c,
+                         const char *what)
+{
+    char room[REASON_BYTES_MAX];
+    struct text reason = reason_text(room);
+
+    text_add(&reason, "queue '");
+    text_add_bytes(&reason, c->declaration.name);
+    text_add(&reason, "' in vhost '");
+    text_add_bytes(&reason, c->vhost->name);
+    text_add(&reason, "' %s", what);
+    refuse(a, err, room);
+}

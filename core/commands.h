@@ -1,0 +1,20 @@
+/*
+ * commands.h - what sessions ask of a shard by name: declare, delete, purge, subscribe, get.
+ *
+ * Each ends in one answer, but for those that need none (drop, join, poke, goodbye).
+ *
+ * Thread: the shard's.
+ */
+#ifndef SLUICE_CORE_COMMANDS_H
+#define SLUICE_CORE_COMMANDS_H
+
+#include "core/queue.h"
+
+/* Puts a queue that has just been declared into its place.  Under the topology lock, so that
+ * whoever finds it there finds it here; recovery calls it too. */
+struct queue *shard_enter_queue(struct shard *s, const struct topology_queue *def);
+
+/* The command stays the caller's. */
+void command_execute(struct shard *s, const struct shard_command *command);
+
+#endif

@@ -1,0 +1,341 @@
+#include "core/consumer.h"
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/memory.h"
+
+#include <stdlib.h>
+
+#define LOANS_FIRST 8u
+
+static struct sl_bytes peer_key(const struct peer *p);
+static void write_key(uint8_t key[12], struct sl_handle handle);
+static struct delivery *peer_delivery(struct shard *s, struct peer *p);
+static void take_reading(struct shard *s, struct peer *p);
+static void return_entry(struct shard *s, struct queue *q, struct entry entry);
+static void end_loan(struct consumer *c, struct out_loan *loan);
+static void give_back(struct shard *s, struct consumer *c, uint32_t n);
+static size_t loan_index(const struct consumer *c, uint64_t number);
+static void make_room(struct consumer *c);
+
+/* ---- peers ---- */
+
+struct peer *peer_get(struct shard *s, struct sl_handle handle, struct session_window *window)
+{
+    struct peer *p = peer_find(s, handle);
+
+    if (p != NULL)
+        return p;
+    p = calloc(1, sizeof *p);
+    SL_ASSERT(p != NULL);
+    p->handle = handle;
+    write_key(p->key, handle);
+    p->window = session_window_ref(window);
+    list_init(&p->consumers);
+    list_init(&p->queues);
+    list_init(&p->of_writing);
+    enum sl_err err = hash_map_put(&s->peers, peer_key(p), p);
+    SL_ASSERT(err == SL_OK);
+    return p;
+}
+
+struct peer *peer_find(struct shard *s, struct sl_handle handle)
+{
+    uint8_t key[12];
+
+    write_key(key, handle);
+    return hash_map_get(&s->peers, (struct sl_bytes){key, sizeof key});
+}
+
+void peer_free(struct shard *s, struct peer *p)
+{
+    SL_ASSERT(list_is_empty(&p->consumers) && list_is_empty(&p->queues));
+    peer_flush(s, p);
+    list_remove(&p->of_writing);
+    hash_map_remove(&s->peers, peer_key(p));
+    session_window_unref(p->window);
+    free(p);
+}
+
+void peer_flush(struct shard *s, struct peer *p)
+{
+    if (p->mail != NULL) {
+        shard_post(s, &p->mail->mail);
+        p->mail = NULL;
+    }
+    if (p->lent != 0) {
+        session_window_lend(p->window, p->lent);
+        p->lent = 0;
+    }
+    p->is_room_known = false;
+}
+
+static struct sl_bytes peer_key(const struct peer *p)
+{
+    return (struct sl_bytes){p->key, sizeof p->key};
+}
+
+static void write_key(uint8_t key[12], struct sl_handle handle)
+{
+    sl_store_u32(key, handle.slot);
+    sl_store_u32(key + 4, handle.generation);
+    sl_store_u32(key + 8, handle.worker);
+}
+
+/* Lends the next place in the mail to p; the first mail of a run is small, for most runs have
+ * little to say to one session. */
+static struct delivery *peer_delivery(struct shard *s, struct peer *p)
+{
+    if (p->mail != NULL && p->mail->count == p->mail->room) {
+        shard_post(s, &p->mail->mail);
+        p->mail = NULL;
+        p->mails++;
+    }
+    if (p->mail == NULL) {
+        uint32_t room = p->mails == 0 ? SL_DELIVERIES_FIRST : SL_DELIVERIES_PER_MAIL;
+        p->mail = malloc(sizeof *p->mail + room * sizeof p->mail->items[0]);
+        SL_ASSERT(p->mail != NULL);
+        p->mail->mail.kind = MAIL_DELIVERIES;
+        p->mail->mail.to = p->handle;
+        p->mail->count = 0;
+        p->mail->room = room;
+        if (list_is_empty(&p->of_writing))
+            list_push(&s->writing, &p->of_writing);
+    }
+    return &p->mail->items[p->mail->count++];
+}
+
+/* ---- consumers ---- */
+
+struct consumer *consumer_new(struct shard *s, struct queue *q, struct peer *p,
+                              const struct shard_command *options, bool is_getter)
+{
+    struct consumer *c = calloc(1, sizeof *c);
+
+    SL_ASSERT(c != NULL);
+    if (slot_table_put(&s->consumers, c, &c->at) != SL_OK) {
+        free(c);
+        return NULL;
+    }
+    c->peer = p;
+    c->queue = q;
+    c->cookie = options->cookie;
+    c->is_no_ack = options->is_no_ack;
+    c->is_getter = is_getter;
+    c->prefetch = options->prefetch == 0 ? SL_LOANS_PER_CHANNEL_MAX : options->prefetch;
+    if (options->group != NULL)
+        c->group = credit_group_ref(options->group);
+    list_init(&c->of_able);
+    list_push(&q->consumers, &c->of_queue);
+    list_push(&p->consumers, &c->of_peer);
+    return c;
+}
+
+void consumer_free(struct shard *s, struct consumer *c)
+{
+    SL_ASSERT(c->out == 0);
+    if (c->queue->exclusive_consumer == c)
+        c->queue->exclusive_consumer = NULL;
+    if (!c->is_getter && !c->is_cancelled)
+        c->queue->consumers_count--;
+    list_remove(&c->of_able);
+    list_remove(&c->of_queue);
+    list_remove(&c->of_peer);
+    slot_table_remove(&s->consumers, c->at);
+    if (c->group != NULL)
+        credit_group_unref(c->group);
+    memory_release(c->room * sizeof *c->loans);
+    free(c->loans);
+    free(c);
+}
+
+bool consumer_can_take(struct shard *s, struct consumer *c)
+{
+    struct peer *p = c->peer;
+
+    if (c->is_no_ack || c->out < c->prefetch) {
+        if (!p->is_room_known || p->room <= 0)
+            take_reading(s, p);
+        if (p->room > 0 &&
+            (c->group == NULL || c->is_no_ack || credit_group_take(c->group, s->index)))
+            return true;
+    }
+    list_remove(&c->of_able);
+    return false;
+}
+
+void consumer_wake(struct shard *s, struct consumer *c)
+{
+    if (c->is_getter || c->is_cancelled)
+        return;
+    if (list_is_empty(&c->of_able))
+        list_push(&c->queue->able, &c->of_able);
+    shard_queue_is_busy(s, c->queue);
+}
+
+void consumer_deliver(struct shard *s, struct consumer *c, struct entry entry)
+{
+    struct peer *p = c->peer;
+    struct delivery *d = peer_delivery(s, p);
+    uint64_t cost = message_cost(entry.msg);
+
+    bool is_logged = queue_logs(c->queue, entry.msg);
+
+    *d =
+        (struct delivery){entry.msg, is_logged ? entry.seq : (sl_seq){0}, c->cookie, entry.returns};
+    p->room -= (int64_t)cost;
+    p->lent += cost;
+    if (!c->is_no_ack) {
+        message_ref(entry.msg);
+        consumer_lend(c, entry);
+    } else if (is_logged) /* settled when handed over */
+        journal_settled(&s->run->journal, c->queue->ref.number, entry.seq);
+}
+
+uint64_t consumer_lend(struct consumer *c, struct entry entry)
+{
+    if (c->end == c->room)
+        make_room(c);
+    c->loans[c->end++] = (struct out_loan){c->next_loan, entry};
+    c->out++;
+    c->queue->out++;
+    return c->next_loan++;
+}
+
+void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32_t n, uint32_t kind)
+{
+    uint32_t ended = 0;
+
+    for (size_t i = loan_index(c, first); i < c->end && c->loans[i].number - first < n; i++) {
+        struct out_loan *loan = &c->loans[i];
+        if (loan->entry.msg == NULL)
+            continue;
+        if (kind == LANE_RETURN)
+            return_entry(s, c->queue, loan->entry);
+        else
+            message_unref(loan->entry.msg);
+        end_loan(c, loan);
+        ended++;
+    }
+    while (c->first < c->end && c->loans[c->first].entry.msg == NULL)
+        c->first++;
+    if (kind == LANE_RETURN)
+        shard_queue_is_busy(s, c->queue);
+    give_back(s, c, ended);
+    if (c->out == 0 && (c->is_getter || c->is_cancelled))
+        consumer_free(s, c);
+}
+
+void consumer_return_all(struct shard *s, struct consumer *c)
+{
+    uint32_t ended = c->out;
+
+    for (size_t i = c->first; i < c->end; i++) {
+        struct out_loan *loan = &c->loans[i];
+        if (loan->entry.msg == NULL)
+            continue;
+        return_entry(s, c->queue, loan->entry);
+        end_loan(c, loan);
+    }
+    c->first = c->end = 0;
+    if (ended > 0)
+        shard_queue_is_busy(s, c->queue);
+    give_back(s, c, ended);
+}
+
+void consumer_forget_all(struct shard *s, struct consumer *c)
+{
+    uint32_t ended = c->out;
+
+    for (size_t i = c->first; i < c->end; i++) {
+        struct out_loan *loan = &c->loans[i];
+        if (loan->entry.msg == NULL)
+            continue;
+        message_unref(loan->entry.msg);
+        end_loan(c, loan);
+    }
+    c->first = c->end = 0;
+    give_back(s, c, ended);
+}
+
+/* What the session's window says now; what was lent in this run counts first. */
+static void take_reading(struct shard *s, struct peer *p)
+{
+    if (p->lent != 0) {
+        session_window_lend(p->window, p->lent);
+        p->lent = 0;
+    }
+    p->room = session_window_room(p->window, s->index);
+    p->is_room_known = true;
+    if (list_is_empty(&p->of_writing))
+        list_push(&s->writing, &p->of_writing);
+}
+
+/* Every return counts, and is logged, but for those that the server's own stop causes. */
+static void return_entry(struct shard *s, struct queue *q, struct entry entry)
+{
+    if (!atomic_load_explicit(&s->is_stopping, memory_order_relaxed)) {
+        entry.returns++;
+        if (queue_logs(q, entry.msg))
+            journal_returned(&s->run->journal, q->ref.number, entry.seq);
+    } else
+        entry.returns += entry.returns == 0; /* it was out all the same: redelivered */
+    backlog_return(&q->backlog, entry);
+}
+
+static void end_loan(struct consumer *c, struct out_loan *loan)
+{
+    loan->entry.msg = NULL;
+    c->out--;
+    c->queue->out--;
+}
+
+static void give_back(struct shard *s, struct consumer *c, uint32_t n)
+{
+    if (n == 0)
+        return;
+    if (c->group != NULL && !c->is_getter)
+        shard_poke(s, credit_group_give(c->group, n), c->peer->handle);
+    if (list_is_empty(&c->of_able))
+        consumer_wake(s, c);
+}
+
+/* The first loan whose number is not below; see settlement.c, which does the same by tag. */
+static size_t loan_index(const struct consumer *c, uint64_t number)
+{
+    size_t low = c->first;
+    size_t high = c->end;
+
+    if (low < high && number > c->loans[low].number && number - c->loans[low].number < high - low) {
+        size_t guess = low + (size_t)(number - c->loans[low].number);
+        if (c->loans[guess].number == number)
+            return guess; /* nothing was squeezed out in between */
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->loans[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Squeezes settled loans out; grows only when more than half are open. */
+static void make_room(struct consumer *c)
+{
+    if (c->out > c->room / 2 || c->room == 0) {
+        size_t room = c->room == 0 ? LOANS_FIRST : c->room * 2;
+        struct out_loan *loans = realloc(c->loans, room * sizeof *loans);
+        SL_ASSERT(loans != NULL); /* bounded by prefetch */
+        memory_charge((room - c->room) * sizeof *loans);
+        c->loans = loans;
+        c->room = room;
+    }
+    size_t to = 0;
+    for (size_t i = c->first; i < c->end; i++)
+        if (c->loans[i].entry.msg != NULL)
+            c->loans[to++] = c->loans[i];
+    c->first = 0;
+    c->end = to;
+}

@@ -1,0 +1,88 @@
+/*
+ * consumer.h - one consumer of a queue, its session as its shard knows it, and its loans.
+ *
+ * Loans are numbered per consumer, from 0, in the order of lending; the session counts along,
+ * so a settle names a range of numbers and nothing has to be looked up.
+ *
+ * A getter is the consumer behind one basic.get with acknowledgement: it takes one loan, is
+ * never lent to, counts nowhere, and goes when the loan is settled.
+ *
+ * Thread: the owning shard.
+ */
+#ifndef SLUICE_CORE_CONSUMER_H
+#define SLUICE_CORE_CONSUMER_H
+
+#include "core/queue.h"
+
+struct peer { /* a session */
+    struct sl_handle handle;
+    uint8_t key[12]; /* the handle as bytes, for the map */
+    struct session_window *window;
+    struct list consumers;      /* of consumer.of_peer */
+    struct list queues;         /* exclusive ones, of queue.of_owner */
+    struct delivery_mail *mail; /* begun in this run, or NULL */
+    int64_t room;               /* of the window, as known in this run */
+    uint64_t lent;              /* in this run, not yet told to the window */
+    uint32_t mails;             /* sent in this run: the later ones are larger */
+    bool is_room_known;
+    struct list of_writing;
+};
+
+struct out_loan { /* one loan; msg NULL: settled */
+    uint64_t number;
+    struct entry entry;
+};
+
+struct consumer {
+    struct peer *peer;
+    struct queue *queue;
+    struct slot_ref at;
+    uint32_t cookie;
+    bool is_no_ack;
+    bool is_getter;
+    bool is_cancelled;
+    uint32_t prefetch;
+    uint32_t out;
+    struct credit_group *group; /* counted, or NULL */
+    uint64_t next_loan;
+    struct out_loan *loans; /* numbers strictly growing */
+    size_t first, end, room;
+    struct list of_able;
+    struct list of_queue;
+    struct list of_peer;
+};
+
+/* The session's peer, made when it is new.  window is needed then only (takes a reference of
+ * its own). */
+struct peer *peer_get(struct shard *s, struct sl_handle handle, struct session_window *window);
+struct peer *peer_find(struct shard *s, struct sl_handle handle); /* NULL: unknown here */
+/* Its consumers and exclusive queues must be gone. */
+void peer_free(struct shard *s, struct peer *p);
+/* Sends the mail that was begun, so that something may follow it. */
+void peer_flush(struct shard *s, struct peer *p);
+
+/* NULL: no room for another one. */
+struct consumer *consumer_new(struct shard *s, struct queue *q, struct peer *p,
+                              const struct shard_command *options, bool is_getter);
+/* Loans must be gone. */
+void consumer_free(struct shard *s, struct consumer *c);
+
+/* May it be lent one more?  False puts it out of able until something changes. */
+bool consumer_can_take(struct shard *s, struct consumer *c);
+/* Something was given back: it stands in able again, and its queue is looked at. */
+void consumer_wake(struct shard *s, struct consumer *c);
+/* Takes the entry's reference; the delivery is on its way to the session. */
+void consumer_deliver(struct shard *s, struct consumer *c, struct entry entry);
+/* Notes the entry as out; returns the loan's number.  Takes the reference. */
+uint64_t consumer_lend(struct consumer *c, struct entry entry);
+
+/* Ends n loans from first on; those that are not open are passed over.  kind: LANE_CONSUME,
+ * LANE_RETURN or LANE_REJECT.  A getter goes with its loan. */
+void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32_t n,
+                     uint32_t kind);
+/* All loans go back to their places. */
+void consumer_return_all(struct shard *s, struct consumer *c);
+/* Loans end with their queue. */
+void consumer_forget_all(struct shard *s, struct consumer *c);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * counters.h - what a worker counts; written by it alone, read by anyone.
+ *
+ * No lock and no shared cache line: the reader sums over workers.  Counters only grow.
+ */
+#ifndef SLUICE_CORE_COUNTERS_H
+#define SLUICE_CORE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct worker_counters {
+    _Alignas(64) _Atomic uint64_t published; /* messages that a session handed to the broker */
+    _Atomic uint64_t unroutable;             /* of these: reached no queue */
+    _Atomic uint64_t confirmed;
+    _Atomic uint64_t delivered; /* encoded for a consumer or a get */
+    _Atomic uint64_t settled;
+    _Atomic uint64_t bytes_in;
+    _Atomic uint64_t bytes_out;
+    _Atomic uint64_t connections_opened;
+    _Atomic uint64_t connections_closed;
+};
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + n, memory_order_relaxed); /* single writer */
+}
+
+#endif

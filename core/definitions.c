@@ -1,0 +1,205 @@
+/* definitions.c - the part of broker.h that changes what exists.
+ *
+ * Queues are their shard's business, so those calls only carry the request there.  Exchanges
+ * and bindings live in the topology alone: they are changed here, under its lock, and the
+ * answer is mailed to the caller like any other. */
+#include "core/broker.h"
+
+#include "core/base/assert.h"
+#include "core/base/random.h"
+#include "core/base/text.h"
+#include "core/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REASON_BYTES_MAX 1024
+
+static void send_to_queue(struct client *c, struct shard_command *command);
+static bool binding_is_durable(struct vhost *v, const struct binding_request *r);
+static sl_lsn log_change(struct client *c, struct log_run *record);
+static sl_lsn log_removal(struct client *c, struct log_run *record);
+static void answer_change(struct client *c, uint64_t ticket, enum sl_err err, const char *reason,
+                          sl_lsn place);
+
+void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_declaration *d,
+                          const char *name_prefix)
+{
+    char made_up[64];
+    struct sl_bytes name = d->name;
+
+    if (name.len == 0) {
+        char random[SL_RANDOM_NAME_CHARS + 1];
+        sl_random_name(random);
+        snprintf(made_up, sizeof made_up, "%s%s", name_prefix, random);
+        name = sl_bytes_of(made_up);
+    }
+    struct shard_command *command =
+        request_about(c, COMMAND_DECLARE, ticket, name, d->arguments.len);
+    struct sl_bytes copy = command->declaration.name;
+    command->declaration = *d;
+    command->declaration.name = copy;
+    command->declaration.may_be_reserved = d->may_be_reserved || d->name.len == 0;
+    if (d->arguments.len != 0) {
+        memcpy(command->text + name.len, d->arguments.at, d->arguments.len);
+        command->declaration.arguments =
+            (struct sl_bytes){command->text + name.len, d->arguments.len};
+    }
+    send_to_queue(c, command);
+}
+
+void broker_delete_queue(struct client *c, uint64_t ticket, struct sl_bytes name, bool if_unused,
+                         bool if_empty)
+{
+    struct shard_command *command = request_about(c, COMMAND_DELETE, ticket, name, 0);
+
+    command->if_unused = if_unused;
+    command->if_empty = if_empty;
+    send_to_queue(c, command);
+}
+
+void broker_purge_queue(struct client *c, uint64_t ticket, struct sl_bytes name)
+{
+    send_to_queue(c, request_about(c, COMMAND_PURGE, ticket, name, 0));
+}
+
+void broker_declare_exchange(struct client *c, uint64_t ticket,
+                             const struct exchange_declaration *d)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
+
+    struct log_run *record = &c->worker->run.at_once;
+
+    topology_lock(t);
+    bool is_new = topology_exchange(c->vhost, d->name) == NULL;
+    enum sl_err err = topology_declare_exchange(t, c->vhost, d, &reason);
+    struct exchange *e = err == SL_OK ? topology_exchange(c->vhost, d->name) : NULL;
+    sl_lsn place = {0};
+    if (e != NULL && is_new && e->is_durable) {
+        journal_declare_exchange(record, e);
+        e->place = order_append(c->worker->run.order, record);
+    }
+    if (e != NULL)
+        place = e->place; /* also when another session's declaration is on its way */
+    topology_unlock(t);
+    answer_change(c, ticket, err, room, place);
+}
+
+void broker_delete_exchange(struct client *c, uint64_t ticket, struct sl_bytes name, bool if_unused)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
+
+    struct log_run *record = &c->worker->run.at_once;
+
+    topology_lock(t);
+    const struct exchange *e = topology_exchange(c->vhost, name);
+    if (e != NULL && e->is_durable)
+        journal_delete_exchange(record, e);
+    t->journal = record;
+    enum sl_err err = topology_delete_exchange(t, c->vhost, name, if_unused, &reason);
+    t->journal = NULL;
+    if (err != SL_OK)
+        log_run_clear(record);
+    sl_lsn place = log_removal(c, record);
+    topology_unlock(t);
+    answer_change(c, ticket, err, room, place);
+}
+
+void broker_bind(struct client *c, uint64_t ticket, const struct binding_request *r)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
+
+    struct log_run *record = &c->worker->run.at_once;
+
+    topology_lock(t);
+    if (binding_is_durable(c->vhost, r))
+        journal_binding(record, RECORD_BIND, c->vhost, r);
+    enum sl_err err = topology_bind(t, c->vhost, c->handle, r, &reason);
+    if (err != SL_OK)
+        log_run_clear(record);
+    sl_lsn place = log_change(c, record);
+    topology_unlock(t);
+    answer_change(c, ticket, err, room, place);
+}
+
+void broker_unbind(struct client *c, uint64_t ticket, const struct binding_request *r)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
+
+    struct log_run *record = &c->worker->run.at_once;
+
+    topology_lock(t);
+    if (binding_is_durable(c->vhost, r))
+        journal_binding(record, RECORD_UNBIND, c->vhost, r);
+    t->journal = record;
+    enum sl_err err = topology_unbind(t, c->vhost, c->handle, r, &reason);
+    t->journal = NULL;
+    if (err != SL_OK)
+        log_run_clear(record);
+    sl_lsn place = log_removal(c, record);
+    topology_unlock(t);
+    answer_change(c, ticket, err, room, place);
+}
+
+/* The shard decides by the name alone, so that it also serves what does not exist. */
+static void send_to_queue(struct client *c, struct shard_command *command)
+{
+    request_send(c, request_shard(c, command->declaration.name), command);
+}
+
+/* Both ends survive a restart, so the binding does too. */
+static bool binding_is_durable(struct vhost *v, const struct binding_request *r)
+{
+    const struct exchange *source = topology_exchange(v, r->source);
+
+    if (source == NULL || !source->is_durable)
+        return false;
+    if (r->to_exchange) {
+        const struct exchange *e = topology_exchange(v, r->destination);
+        return e != NULL && e->is_durable;
+    }
+    const struct topology_queue *q = topology_queue(v, r->destination);
+    return q != NULL && q->is_durable;
+}
+
+/* Under the topology lock: no other change, and no message that was routed by this one, gets
+ * into the log before it. */
+static sl_lsn log_change(struct client *c, struct log_run *record)
+{
+    return record->records == 0 ? (sl_lsn){0} : order_append(c->worker->run.order, record);
+}
+
+/* Where there was nothing to remove, somebody may have removed it just now. */
+static sl_lsn log_removal(struct client *c, struct log_run *record)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+
+    if (record->records != 0)
+        t->removed = order_append(c->worker->run.order, record);
+    return t->removed;
+}
+
+static void answer_change(struct client *c, uint64_t ticket, enum sl_err err, const char *reason,
+                          sl_lsn place)
+{
+    struct answer *a = answer_new(c->handle, ticket);
+
+    a->err = err;
+    if (err != SL_OK)
+        a->reason = strdup(reason);
+    a->place = place;
+    if (sl_lsn_reached(order_durable(c->worker->run.order), place))
+        mail_chain_add(&c->worker->pending, &a->mail.node);
+    else
+        shard_keep(c->worker->shard, a);
+    route_cache_refresh(&c->worker->routes); /* our own later publishes see it at once */
+}

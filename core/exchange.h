@@ -1,0 +1,56 @@
+/*
+ * exchange.h - the four kinds of exchange and how each finds its destinations.
+ *
+ * A binding is (source, destination, key, arguments).  All bindings of a source are kept in a
+ * map by that identity, so binding again and unbinding cost the same with one or with a hundred
+ * thousand; beside it each kind keeps the form it matches with: direct a map by key, fanout a
+ * list, topic a word trie (topic_tree.h), headers a list (header_match.h).
+ *
+ * Thread: any, under topology_lock.
+ */
+#ifndef SLUICE_CORE_EXCHANGE_H
+#define SLUICE_CORE_EXCHANGE_H
+
+#include "core/header_match.h"
+#include "core/topology.h"
+
+struct binding { /* one block with its identity behind it */
+    struct exchange *source;
+    struct exchange *to_exchange; /* one of these two */
+    struct topology_queue *to_queue;
+    struct sl_bytes key;       /* in the identity */
+    struct sl_bytes arguments; /* in the identity; a whole table, sorted by name */
+    struct sl_bytes identity;  /* key of the source's map */
+    struct list of_destination;
+    struct list of_match; /* in the direct key's, fanout's, trie node's or headers' list */
+};
+
+SL_MUST_CHECK enum sl_err exchange_type_parse(struct sl_bytes name, enum exchange_type *type);
+const char *exchange_type_name(enum exchange_type type);
+
+struct bindings *bindings_new(enum exchange_type type); /* NULL: no memory */
+void bindings_free(struct bindings *b);                 /* must be empty */
+void bindings_clear(struct bindings *b);                /* frees every binding */
+size_t bindings_count(const struct bindings *b);
+
+/* NULL when there is none.  arguments: a whole table, or {NULL, 0}; the order of its fields is
+ * no matter. */
+struct binding *bindings_find(struct bindings *b, struct exchange *to_exchange,
+                              struct topology_queue *to_queue, struct sl_bytes key,
+                              struct sl_bytes arguments);
+/* Idempotent.  SL_ENOMEM. */
+SL_MUST_CHECK enum sl_err bindings_add(struct exchange *source, struct exchange *to_exchange,
+                                       struct topology_queue *to_queue, struct sl_bytes key,
+                                       struct sl_bytes arguments);
+void bindings_remove(struct binding *b);                                 /* frees it */
+struct binding *bindings_next(const struct bindings *b, size_t *cursor); /* see hash_map_next */
+
+/* Calls found once per matching binding (a destination may come more than once).  SL_ENOMEM:
+ * the headers could not be sorted, and nothing was called. */
+SL_MUST_CHECK enum sl_err bindings_match(struct bindings *b, struct sl_bytes key,
+                                         struct header_set *headers,
+                                         void (*found)(void *context, struct binding *binding),
+                                         void *context);
+void bindings_check(struct bindings *b); /* asserts the invariants; tests */
+
+#endif

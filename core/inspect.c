@@ -1,0 +1,307 @@
+#include "core/inspect.h"
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/broker.h"
+#include "core/consumer.h"
+#include "core/exchange.h"
+
+#include <stdlib.h>
+
+static bool is_for_shard(enum inspect_subject subject);
+static void post_to_shard(struct shard *s, struct inspect_page *page);
+static void total_queue(struct inspect_page *page, const struct queue *q);
+static void list_queue(struct inspect_page *page, const struct queue *q);
+static void list_consumer(struct inspect_page *page, const struct consumer *c);
+static bool is_wanted(const struct inspect_page *page, const struct topology_queue *def);
+static void list_vhosts(struct topology *t, struct inspect_page *page);
+static void list_exchanges(struct vhost *v, struct inspect_page *page);
+static void list_bindings(struct topology *t, struct vhost *v, struct inspect_page *page);
+static void list_bindings_of(struct vhost *v, struct sl_bytes exchange, struct inspect_page *page);
+static void list_default_bindings(struct vhost *v, struct inspect_page *page);
+
+struct inspect_page *inspect_page_new(enum inspect_subject subject, uint32_t worker,
+                                      uint64_t ticket, struct mailbox *asker)
+{
+    struct inspect_page *page = calloc(1, sizeof *page);
+
+    if (page == NULL)
+        return NULL;
+    page->mail.kind = MAIL_INSPECT;
+    page->mail.to.worker = worker;
+    page->subject = subject;
+    page->worker = worker;
+    page->ticket = ticket;
+    page->asker = asker;
+    arena_init(&page->arena);
+    return page;
+}
+
+void inspect_page_free(struct inspect_page *page)
+{
+    arena_deinit(&page->arena);
+    free(page);
+}
+
+void *inspect_row_new(struct inspect_page *page, size_t size)
+{
+    struct inspect_row *row = page->is_short ? NULL : arena_take(&page->arena, size);
+
+    if (row == NULL) {
+        page->is_short = page->is_done = true;
+        return NULL;
+    }
+    memset(row, 0, size);
+    if (page->first == NULL)
+        page->first = row;
+    else
+        page->last->next = row;
+    page->last = row;
+    page->count++;
+    return row;
+}
+
+struct sl_bytes inspect_copy(struct inspect_page *page, struct sl_bytes bytes)
+{
+    uint8_t *at = bytes.len == 0 ? NULL : arena_take(&page->arena, bytes.len);
+
+    if (at == NULL) {
+        if (bytes.len != 0)
+            page->is_short = page->is_done = true;
+        return (struct sl_bytes){NULL, 0};
+    }
+    memcpy(at, bytes.at, bytes.len);
+    return (struct sl_bytes){at, bytes.len};
+}
+
+struct sl_bytes inspect_copy_text(struct inspect_page *page, const char *text)
+{
+    return inspect_copy(page, sl_bytes_of(text));
+}
+
+void inspect_ask(struct broker *b, struct inspect_page *page)
+{
+    struct broker_worker *w = broker_worker_at(b, page->worker);
+
+    if (is_for_shard(page->subject)) {
+        post_to_shard(w->shard, page);
+        return;
+    }
+    if (mailbox_post(&w->inbox, (struct mail_chain){&page->mail.node, &page->mail.node}))
+        mailbox_wake(&w->inbox);
+}
+
+void inspect_reply(struct inspect_page *page)
+{
+    struct mailbox *asker = page->asker; /* the page is not ours once it is posted */
+
+    page->mail.node.next = NULL;
+    if (mailbox_post(asker, (struct mail_chain){&page->mail.node, &page->mail.node}))
+        mailbox_wake(asker);
+}
+
+void inspect_shard(struct shard *s, struct inspect_page *page)
+{
+    bool of_consumers = page->subject == INSPECT_CONSUMERS;
+    uint32_t room = of_consumers ? s->consumers.room : s->queues_room;
+    uint32_t left = INSPECT_STEP;
+
+    for (; page->cursor < room && left > 0 && !page->is_short; page->cursor++, left--) {
+        const struct queue *q = of_consumers ? NULL : s->queues[page->cursor];
+        const struct consumer *c = of_consumers ? s->consumers.slots[page->cursor].object : NULL;
+
+        if (c != NULL && !c->is_getter && !c->is_cancelled && is_wanted(page, c->queue->def))
+            list_consumer(page, c);
+        if (q == NULL || !is_wanted(page, q->def))
+            continue;
+        if (page->subject == INSPECT_TOTALS)
+            total_queue(page, q);
+        else
+            list_queue(page, q);
+    }
+    page->is_done = page->is_short || page->cursor >= room;
+}
+
+void inspect_topology(struct topology *t, struct inspect_page *page)
+{
+    struct vhost *v;
+    size_t cursor = 0;
+
+    if (page->subject == INSPECT_VHOSTS) {
+        list_vhosts(t, page);
+        page->is_done = true;
+        return;
+    }
+    do { /* virtual hosts stay, and so does their order */
+        topology_lock(t);
+        v = hash_map_next(&t->vhosts, &cursor);
+        bool is_wanted_here = v != NULL &&
+                              (page->vhost.at == NULL || sl_bytes_equal(v->name, page->vhost));
+        if (is_wanted_here && page->subject == INSPECT_EXCHANGES)
+            list_exchanges(v, page);
+        topology_unlock(t);
+        if (is_wanted_here && page->subject == INSPECT_BINDINGS)
+            list_bindings(t, v, page);
+    } while (v != NULL);
+    page->is_done = true;
+}
+
+static bool is_for_shard(enum inspect_subject subject)
+{
+    return subject <= INSPECT_CONSUMERS;
+}
+
+static void post_to_shard(struct shard *s, struct inspect_page *page)
+{
+    struct lane_batch *batch = lane_batch_new();
+
+    batch->base = 0;
+    batch->count = 1;
+    batch->items[0] = (struct lane_item){.kind = LANE_INSPECT, .page = page};
+    if (mailbox_post(&s->inbox, (struct mail_chain){&batch->node, &batch->node}))
+        mailbox_wake(&s->inbox);
+}
+
+static void total_queue(struct inspect_page *page, const struct queue *q)
+{
+    struct inspect_totals *sum = (struct inspect_totals *)page->first;
+
+    if (sum == NULL)
+        sum = inspect_row_new(page, sizeof *sum);
+    if (sum == NULL)
+        return;
+    sum->queues++;
+    sum->ready += q->backlog.count;
+    sum->unacked += q->out;
+    sum->consumers += q->consumers_count;
+}
+
+static void list_queue(struct inspect_page *page, const struct queue *q)
+{
+    const struct topology_queue *def = q->def;
+    struct inspect_queue *row = inspect_row_new(page, sizeof *row);
+
+    if (row == NULL)
+        return;
+    row->vhost = inspect_copy(page, def->vhost->name);
+    row->name = inspect_copy(page, def->name);
+    row->arguments = inspect_copy(page, def->arguments);
+    row->is_durable = def->is_durable;
+    row->is_exclusive = def->is_exclusive;
+    row->is_auto_delete = def->is_auto_delete;
+    row->owner = def->owner;
+    row->ready = q->backlog.count;
+    row->unacked = q->out;
+    row->consumers = q->consumers_count;
+}
+
+static void list_consumer(struct inspect_page *page, const struct consumer *c)
+{
+    const struct topology_queue *def = c->queue->def;
+    struct inspect_consumer *row = inspect_row_new(page, sizeof *row);
+
+    if (row == NULL)
+        return;
+    row->key = (struct inspect_consumer_key){c->peer->handle, c->cookie};
+    row->vhost = inspect_copy(page, def->vhost->name);
+    row->queue = inspect_copy(page, def->name);
+    row->prefetch = c->prefetch == SL_LOANS_PER_CHANNEL_MAX ? 0 : c->prefetch;
+    row->unacked = c->out;
+    row->is_no_ack = c->is_no_ack;
+    row->is_exclusive = c->queue->exclusive_consumer == c;
+}
+
+static bool is_wanted(const struct inspect_page *page, const struct topology_queue *def)
+{
+    if (page->vhost.at != NULL && !sl_bytes_equal(page->vhost, def->vhost->name))
+        return false;
+    return page->queue.at == NULL || sl_bytes_equal(page->queue, def->name);
+}
+
+static void list_vhosts(struct topology *t, struct inspect_page *page)
+{
+    const struct vhost *v;
+    size_t cursor = 0;
+
+    topology_lock(t);
+    while ((v = hash_map_next(&t->vhosts, &cursor)) != NULL) {
+        struct inspect_vhost *row = inspect_row_new(page, sizeof *row);
+        if (row == NULL)
+            break;
+        row->name = inspect_copy(page, v->name);
+    }
+    topology_unlock(t);
+}
+
+static void list_exchanges(struct vhost *v, struct inspect_page *page)
+{
+    const struct exchange *e;
+    size_t cursor = 0;
+
+    while ((e = hash_map_next(&v->exchanges, &cursor)) != NULL) {
+        struct inspect_exchange *row = inspect_row_new(page, sizeof *row);
+        if (row == NULL)
+            return;
+        row->vhost = inspect_copy(page, v->name);
+        row->name = inspect_copy(page, e->name);
+        row->arguments = inspect_copy(page, e->arguments);
+        row->type = e->type;
+        row->is_durable = e->is_durable;
+        row->is_auto_delete = e->is_auto_delete;
+        row->is_internal = e->is_internal;
+    }
+}
+
+/* The exchanges' names first, then one of them at a time: an exchange may have a hundred
+ * thousand bindings, and whoever declares waits for us. */
+static void list_bindings(struct topology *t, struct vhost *v, struct inspect_page *page)
+{
+    struct inspect_page names = {.subject = INSPECT_EXCHANGES};
+
+    topology_lock(t);
+    list_exchanges(v, &names);
+    list_default_bindings(v, page);
+    topology_unlock(t);
+    for (const struct inspect_row *at = names.first; at != NULL; at = at->next) {
+        topology_lock(t);
+        list_bindings_of(v, ((const struct inspect_exchange *)at)->name, page);
+        topology_unlock(t);
+    }
+    page->is_short |= names.is_short;
+    arena_deinit(&names.arena);
+}
+
+static void list_bindings_of(struct vhost *v, struct sl_bytes exchange, struct inspect_page *page)
+{
+    const struct exchange *e = topology_exchange(v, exchange);
+    const struct binding *b;
+    size_t cursor = 0;
+
+    while (e != NULL && (b = bindings_next(e->bindings, &cursor)) != NULL) {
+        struct inspect_binding *row = inspect_row_new(page, sizeof *row);
+        if (row == NULL)
+            return;
+        row->to_exchange = b->to_exchange != NULL;
+        row->vhost = inspect_copy(page, v->name);
+        row->source = inspect_copy(page, e->name);
+        row->destination =
+            inspect_copy(page, row->to_exchange ? b->to_exchange->name : b->to_queue->name);
+        row->key = inspect_copy(page, b->key);
+        row->arguments = inspect_copy(page, b->arguments);
+    }
+}
+
+/* Every queue is bound to the default exchange by its name; nothing stands for that anywhere. */
+static void list_default_bindings(struct vhost *v, struct inspect_page *page)
+{
+    const struct topology_queue *q;
+    size_t cursor = 0;
+
+    while ((q = hash_map_next(&v->queues, &cursor)) != NULL) {
+        struct inspect_binding *row = inspect_row_new(page, sizeof *row);
+        if (row == NULL)
+            return;
+        row->vhost = inspect_copy(page, v->name);
+        row->destination = row->key = inspect_copy(page, q->name);
+    }
+}

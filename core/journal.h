@@ -1,0 +1,95 @@
+/*
+ * journal.h - what the core writes into the log, and reads back: the bodies of its records.
+ *
+ * One journal per worker: sessions and the shard of that worker write into it, and it goes into
+ * the log with the worker's hand-over.  Bodies are big endian; names are short strings (u8, bytes),
+ * tables and bodies of messages long ones (u32, bytes).
+ *
+ *   DECLARE_EXCHANGE  vhost, name, u8 type, u8 flags (1 auto-delete, 2 internal), arguments
+ *   DELETE_EXCHANGE   vhost, name
+ *   DECLARE_QUEUE     u64 number, vhost, name, u8 flags (1 auto-delete), u64 lent-up-to, arguments
+ *   DELETE_QUEUE      u64 number
+ *   BIND, UNBIND      vhost, source, u8 to exchange, destination, key, arguments
+ *   MESSAGE           u32 n, n queue numbers u64, route (exchange, key), u32 length, properties,
+ *                     u32 length, body
+ *   SETTLED           u64 queue number, list        these entries are gone
+ *   RETURNED          u64 queue number, list        these came back once more
+ *   LENT              u64 queue number, u64 lent-up-to
+ *
+ * A list is u32 n, the first sequence as u64, and n - 1 distances to the next, each above 0, in
+ * seven-bit groups, low ones first, the high bit set on all but the last octet of a number.
+ *
+ * A message record names its queues: replay never routes.  A queue is named by its number, which
+ * is never used again.
+ *
+ * Thread: the worker that owns the journal; the readers are pure.
+ */
+#ifndef SLUICE_CORE_JOURNAL_H
+#define SLUICE_CORE_JOURNAL_H
+
+#include "core/exchange.h"
+#include "core/message.h"
+#include "core/route.h"
+#include "core/store/log_run.h"
+
+#define JOURNAL_LIST_BYTES 1024u
+
+struct journal_list { /* a list being gathered: same queue, growing sequences */
+    enum record_kind kind;
+    uint64_t queue_number; /* 0: nothing is being gathered */
+    uint64_t last;
+    uint64_t first;
+    uint32_t count;
+    uint32_t len;
+    uint8_t distances[JOURNAL_LIST_BYTES];
+};
+
+struct journal {
+    struct log_run run;
+    struct journal_list list;
+    bool is_off; /* nothing is kept: tests of the broker in memory */
+};
+
+/* The message, at that offset of the worker's run, for the durable queues of the route. */
+void journal_message(struct journal *j, uint32_t offset, const struct route *route,
+                     struct message *msg);
+/* Gathered until something else is written: see journal_flush. */
+void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq);
+void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq);
+
+/* Definitions and marks go into a run of their own: they are appended at once (order_append),
+ * definitions under the topology lock. */
+void journal_declare_exchange(struct log_run *r, const struct exchange *e);
+void journal_delete_exchange(struct log_run *r, const struct exchange *e);
+void journal_declare_queue(struct log_run *r, const struct topology_queue *q, uint64_t mark);
+void journal_delete_queue(struct log_run *r, uint64_t number);
+void journal_lent(struct log_run *r, uint64_t queue_number, uint64_t mark);
+void journal_binding(struct log_run *r, enum record_kind kind, const struct vhost *v,
+                     const struct binding_request *request);
+
+/* What is gathered becomes a record; before the run goes out, and before a group begins or ends. */
+void journal_flush(struct journal *j);
+
+/* ---- reading; SL_ECORRUPT when the body is not of the form ---- */
+
+struct journal_entry { /* borrowed from the record */
+    uint64_t number;
+    uint64_t mark;
+    struct sl_bytes vhost;
+    struct exchange_declaration exchange; /* name, flags, arguments */
+    struct queue_declaration queue;
+    struct binding_request binding;
+    struct sl_bytes numbers; /* of a message's queues, u64 each */
+    struct sl_bytes route;
+    struct sl_bytes properties;
+    struct sl_bytes body;
+    struct sl_reader list;
+    uint32_t list_count;
+    uint64_t list_at;
+};
+
+SL_MUST_CHECK enum sl_err journal_read(const struct record *record, struct journal_entry *entry);
+/* The next sequence of a SETTLED or RETURNED entry; false: no more, or nonsense. */
+bool journal_next(struct journal_entry *entry, uint64_t *seq);
+
+#endif

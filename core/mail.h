@@ -1,0 +1,84 @@
+/*
+ * mail.h - what the core tells a session: deliveries, answers, cancelled consumers.
+ *
+ * Written by any shard or broker call, read by the worker that owns the session.  A mail names
+ * its session by handle; the reader who finds nobody there discards it (mail_free), which is
+ * enough: the loans in it went back to their queue when the session closed.
+ */
+#ifndef SLUICE_CORE_MAIL_H
+#define SLUICE_CORE_MAIL_H
+
+#include "core/base/err.h"
+#include "core/base/ids.h"
+#include "core/base/mailbox.h"
+#include "core/base/slot_table.h"
+#include "core/message.h"
+
+enum mail_kind {
+    MAIL_DELIVERIES,
+    MAIL_ANSWER,
+    MAIL_CANCELLED,
+    MAIL_INSPECT, /* a question to the worker itself: inspect.h */
+};
+
+struct mail {
+    struct mail_node node;
+    enum mail_kind kind;
+    struct sl_handle to;
+};
+
+struct delivery {
+    struct message *msg; /* the mail holds a reference */
+    sl_seq seq;          /* 0: nothing about it is in the log */
+    uint32_t cookie;     /* of the subscription */
+    uint32_t returns;    /* how often it came back before; also what redelivered means: > 0 */
+};
+
+struct delivery_mail {
+    struct mail mail;
+    uint32_t count;
+    uint32_t room;
+    struct delivery items[];
+};
+
+struct consumer_ref { /* a consumer in its shard */
+    uint32_t shard;
+    struct slot_ref at;
+};
+
+/* What a broker call came to.  Every call of broker.h that names a ticket ends in exactly one
+ * answer to it, in the order of the calls as far as one queue is concerned. */
+struct answer {
+    struct mail mail;
+    uint64_t ticket; /* the caller's */
+    enum sl_err err;
+    char *reason;      /* owned, or NULL; words fit for the peer when err is not SL_OK */
+    sl_lsn place;      /* not told before this is durable */
+    char *name;        /* owned, or NULL; the queue's name where the broker made it */
+    size_t name_len;   /* a name may hold any octet */
+    uint64_t messages; /* ready, purged or deleted, as the call says */
+    uint64_t consumers;
+
+    /* subscribe, and get with acknowledgement */
+    struct consumer_ref consumer;
+    uint64_t queue_number;
+
+    /* get: NULL when the queue was empty; the mail holds a reference */
+    struct message *msg;
+    sl_seq seq;
+    uint64_t loan;
+    uint32_t returns;
+};
+
+struct cancelled_mail { /* the queue went away under the consumer; nothing more will come */
+    struct mail mail;
+    uint32_t cookie;
+};
+
+/* Gives a mail with everything else zero.  Small and of our own size: aborts without memory. */
+struct answer *answer_new(struct sl_handle to, uint64_t ticket);
+
+/* Releases the mail and what it holds. */
+void mail_free(struct mail *mail);
+
+#endif

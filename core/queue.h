@@ -1,0 +1,86 @@
+/*
+ * queue.h - one named queue: a backlog in publish order, and who consumes it.
+ *
+ * A queue holds references, never bytes.  Order is sequence order at all times: a returned
+ * entry goes back to its own place, not to the tail.  What is out stands with the consumer
+ * that has it (consumer.h).
+ *
+ * Lending is round robin among the consumers that can take: they stand in able, and one that
+ * cannot (prefetch reached, session's window shut) leaves it until something is given back.
+ *
+ * Thread: the owning shard.
+ */
+#ifndef SLUICE_CORE_QUEUE_H
+#define SLUICE_CORE_QUEUE_H
+
+#include "core/backlog.h"
+#include "core/base/list.h"
+#include "core/shard.h"
+
+/* The lent-up-to mark is logged this many sequences ahead: far enough that the disk has it long
+ * before lending comes there, near enough that after a crash little is called redelivered that
+ * never was out. */
+#define QUEUE_MARK_STEP (1ull << 24)
+
+struct queue_gate { /* from seq on, nothing is lent before lsn is durable */
+    sl_seq seq;
+    sl_lsn lsn;
+};
+
+struct queue {
+    struct queue_ref ref;             /* with a number: its logged entries' fate is logged */
+    const struct topology_queue *def; /* borrowed, its lists excepted, which others change */
+    struct sl_bytes name; /* borrowed from the topology, which this shard removes last */
+    bool is_auto_delete;
+    bool was_consumed; /* auto-delete waits for a first consumer */
+    struct consumer *exclusive_consumer;
+    struct backlog backlog;
+    uint64_t out;             /* entries with consumers */
+    uint64_t lent;            /* newest logged sequence that was out */
+    uint64_t mark;            /* logged entries up to here may be lent */
+    uint64_t next_mark;       /* the one that is being logged, or the same */
+    sl_lsn mark_place;        /* where next_mark is in the log */
+    sl_lsn place;             /* where its declaration is */
+    struct queue_gate *gates; /* a ring, growing seq; see queue_add_gate */
+    uint32_t gates_first, gates_count, gates_room;
+    struct list of_waiting;
+    struct list able;         /* of consumer.of_able */
+    struct list consumers;    /* of consumer.of_queue; getters too */
+    uint32_t consumers_count; /* without getters */
+    struct list of_busy;
+    struct list of_owner; /* in the peer's list when exclusive */
+};
+
+/* Aborts without memory: a queue's own struct is ours. */
+struct queue *queue_new(const struct topology_queue *def);
+/* Takes back what is out, drops everything, tells consumers, frees. */
+void queue_free(struct shard *s, struct queue *q);
+
+/* Takes the reference. */
+static inline void queue_push(struct queue *q, struct message *msg, sl_seq seq)
+{
+    backlog_push(&q->backlog, msg, seq);
+}
+
+/* The entry with that sequence, pushed last, waits for its group. */
+void queue_add_gate(struct queue *q, sl_seq seq, sl_lsn lsn);
+/* May the next entry be lent?  False leaves the queue with those that wait for the log. */
+bool queue_may_lend(struct shard *s, struct queue *q);
+/* Logs the next mark; it counts once that is durable. */
+void queue_extend_mark(struct shard *s, struct queue *q);
+bool queue_is_freed_by(const struct queue *q, sl_lsn durable);
+/* Is this entry's fate to be logged? */
+static inline bool queue_logs(const struct queue *q, const struct message *msg)
+{
+    return q->ref.number != 0 && msg->is_logged;
+}
+
+/* Lends what it can to those who can take, at most SL_LEND_BUDGET; true when it stopped there. */
+bool queue_lend(struct shard *s, struct queue *q);
+
+/* Drops what is ready; returns how much that was.  journal: NULL where nobody is to know. */
+uint64_t queue_purge(struct queue *q, struct journal *journal);
+
+void queue_check(const struct queue *q); /* asserts the invariants */
+
+#endif

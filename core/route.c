@@ -1,0 +1,250 @@
+#include "core/route.h"
+
+#include "core/base/limits.h"
+#include "core/exchange.h"
+
+#include <stdlib.h>
+
+#define TARGETS_FIRST 16u
+#define ID_BYTES_MAX (sizeof(void *) + 2 + 2 * SL_NAME_BYTES_MAX)
+
+struct walk { /* one search through exchanges that are bound to each other */
+    struct target_set *targets;
+    struct exchange *waiting; /* found, not yet searched; chained by next */
+    uint64_t stamp;           /* on what was found already */
+    enum sl_err err;
+};
+
+/* One block: this, the targets, and the id, whose tail is the route's encoded form. */
+struct cached_route {
+    struct sl_bytes id;
+    struct route route;
+};
+
+static enum sl_err add_target(struct target_set *s, struct queue_ref ref);
+static enum sl_err route_default(struct vhost *v, struct sl_bytes key, struct target_set *targets);
+static void on_binding(void *context, struct binding *binding);
+static enum sl_err resolve_for_cache(struct route_cache *c, struct vhost *v,
+                                     struct sl_bytes exchange, struct sl_bytes key,
+                                     struct sl_bytes headers, bool *is_fixed);
+static struct sl_bytes write_id(uint8_t room[ID_BYTES_MAX], struct vhost *v,
+                                struct sl_bytes exchange, struct sl_bytes key);
+static enum sl_err keep(struct route_cache *c, struct sl_bytes id, const struct route **out);
+static enum sl_err lend_loose(struct route_cache *c, struct sl_bytes id, const struct route **out);
+static size_t route_bytes(const struct target_set *targets, struct sl_bytes id);
+static struct sl_bytes fill(struct route *route, const struct target_set *targets,
+                            struct sl_bytes id, bool is_fixed);
+static void forget(struct route_cache *c);
+
+void target_set_deinit(struct target_set *s)
+{
+    free(s->at);
+    *s = (struct target_set){0};
+}
+
+enum sl_err route_resolve(struct topology *t, struct vhost *v, struct sl_bytes exchange,
+                          struct sl_bytes key, struct sl_bytes headers, struct target_set *targets,
+                          bool *is_fixed)
+{
+    *is_fixed = true;
+    if (exchange.len == 0)
+        return route_default(v, key, targets);
+
+    struct exchange *e = topology_exchange(v, exchange);
+    if (e == NULL)
+        return SL_ENOENT;
+    if (e->is_internal)
+        return SL_EDENIED;
+
+    struct header_set header_set = header_set_of(headers);
+    struct walk walk = {targets, e, ++t->next_stamp, SL_OK};
+    e->visited = walk.stamp;
+    e->next = NULL;
+    while (walk.waiting != NULL && walk.err == SL_OK) {
+        e = walk.waiting;
+        walk.waiting = e->next;
+        if (e->type == EXCHANGE_HEADERS)
+            *is_fixed = false;
+        enum sl_err err = bindings_match(e->bindings, key, &header_set, on_binding, &walk);
+        if (err != SL_OK)
+            walk.err = err;
+    }
+    header_set_deinit(&header_set);
+    return walk.err;
+}
+
+void route_cache_init(struct route_cache *c, struct topology *t)
+{
+    *c = (struct route_cache){.topology = t, .version = topology_version(t), .epoch = 1};
+}
+
+void route_cache_deinit(struct route_cache *c)
+{
+    forget(c);
+    target_set_deinit(&c->scratch);
+    free(c->loose);
+    *c = (struct route_cache){0};
+}
+
+void route_cache_refresh(struct route_cache *c)
+{
+    uint64_t version = topology_version(c->topology);
+
+    if (version == c->version)
+        return;
+    c->version = version;
+    forget(c);
+}
+
+enum sl_err route_cache_get(struct route_cache *c, struct vhost *v, struct sl_bytes exchange,
+                            struct sl_bytes key, struct sl_bytes headers, const struct route **out)
+{
+    uint8_t room[ID_BYTES_MAX];
+    struct sl_bytes id = write_id(room, v, exchange, key);
+    struct cached_route *known = hash_map_get(&c->routes, id);
+    bool is_fixed;
+
+    if (known != NULL) {
+        *out = &known->route;
+        return SL_OK;
+    }
+    SL_TRY(resolve_for_cache(c, v, exchange, key, headers, &is_fixed));
+    return is_fixed ? keep(c, id, out) : lend_loose(c, id, out);
+}
+
+static enum sl_err add_target(struct target_set *s, struct queue_ref ref)
+{
+    if (s->count == s->room) {
+        uint32_t room = s->room == 0 ? TARGETS_FIRST : s->room * 2;
+        struct queue_ref *at = realloc(s->at, room * sizeof *at);
+        if (at == NULL)
+            return SL_ENOMEM;
+        s->at = at;
+        s->room = room;
+    }
+    s->at[s->count++] = ref;
+    return SL_OK;
+}
+
+/* Every queue is bound to the default exchange by its own name, so nothing is stored there. */
+static enum sl_err route_default(struct vhost *v, struct sl_bytes key, struct target_set *targets)
+{
+    const struct topology_queue *q = topology_queue(v, key);
+
+    return q == NULL ? SL_OK : add_target(targets, q->ref);
+}
+
+static void on_binding(void *context, struct binding *binding)
+{
+    struct walk *walk = context;
+    struct topology_queue *q = binding->to_queue;
+    struct exchange *e = binding->to_exchange;
+
+    if (q != NULL && q->visited != walk->stamp && walk->err == SL_OK) {
+        q->visited = walk->stamp;
+        walk->err = add_target(walk->targets, q->ref);
+    }
+    if (e != NULL && e->visited != walk->stamp) {
+        e->visited = walk->stamp;
+        e->next = walk->waiting;
+        walk->waiting = e;
+    }
+}
+
+static enum sl_err resolve_for_cache(struct route_cache *c, struct vhost *v,
+                                     struct sl_bytes exchange, struct sl_bytes key,
+                                     struct sl_bytes headers, bool *is_fixed)
+{
+    c->scratch.count = 0;
+    topology_lock(c->topology);
+    enum sl_err err = route_resolve(c->topology, v, exchange, key, headers, &c->scratch, is_fixed);
+    topology_unlock(c->topology);
+    return err;
+}
+
+/* The virtual host's address, then the route as message_new_routed wants it. */
+static struct sl_bytes write_id(uint8_t room[ID_BYTES_MAX], struct vhost *v,
+                                struct sl_bytes exchange, struct sl_bytes key)
+{
+    struct sl_writer w = {room, room + ID_BYTES_MAX, false};
+
+    sl_write_bytes(&w, (struct sl_bytes){(const uint8_t *)&v, sizeof v});
+    sl_write_short_string(&w, exchange);
+    sl_write_short_string(&w, key);
+    return (struct sl_bytes){room, (size_t)(w.pos - room)};
+}
+
+/* A full cache is a peer that never says the same key twice: starting over is as good as any
+ * choice of what to drop, and cheaper. */
+static enum sl_err keep(struct route_cache *c, struct sl_bytes id, const struct route **out)
+{
+    size_t count = c->scratch.count;
+
+    if (c->routes.count == SL_ROUTE_CACHE_ENTRIES ||
+        (c->routes.count != 0 && c->targets + count > SL_ROUTE_CACHE_TARGETS))
+        forget(c);
+
+    struct cached_route *kept =
+        malloc(offsetof(struct cached_route, route) + route_bytes(&c->scratch, id));
+    if (kept == NULL)
+        return SL_ENOMEM;
+    kept->id = fill(&kept->route, &c->scratch, id, true);
+    if (hash_map_put(&c->routes, kept->id, kept) != SL_OK) {
+        free(kept);
+        return SL_ENOMEM;
+    }
+    c->targets += count;
+    *out = &kept->route;
+    return SL_OK;
+}
+
+static enum sl_err lend_loose(struct route_cache *c, struct sl_bytes id, const struct route **out)
+{
+    size_t wanted = route_bytes(&c->scratch, id);
+
+    if (wanted > c->loose_room) {
+        struct route *loose = realloc(c->loose, wanted);
+        if (loose == NULL)
+            return SL_ENOMEM;
+        c->loose = loose;
+        c->loose_room = wanted;
+    }
+    fill(c->loose, &c->scratch, id, false);
+    *out = c->loose;
+    return SL_OK;
+}
+
+static size_t route_bytes(const struct target_set *targets, struct sl_bytes id)
+{
+    return sizeof(struct route) + targets->count * sizeof *targets->at + id.len;
+}
+
+/* Returns the copy of id behind the targets. */
+static struct sl_bytes fill(struct route *route, const struct target_set *targets,
+                            struct sl_bytes id, bool is_fixed)
+{
+    uint8_t *at = (uint8_t *)(route->targets + targets->count);
+
+    if (targets->count != 0)
+        memcpy(route->targets, targets->at, targets->count * sizeof *targets->at);
+    memcpy(at, id.at, id.len);
+    route->count = targets->count;
+    route->durable = 0;
+    for (uint32_t i = 0; i < targets->count; i++)
+        route->durable += targets->at[i].number != 0;
+    route->is_fixed = is_fixed;
+    route->encoded = sl_bytes_skip((struct sl_bytes){at, id.len}, sizeof(struct vhost *));
+    return (struct sl_bytes){at, id.len};
+}
+
+static void forget(struct route_cache *c)
+{
+    struct cached_route *known;
+    size_t cursor = 0;
+
+    while ((known = hash_map_next(&c->routes, &cursor)) != NULL)
+        free(known);
+    hash_map_deinit(&c->routes);
+    c->targets = 0;
+    c->epoch++;
+}

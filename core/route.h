@@ -1,0 +1,63 @@
+/*
+ * route.h - exchange and key in, queues out.
+ *
+ * route_resolve is pure: it reads the topology under its lock and decides nothing else.  A
+ * worker remembers what it resolved in a route_cache by (exchange, key) and forgets all of it
+ * when the topology's version has moved; so a message costs neither the lock nor a hash, as
+ * its channel keeps the route of its last publish while the cache's epoch stands.
+ */
+#ifndef SLUICE_CORE_ROUTE_H
+#define SLUICE_CORE_ROUTE_H
+
+#include "core/topology.h"
+
+struct route {
+    struct sl_bytes encoded; /* exchange and key as message_new_routed wants them; owned */
+    uint32_t count;
+    uint32_t durable; /* how many of them are durable queues */
+    bool is_fixed;    /* false: depends on the message's headers, valid for this one only */
+    struct queue_ref targets[];
+};
+
+struct target_set { /* growable; zeroed is empty */
+    struct queue_ref *at;
+    uint32_t count;
+    uint32_t room;
+};
+
+void target_set_deinit(struct target_set *s);
+
+/* Adds every queue that a message with this exchange, key and headers reaches, each once, over
+ * bindings between exchanges too.  *is_fixed: no headers exchange was met.  SL_ENOENT: no such
+ * exchange; SL_EDENIED: internal exchange; SL_ENOMEM.  Under the lock. */
+SL_MUST_CHECK enum sl_err route_resolve(struct topology *t, struct vhost *v,
+                                        struct sl_bytes exchange, struct sl_bytes key,
+                                        struct sl_bytes headers, struct target_set *targets,
+                                        bool *is_fixed);
+
+struct route_cache { /* one per worker */
+    struct topology *topology;
+    struct hash_map routes; /* of struct cached_route, route.c */
+    uint64_t version;       /* of the topology when the routes were resolved */
+    uint64_t epoch;         /* moves when routes are forgotten; never 0 */
+    size_t targets;         /* in all routes together */
+    struct target_set scratch;
+    struct route *loose; /* the last route that was not fixed */
+    size_t loose_room;
+};
+
+void route_cache_init(struct route_cache *c, struct topology *t);
+void route_cache_deinit(struct route_cache *c);
+
+/* Forgets everything when the topology has changed.  Called after reading from a socket and
+ * before the bytes are looked at, and after every change that this worker makes: so a publish
+ * that was sent after a definition was answered sees that definition. */
+void route_cache_refresh(struct route_cache *c);
+
+/* Lends the route: valid while c->epoch stands, a route that is not fixed until the next call.
+ * exchange and key are at most 255 bytes.  Errors as route_resolve. */
+SL_MUST_CHECK enum sl_err route_cache_get(struct route_cache *c, struct vhost *v,
+                                          struct sl_bytes exchange, struct sl_bytes key,
+                                          struct sl_bytes headers, const struct route **out);
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * run.h - the commands that one worker gathers for shards before it hands them over.
+ *
+ * "Per turn, not per message": a publish only writes 24 bytes per target into the lane of the
+ * target's shard; the whole run goes through the order once.
+ *
+ * Thread: the owning worker.
+ */
+#ifndef SLUICE_CORE_RUN_H
+#define SLUICE_CORE_RUN_H
+
+#include "core/base/ids.h"
+#include "core/base/limits.h"
+#include "core/base/mailbox.h"
+#include "core/base/slot_table.h"
+#include "core/journal.h"
+#include "core/message.h"
+#include "core/order.h"
+
+enum lane_kind {
+    LANE_ENQUEUE,         /* at: queue; msg: one reference; sequence: base + offset */
+    LANE_ENQUEUE_GROUPED, /* the same; not to be lent before the batch's end is durable */
+    LANE_CONSUME,         /* at: consumer; loans [first, first + offset) are settled, and so on */
+    LANE_RETURN,
+    LANE_REJECT,
+    LANE_COMMAND, /* command: owned by the item */
+    LANE_INSPECT, /* page: owned by the item */
+};
+
+struct shard_command;
+struct inspect_page;
+
+struct lane_item {
+    struct slot_ref at;
+    uint32_t kind;
+    uint32_t offset; /* in the run, or the number of loans */
+    union {
+        struct message *msg;
+        uint64_t first_loan;
+        struct shard_command *command;
+        struct inspect_page *page;
+    };
+};
+_Static_assert(sizeof(struct lane_item) == 24, "twelve KiB a batch");
+
+struct lane_batch {
+    struct mail_node node;
+    uint64_t base; /* sequence of offset 0; both set by order_hand_over */
+    sl_lsn end;    /* of the hand-over in the log */
+    uint32_t count;
+    struct lane_item items[SL_LANE_ITEMS];
+};
+
+struct lane {
+    struct mailbox *to; /* the shard's inbox */
+    struct lane_batch *first;
+    struct lane_batch *last;
+};
+
+struct run {
+    struct order *order;
+    uint32_t self; /* this worker; needs no waking */
+    uint32_t lanes_count;
+    struct lane *lanes;
+    uint32_t sequences; /* handed out in this run */
+    uint32_t items;
+    uint32_t group; /* open groups: the run must not be cut */
+    struct journal journal;
+    struct log_run at_once; /* for order_append; empty but during one */
+    sl_lsn end;             /* of the last hand-over */
+};
+
+/* The journal is off where the order has no log. */
+void run_init(struct run *r, struct order *order, uint32_t self, struct mailbox **inboxes,
+              uint32_t n);
+void run_deinit(struct run *r); /* the run must be empty */
+
+/* Lends the next item of that shard's lane, to be filled. */
+struct lane_item *run_add(struct run *r, uint32_t shard);
+
+/* Reserves the next sequence and returns its offset in this run. */
+static inline uint32_t run_sequence(struct run *r)
+{
+    return r->sequences++;
+}
+
+/* Between begin and end nothing is handed over: what is added takes effect together, and its
+ * records are one group in the log. */
+void run_group_begin(struct run *r);
+void run_group_end(struct run *r);
+
+static inline bool run_is_empty(const struct run *r)
+{
+    return r->items == 0 && r->journal.run.records == 0 && r->journal.list.queue_number == 0;
+}
+
+static inline bool run_is_long(const struct run *r)
+{
+    return r->items >= SL_RUN_ITEMS_MAX && r->group == 0;
+}
+
+/* Everything gathered goes out.  Nothing to do when nothing was added. */
+void run_hand_over(struct run *r);
+
+struct lane_batch *lane_batch_new(void); /* aborts without memory: our own size */
+void lane_batch_free(struct lane_batch *batch);
+/* Releases the batches that the calling thread keeps for its next ones. */
+void lane_batches_trim(void);
+
+#endif

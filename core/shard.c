@@ -1,0 +1,374 @@
+#include "core/shard.h"
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/commands.h"
+#include "core/consumer.h"
+#include "core/inspect.h"
+#include "core/queue.h"
+
+#include <stdlib.h>
+
+static void post_safe(struct shard *s);
+static void wake_waiting(struct shard *s);
+static bool take_batch(struct shard *s, const struct lane_batch *batch, uint32_t *budget);
+static uint32_t take_item(struct shard *s, const struct lane_item *item,
+                          const struct lane_batch *batch);
+static void take_enqueue(struct shard *s, const struct lane_item *item,
+                         const struct lane_batch *batch);
+static bool lend_from_busy(struct shard *s);
+static void flush_peers(struct shard *s);
+static void post_outlets(struct shard *s);
+static void drop_batch(struct lane_batch *batch, uint32_t from);
+
+struct shard *shard_new(uint32_t index, uint32_t workers, struct topology *t,
+                        struct mailbox **inboxes, struct mailbox **shards)
+{
+    struct shard *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return NULL;
+    s->index = index;
+    s->workers = workers;
+    s->topology = t;
+    s->shards = shards;
+    s->outlets = calloc(workers, sizeof *s->outlets);
+    if (s->outlets == NULL) {
+        free(s);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < workers; i++)
+        s->outlets[i].inbox = inboxes[i];
+    list_init(&s->busy);
+    list_init(&s->waiting);
+    list_init(&s->writing);
+    return s;
+}
+
+void shard_free(struct shard *s)
+{
+    struct mail_chain left = s->todo;
+    size_t cursor = 0;
+    struct peer *p;
+
+    mail_chain_join(&left, mailbox_take(&s->inbox));
+    while (left.first != NULL) {
+        struct lane_batch *batch = (struct lane_batch *)left.first;
+        left.first = batch->node.next;
+        drop_batch(batch, s->todo_at);
+        s->todo_at = 0;
+    }
+    for (uint32_t i = 0; i < s->queues_room; i++)
+        if (s->queues[i] != NULL)
+            queue_free(s, s->queues[i]);
+    while ((p = hash_map_next(&s->peers, &cursor)) != NULL) {
+        peer_free(s, p);
+        cursor = 0;
+    }
+    while (s->unsafe.first != NULL) {
+        struct mail *mail = (struct mail *)s->unsafe.first;
+        s->unsafe.first = mail->node.next;
+        mail_free(mail);
+    }
+    for (uint32_t i = 0; i < s->workers; i++)
+        while (s->outlets[i].chain.first != NULL) {
+            struct mail *mail = (struct mail *)s->outlets[i].chain.first;
+            s->outlets[i].chain.first = mail->node.next;
+            mail_free(mail);
+        }
+    mailbox_deinit(&s->inbox);
+    hash_map_deinit(&s->peers);
+    slot_table_deinit(&s->consumers);
+    free(s->outlets);
+    free(s->queues);
+    free(s);
+}
+
+bool shard_run(struct shard *s)
+{
+    mail_chain_join(&s->todo, mailbox_take(&s->inbox));
+    if (shard_waits_for_log(s)) {
+        post_safe(s);
+        wake_waiting(s);
+    }
+    uint32_t budget = SL_SHARD_BUDGET;
+    while (s->todo.first != NULL && take_batch(s, (struct lane_batch *)s->todo.first, &budget)) {
+        struct lane_batch *batch = (struct lane_batch *)s->todo.first;
+        s->todo.first = batch->node.next;
+        s->todo_at = 0;
+        lane_batch_free(batch);
+    }
+    bool more = false;
+    for (uint32_t round = 0; round == 0 || (more && round < SL_LEND_ROUNDS); round++)
+        more = lend_from_busy(s);
+    more |= s->todo.first != NULL;
+    flush_peers(s);
+    post_outlets(s);
+    return more;
+}
+
+struct shard_command *shard_command_new(enum shard_command_kind kind, struct sl_handle from,
+                                        uint64_t ticket, size_t n)
+{
+    struct shard_command *command = calloc(1, sizeof *command + n);
+
+    SL_ASSERT(command != NULL);
+    command->kind = kind;
+    command->from = from;
+    command->ticket = ticket;
+    return command;
+}
+
+void shard_command_free(struct shard_command *command)
+{
+    if (command->window != NULL)
+        session_window_unref(command->window);
+    if (command->group != NULL)
+        credit_group_unref(command->group);
+    free(command);
+}
+
+struct queue *shard_queue(const struct shard *s, struct slot_ref at)
+{
+    struct queue *q = at.slot < s->queues_room ? s->queues[at.slot] : NULL;
+
+    return q != NULL && q->ref.at.generation == at.generation ? q : NULL;
+}
+
+void shard_queue_is_busy(struct shard *s, struct queue *q)
+{
+    if (list_is_empty(&q->of_busy))
+        list_push(&s->busy, &q->of_busy);
+}
+
+void shard_attach(struct shard *s, struct run *run)
+{
+    s->run = run;
+}
+
+void shard_extend_marks(struct shard *s)
+{
+    for (uint32_t i = 0; i < s->queues_room; i++)
+        if (s->queues[i] != NULL && s->queues[i]->ref.number != 0)
+            queue_extend_mark(s, s->queues[i]);
+}
+
+void shard_log_lent(struct shard *s, struct log_run *marks)
+{
+    for (uint32_t i = 0; i < s->queues_room; i++)
+        if (s->queues[i] != NULL && s->queues[i]->ref.number != 0)
+            journal_lent(marks, s->queues[i]->ref.number, s->queues[i]->lent);
+}
+
+bool shard_waits_for_log(const struct shard *s)
+{
+    return s->unsafe.first != NULL || !list_is_empty(&s->waiting);
+}
+
+bool shard_is_freed_by(const struct shard *s, sl_lsn durable)
+{
+    const struct answer *first = (const struct answer *)s->unsafe.first;
+
+    if (first != NULL && sl_lsn_reached(durable, first->place))
+        return true;
+    for (const struct list *at = s->waiting.next; at != &s->waiting; at = at->next)
+        if (queue_is_freed_by(LIST_OF(at, struct queue, of_waiting), durable))
+            return true;
+    return false;
+}
+
+sl_lsn shard_durable(const struct shard *s)
+{
+    return order_durable(s->run->order);
+}
+
+void shard_queue_waits(struct shard *s, struct queue *q)
+{
+    if (list_is_empty(&q->of_waiting))
+        list_push(&s->waiting, &q->of_waiting);
+}
+
+void shard_keep(struct shard *s, struct answer *a)
+{
+    mail_chain_add(&s->unsafe, &a->mail.node);
+}
+
+void shard_answer(struct shard *s, struct answer *a)
+{
+    struct peer *p = peer_find(s, a->mail.to);
+
+    if (!sl_lsn_reached(shard_durable(s), a->place)) {
+        shard_keep(s, a);
+        return;
+    }
+    if (p != NULL)
+        peer_flush(s, p); /* deliveries that were lent before are read before */
+    shard_post(s, &a->mail);
+}
+
+void shard_post(struct shard *s, struct mail *mail)
+{
+    SL_ASSERT(mail->to.worker < s->workers);
+    mail_chain_add(&s->outlets[mail->to.worker].chain, &mail->node);
+}
+
+void shard_poke(struct shard *s, uint64_t shards, struct sl_handle whom)
+{
+    for (uint32_t i = 0; shards != 0; i++, shards >>= 1) {
+        if ((shards & 1) == 0)
+            continue;
+        struct lane_batch *batch = lane_batch_new();
+        batch->count = 1;
+        batch->items[0] = (struct lane_item){
+            .kind = LANE_COMMAND, .command = shard_command_new(COMMAND_POKE, whom, 0, 0)};
+        bool must_wake =
+            mailbox_post(s->shards[i], (struct mail_chain){&batch->node, &batch->node});
+        if (must_wake)
+            mailbox_wake(s->shards[i]);
+    }
+}
+
+static void post_safe(struct shard *s)
+{
+    sl_lsn durable = shard_durable(s);
+
+    while (s->unsafe.first != NULL) {
+        struct answer *a = (struct answer *)s->unsafe.first;
+        if (!sl_lsn_reached(durable, a->place))
+            return;
+        s->unsafe.first = a->mail.node.next;
+        if (s->unsafe.first == NULL)
+            s->unsafe.last = NULL;
+        shard_answer(s, a);
+    }
+}
+
+/* They look for themselves whether it was enough. */
+static void wake_waiting(struct shard *s)
+{
+    struct list round = s->waiting;
+    struct list *at;
+
+    if (list_is_empty(&s->waiting))
+        return;
+    round.next->prev = round.prev->next = &round;
+    list_init(&s->waiting);
+    while ((at = list_pop(&round)) != NULL)
+        shard_queue_is_busy(s, LIST_OF(at, struct queue, of_waiting));
+}
+
+/* False when the budget ended before the batch did; the next run goes on from there. */
+static bool take_batch(struct shard *s, const struct lane_batch *batch, uint32_t *budget)
+{
+    if (batch->base > s->newest)
+        s->newest = batch->base;
+    for (; s->todo_at < batch->count; s->todo_at++) {
+        const struct lane_item *item = &batch->items[s->todo_at];
+        uint32_t cost = take_item(s, item, batch);
+
+        if (cost >= *budget) {
+            *budget = 0;
+            s->todo_at++;
+            return s->todo_at == batch->count;
+        }
+        *budget -= cost;
+    }
+    return true;
+}
+
+/* Returns what it cost of a run's budget. */
+static uint32_t take_item(struct shard *s, const struct lane_item *item,
+                          const struct lane_batch *batch)
+{
+    struct consumer *c;
+
+    switch (item->kind) {
+    case LANE_ENQUEUE:
+    case LANE_ENQUEUE_GROUPED: take_enqueue(s, item, batch); return 1;
+    case LANE_COMMAND:
+        command_execute(s, item->command);
+        shard_command_free(item->command);
+        return 1;
+    case LANE_INSPECT:
+        inspect_shard(s, item->page);
+        inspect_reply(item->page);
+        return INSPECT_STEP;
+    default:
+        c = slot_table_get(&s->consumers, item->at);
+        if (c != NULL) /* else it went with its queue, and the loans with it */
+            consumer_settle(s, c, item->first_loan, item->offset, item->kind);
+        return item->offset;
+    }
+}
+
+static void take_enqueue(struct shard *s, const struct lane_item *item,
+                         const struct lane_batch *batch)
+{
+    struct queue *q = shard_queue(s, item->at);
+
+    if (q == NULL) { /* deleted between routing and here */
+        message_unref(item->msg);
+        return;
+    }
+    sl_seq seq = {batch->base + item->offset};
+    queue_push(q, item->msg, seq);
+    if (item->kind == LANE_ENQUEUE_GROUPED)
+        queue_add_gate(q, seq, batch->end);
+    shard_queue_is_busy(s, q);
+}
+
+/* One round over the queues that were busy when it began; who has more waits for the next. */
+static bool lend_from_busy(struct shard *s)
+{
+    struct list round;
+    struct list *at;
+
+    if (list_is_empty(&s->busy))
+        return false;
+    round = s->busy;
+    round.next->prev = round.prev->next = &round;
+    list_init(&s->busy);
+    while ((at = list_pop(&round)) != NULL) {
+        struct queue *q = LIST_OF(at, struct queue, of_busy);
+        if (queue_lend(s, q))
+            shard_queue_is_busy(s, q);
+    }
+    return !list_is_empty(&s->busy);
+}
+
+static void flush_peers(struct shard *s)
+{
+    struct list *at;
+
+    while ((at = list_pop(&s->writing)) != NULL) {
+        struct peer *p = LIST_OF(at, struct peer, of_writing);
+        peer_flush(s, p);
+        p->mails = 0;
+    }
+}
+
+static void post_outlets(struct shard *s)
+{
+    for (uint32_t i = 0; i < s->workers; i++) {
+        struct shard_outlet *outlet = &s->outlets[i];
+        if (outlet->chain.first == NULL)
+            continue;
+        bool must_wake = mailbox_post(outlet->inbox, outlet->chain);
+        outlet->chain = (struct mail_chain){NULL, NULL};
+        if (must_wake && i != s->index)
+            mailbox_wake(outlet->inbox);
+    }
+}
+
+static void drop_batch(struct lane_batch *batch, uint32_t from)
+{
+    for (uint32_t i = from; i < batch->count; i++) {
+        if (batch->items[i].kind == LANE_ENQUEUE || batch->items[i].kind == LANE_ENQUEUE_GROUPED)
+            message_unref(batch->items[i].msg);
+        else if (batch->items[i].kind == LANE_COMMAND)
+            shard_command_free(batch->items[i].command);
+        else if (batch->items[i].kind == LANE_INSPECT)
+            inspect_page_free(batch->items[i].page);
+    }
+    lane_batch_free(batch);
+}

@@ -1,0 +1,127 @@
+/*
+ * shard.h - the queues of one worker: commands in, deliveries and answers out.
+ *
+ * Everything about a queue happens here, on one thread and in the order of its inbox: it is
+ * declared, filled, lent from, settled and deleted by its shard.  That is why no queue has a
+ * lock, and why a declare that races an auto-delete cannot see half of either.  The shard
+ * enters what exists into the topology, under that one's lock, before anyone is answered.
+ *
+ * Thread: the owning worker, but for shard_inbox.
+ */
+#ifndef SLUICE_CORE_SHARD_H
+#define SLUICE_CORE_SHARD_H
+
+#include "core/base/hash_map.h"
+#include "core/base/list.h"
+#include "core/base/mailbox.h"
+#include "core/credit.h"
+#include "core/mail.h"
+#include "core/run.h"
+#include "core/topology.h"
+
+struct queue;
+struct peer;
+struct consumer;
+
+enum shard_command_kind {
+    COMMAND_DECLARE,
+    COMMAND_DELETE,
+    COMMAND_PURGE,
+    COMMAND_SUBSCRIBE,
+    COMMAND_CANCEL,
+    COMMAND_DROP,
+    COMMAND_GET,
+    COMMAND_JOIN,
+    COMMAND_POKE,
+    COMMAND_GOODBYE,
+};
+
+/* One block; text holds the queue's name and, for a declare, its arguments behind it. */
+struct shard_command {
+    enum shard_command_kind kind;
+    struct sl_handle from;
+    uint64_t ticket;
+    struct vhost *vhost;
+    struct session_window *window; /* counted, or NULL */
+    struct credit_group *group;    /* counted, or NULL */
+    struct slot_ref consumer;
+    uint32_t cookie;
+    uint32_t prefetch;
+    bool is_no_ack;
+    bool is_exclusive;
+    bool if_unused;
+    bool if_empty;
+    struct queue_declaration declaration; /* name and arguments point into text */
+    uint8_t text[];
+};
+
+struct shard_outlet { /* where mail for the sessions of one worker goes */
+    struct mailbox *inbox;
+    struct mail_chain chain;
+};
+
+struct shard {
+    uint32_t index;
+    uint32_t workers;
+    struct topology *topology;
+    struct mail_chain todo; /* taken from the inbox, not done yet */
+    uint32_t todo_at;       /* items of its first batch that are done */
+    struct mailbox inbox;   /* of struct lane_batch */
+    struct queue **queues;  /* by slot of queue_ref */
+    uint32_t queues_room;
+    struct slot_table consumers;  /* of struct consumer */
+    struct hash_map peers;        /* of struct peer, by handle */
+    struct list busy;             /* queues that may have something to lend */
+    struct list waiting;          /* queues whose next entry waits for the log */
+    struct mail_chain unsafe;     /* answers that wait for the log, in the order of their places */
+    struct run *run;              /* the worker's: what the shard decides goes into its journal */
+    uint64_t newest;              /* sequence that it has heard of */
+    atomic_bool is_stopping;      /* returns are the server's doing now, and not counted */
+    struct list writing;          /* peers with a mail begun */
+    struct shard_outlet *outlets; /* one per worker */
+    struct mailbox **shards;      /* inboxes of all shards, for pokes */
+};
+
+/* NULL: no memory.  inboxes: of the workers' sessions; shards: filled by the caller with every
+ * shard's inbox before anything is posted.  The caller initialises the shard's own inbox. */
+struct shard *shard_new(uint32_t index, uint32_t workers, struct topology *t,
+                        struct mailbox **inboxes, struct mailbox **shards);
+/* Frees queues and what is in them. */
+void shard_free(struct shard *s);
+/* The worker's run; borrowed. */
+void shard_attach(struct shard *s, struct run *run);
+
+/* Logs the next mark of every durable queue, so that lending need not wait for it; and at the
+ * end, exactly what was out. */
+void shard_extend_marks(struct shard *s);
+void shard_log_lent(struct shard *s, struct log_run *marks);
+
+bool shard_waits_for_log(const struct shard *s);
+/* Has something that waited for the log only waited for this? */
+bool shard_is_freed_by(const struct shard *s, sl_lsn durable);
+
+/* Takes what is in the inbox, lends what can be lent, posts what came of it.  True when some
+ * queue has more to lend at once. */
+bool shard_run(struct shard *s);
+
+/* Gives a command with room for n bytes of text, all else zero; aborts without memory. */
+struct shard_command *shard_command_new(enum shard_command_kind kind, struct sl_handle from,
+                                        uint64_t ticket, size_t n);
+void shard_command_free(struct shard_command *command);
+
+/* ---- for queue.c, consumer.c and commands.c ---- */
+
+struct queue *shard_queue(const struct shard *s, struct slot_ref at); /* NULL: gone */
+void shard_queue_is_busy(struct shard *s, struct queue *q);
+/* Posts the answer, behind the deliveries lent before; or keeps it until its place is durable. */
+void shard_answer(struct shard *s, struct answer *a);
+/* Keeps an answer that does not come from this shard, but must wait as its own do. */
+void shard_keep(struct shard *s, struct answer *a);
+sl_lsn shard_durable(const struct shard *s);
+/* The queue's next entry must not be lent yet. */
+void shard_queue_waits(struct shard *s, struct queue *q);
+void shard_post(struct shard *s, struct mail *mail);
+/* Tells the shards in that set of bits that sessions may have room again. */
+void shard_poke(struct shard *s, uint64_t shards, struct sl_handle whom);
+
+#endif

@@ -1,0 +1,403 @@
+#include "core/store/commit_log.h"
+
+#include "core/base/assert.h"
+#include "core/base/random.h"
+#include "core/store/log_state.h"
+#include "core/store/recovery.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define POLL_NS 50000u          /* before sleep: a wake costs as much as a small sync */
+#define NO_ROOM_WAIT_MS 100u    /* before a segment is tried again */
+#define FILL_FLUSH_BYTES 32768u /* smaller flushes than this: syncs are what costs */
+
+static enum sl_err open_log(struct commit_log *log, const struct log_visitor *visitor,
+                            struct log_findings *findings);
+static enum sl_err start_empty(struct commit_log *log);
+static void go_on_behind(struct commit_log *log, const struct recovery *r);
+static void dispose(struct commit_log *log);
+static void link_run(struct commit_log *log, struct log_run *r, uint64_t base);
+static void begin_segment(struct commit_log *log, struct log_piece *first, uint64_t bytes);
+static bool poll_for_work(struct commit_log *log);
+static bool has_work(struct commit_log *log);
+static bool sleep_for_work(struct commit_log *log);
+static bool wait_for_room(struct commit_log *log);
+static void wake_log_thread(struct commit_log *log);
+static struct timespec from_now(uint64_t ns);
+static bool wants_next_segment(struct commit_log *log);
+static bool syncs_dominate(struct commit_log *log);
+static uint64_t round_to_page(uint64_t bytes);
+
+enum sl_err commit_log_open(const struct log_options *options, const struct log_visitor *visitor,
+                            struct log_findings *findings, struct commit_log **out)
+{
+    struct commit_log *log = aligned_alloc(_Alignof(struct commit_log), sizeof *log);
+    pthread_condattr_t monotonic;
+
+    *findings = (struct log_findings){.next = {1}};
+    if (log == NULL)
+        return SL_ENOMEM;
+    *log = (struct commit_log){.options = *options};
+    if (log->options.segment_bytes == 0)
+        log->options.segment_bytes = LOG_SEGMENT_BYTES;
+    log->options.segment_bytes = round_to_page(log->options.segment_bytes);
+    if (log->options.page_bytes == 0)
+        log->options.page_bytes = LOG_PAGE_BYTES;
+    SL_ASSERT(log->options.segment_bytes > SEGMENT_HEADER_BYTES);
+    SL_ASSERT(pthread_mutex_init(&log->order, NULL) == 0);
+    SL_ASSERT(pthread_mutex_init(&log->segments, NULL) == 0);
+    SL_ASSERT(pthread_condattr_init(&monotonic) == 0);
+    SL_ASSERT(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
+    SL_ASSERT(pthread_cond_init(&log->wake, &monotonic) == 0);
+    pthread_condattr_destroy(&monotonic);
+
+    log->stage.bytes = aligned_alloc(LOG_PAGE_BYTES, LOG_STAGE_BYTES);
+    enum sl_err err = log->stage.bytes == NULL ? SL_ENOMEM : open_log(log, visitor, findings);
+    if (err != SL_OK) {
+        dispose(log);
+        return err;
+    }
+    *out = log;
+    return SL_OK;
+}
+
+enum sl_err commit_log_check(const struct sl_file_ops *files, const struct log_visitor *visitor,
+                             struct log_findings *findings)
+{
+    struct segment_set set;
+    struct recovery found;
+
+    *findings = (struct log_findings){.next = {1}};
+    SL_TRY(segment_set_init(&set, files));
+    enum sl_err err = set.count == 0 ? SL_OK : recovery_read(&set, visitor, findings, &found);
+    segment_set_deinit(&set);
+    return err;
+}
+
+void commit_log_close(struct commit_log *log)
+{
+    if (log == NULL)
+        return;
+    if (commit_log_flush(log) == SL_OK)
+        log_flush_farewell(log);
+    dispose(log);
+}
+
+struct log_place commit_log_append(struct commit_log *log, struct log_run *r, uint64_t count,
+                                   void (*ordered)(void *context, struct log_place place),
+                                   void *context)
+{
+    SL_ASSERT(r->group == NULL);
+
+    pthread_mutex_lock(&log->order);
+    struct log_place place = {.base = log->next_sequence};
+    log->next_sequence += count;
+    bool was_empty = log->filling.first == NULL;
+    if (r->first != NULL)
+        link_run(log, r, place.base);
+    place.end.v = log->filled_to;
+    if (ordered != NULL)
+        ordered(context, place);
+    bool must_wake = log->is_asleep && r->first != NULL && (was_empty || has_work(log));
+    if (must_wake)
+        log->is_asleep = false;
+    pthread_mutex_unlock(&log->order);
+
+    if (must_wake)
+        pthread_cond_signal(&log->wake);
+    r->first = r->last = NULL;
+    r->bytes = 0;
+    r->records = 0;
+    return place;
+}
+
+void commit_log_hurry(struct commit_log *log)
+{
+    if (atomic_load_explicit(&log->is_urgent, memory_order_relaxed))
+        return;
+    pthread_mutex_lock(&log->order);
+    bool must_wake = false;
+    if (log->filling.first != NULL) {
+        atomic_store_explicit(&log->is_urgent, true, memory_order_relaxed);
+        must_wake = log->is_asleep;
+        log->is_asleep = false;
+    }
+    pthread_mutex_unlock(&log->order);
+    if (must_wake)
+        pthread_cond_signal(&log->wake);
+}
+
+sl_lsn commit_log_durable(const struct commit_log *log)
+{
+    return (sl_lsn){atomic_load_explicit(&log->durable, memory_order_acquire)};
+}
+
+sl_lsn commit_log_end(struct commit_log *log)
+{
+    return (sl_lsn){atomic_load_explicit(&log->end, memory_order_acquire)};
+}
+
+bool commit_log_has_failed(const struct commit_log *log)
+{
+    return atomic_load_explicit(&log->has_failed, memory_order_acquire);
+}
+
+bool commit_log_is_behind(const struct commit_log *log)
+{
+    uint64_t settled = atomic_load_explicit(&log->settled_bytes, memory_order_acquire);
+    uint64_t appended = atomic_load_explicit(&log->appended_bytes, memory_order_relaxed);
+
+    return appended - settled > LOG_BATCH_BYTES_HIGH;
+}
+
+bool commit_log_is_out_of_room(const struct commit_log *log)
+{
+    return atomic_load_explicit(&log->is_out_of_room, memory_order_relaxed);
+}
+
+bool commit_log_wait(struct commit_log *log)
+{
+    if (commit_log_has_failed(log))
+        return false;
+    if (log->taken.first != NULL)
+        return wait_for_room(log);
+    if (log->was_busy && poll_for_work(log))
+        return true;
+    return sleep_for_work(log);
+}
+
+void commit_log_stop(struct commit_log *log)
+{
+    pthread_mutex_lock(&log->order);
+    log->is_stopping = true;
+    pthread_mutex_unlock(&log->order);
+    pthread_cond_signal(&log->wake);
+}
+
+enum sl_err commit_log_prepare(struct commit_log *log)
+{
+    enum sl_err err = SL_OK;
+
+    pthread_mutex_lock(&log->segments);
+    if (!commit_log_has_failed(log) && log->prepared.file == NULL && wants_next_segment(log)) {
+        err = segment_create(&log->options.files, log->start_number,
+                             log->current.base + log->current.size, log->options.segment_bytes,
+                             syncs_dominate(log), &log->prepared);
+        atomic_store_explicit(&log->is_out_of_room, err == SL_EFULL, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&log->segments);
+
+    if (err != SL_OK && err != SL_EFULL) {
+        /* The medium is not to be trusted any more. */
+        atomic_store_explicit(&log->has_failed, true, memory_order_release);
+        wake_log_thread(log);
+        return SL_EIO;
+    }
+    return err;
+}
+
+static enum sl_err open_log(struct commit_log *log, const struct log_visitor *visitor,
+                            struct log_findings *findings)
+{
+    struct recovery found;
+
+    SL_TRY(segment_set_init(&log->set, &log->options.files));
+    if (log->set.count == 0)
+        return start_empty(log);
+    SL_TRY(recovery_read(&log->set, visitor, findings, &found));
+    SL_TRY(recovery_mend(&log->set, &found, log->options.segment_bytes, &log->current));
+    log->next_sequence = findings->next.v;
+    go_on_behind(log, &found);
+    return SL_OK;
+}
+
+static enum sl_err start_empty(struct commit_log *log)
+{
+    log->start_number = sl_random_u64();
+    SL_TRY(segment_create(&log->options.files, log->start_number, 0, log->options.segment_bytes,
+                          true, &log->current));
+    segment_set_add(&log->set, 0);
+    log->next_sequence = 1;
+    go_on_behind(log, &(struct recovery){.start_number = log->start_number,
+                                         .end = {SEGMENT_HEADER_BYTES},
+                                         .is_covered = true});
+    return SL_OK;
+}
+
+static void go_on_behind(struct commit_log *log, const struct recovery *r)
+{
+    log->start_number = r->start_number;
+    log->current_is_sealed = r->next_base != 0;
+    log->segment_base = log->current.base;
+    log->segment_bytes = log->current.size;
+    log->filled_to = log->at = r->end.v;
+    log->filled_limit = log->segment_base + log->segment_bytes - RECORD_END_BYTES;
+    if (log->current_is_sealed) { /* the next append begins the next segment */
+        log->current.size = log->segment_bytes = r->next_base - log->current.base;
+        log->filled_limit = log->filled_to;
+    }
+    log->at_sequence = log->next_sequence;
+    log->recorded = r->is_covered ? r->end.v : r->recorded.v;
+    atomic_store_explicit(&log->end, r->end.v, memory_order_release);
+    atomic_store_explicit(&log->durable, r->end.v, memory_order_release);
+}
+
+static void dispose(struct commit_log *log)
+{
+    log_piece_release(log->taken.first, NULL);
+    log_piece_release(log->filling.first, NULL);
+    segment_close(&log->options.files, &log->current);
+    segment_close(&log->options.files, &log->prepared);
+    segment_set_deinit(&log->set);
+    free(log->gather.parts);
+    free(log->stage.bytes);
+    pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->segments);
+    pthread_mutex_destroy(&log->order);
+    free(log);
+}
+
+/* Under the order lock: whatever the run holds, this is all that is done for it.  A run never
+ * straddles segments; one that is larger than a segment gets a segment of its own size. */
+static void link_run(struct commit_log *log, struct log_run *r, uint64_t base)
+{
+    struct log_piece *first = r->first;
+    uint64_t bytes = r->bytes;
+
+    first->begins_run = true;
+    first->base = base;
+    first->begins_batch = log->filling.first == NULL;
+    if (first->begins_batch)
+        bytes += RECORD_BATCH_BYTES;
+    if (bytes > log->filled_limit - log->filled_to) {
+        bytes = r->bytes + RECORD_BATCH_BYTES;
+        begin_segment(log, first, bytes);
+    }
+    if (log->filling.first == NULL)
+        log->filling.first = first;
+    else
+        log->filling.last->next = first;
+    log->filling.last = r->last;
+    log->filled_to += bytes;
+    atomic_store_explicit(&log->end, log->filled_to, memory_order_release);
+    uint64_t sum = atomic_load_explicit(&log->appended_bytes, memory_order_relaxed);
+    atomic_store_explicit(&log->appended_bytes, sum + bytes, memory_order_relaxed);
+}
+
+static void begin_segment(struct commit_log *log, struct log_piece *first, uint64_t bytes)
+{
+    uint64_t needed = round_to_page(SEGMENT_HEADER_BYTES + bytes + RECORD_END_BYTES);
+
+    log->segment_base += log->segment_bytes;
+    log->segment_bytes = needed > log->options.segment_bytes ? needed : log->options.segment_bytes;
+    log->filled_to = log->segment_base + SEGMENT_HEADER_BYTES;
+    log->filled_limit = log->segment_base + log->segment_bytes - RECORD_END_BYTES;
+    first->begins_batch = true;
+    first->segment_bytes = log->segment_bytes;
+}
+
+static bool poll_for_work(struct commit_log *log)
+{
+    struct timespec until = from_now(POLL_NS);
+    struct timespec now;
+
+    log->was_busy = false;
+    do {
+        for (unsigned i = 0; i < 64; i++) {
+            if (has_work(log))
+                return true;
+#if defined(__x86_64__)
+            __builtin_ia32_pause();
+#endif
+        }
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec < until.tv_sec ||
+             (now.tv_sec == until.tv_sec && now.tv_nsec < until.tv_nsec));
+    return false;
+}
+
+/* Is there something that is worth a sync of its own? */
+static bool has_work(struct commit_log *log)
+{
+    return atomic_load_explicit(&log->is_urgent, memory_order_relaxed) ||
+           atomic_load_explicit(&log->appended_bytes, memory_order_relaxed) -
+                   atomic_load_explicit(&log->settled_bytes, memory_order_relaxed) >=
+               LOG_LAZY_BYTES;
+}
+
+static bool sleep_for_work(struct commit_log *log)
+{
+    struct timespec until = {0, 0};
+    bool is_due = false;
+
+    pthread_mutex_lock(&log->order);
+    while (!is_due && !has_work(log) && !log->is_stopping && !commit_log_has_failed(log)) {
+        log->is_asleep = true;
+        if (log->filling.first == NULL) {
+            pthread_cond_wait(&log->wake, &log->order);
+            continue;
+        }
+        if (until.tv_sec == 0)
+            until = from_now(LOG_LAZY_MS * 1000000ull);
+        is_due = pthread_cond_timedwait(&log->wake, &log->order, &until) == ETIMEDOUT;
+    }
+    log->is_asleep = false;
+    bool has_records = log->filling.first != NULL && !commit_log_has_failed(log);
+    pthread_mutex_unlock(&log->order);
+    return has_records;
+}
+
+/* What was taken waits for a segment; only time, or the operator, makes room. */
+static bool wait_for_room(struct commit_log *log)
+{
+    struct timespec until = from_now(NO_ROOM_WAIT_MS * 1000000ull);
+
+    pthread_mutex_lock(&log->order);
+    while (!log->is_stopping &&
+           pthread_cond_timedwait(&log->wake, &log->order, &until) != ETIMEDOUT)
+        ;
+    bool goes_on = !log->is_stopping;
+    pthread_mutex_unlock(&log->order);
+    return goes_on;
+}
+
+static void wake_log_thread(struct commit_log *log)
+{
+    pthread_mutex_lock(&log->order); /* not between its look at has_failed and its sleep */
+    pthread_mutex_unlock(&log->order);
+    pthread_cond_signal(&log->wake);
+}
+
+static struct timespec from_now(uint64_t ns)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    ns += (uint64_t)t.tv_nsec;
+    return (struct timespec){t.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+}
+
+/* Under the segment lock. */
+static bool wants_next_segment(struct commit_log *log)
+{
+    return log->current_is_sealed ||
+           commit_log_durable(log).v - log->current.base > log->current.size / 2;
+}
+
+/* Under the segment lock.  A sync of room that was only reserved has to note in the file system
+ * that it is used now, which costs more than writing little; but filling a segment with zeros
+ * costs its size, which pays where a segment sees many syncs. */
+static bool syncs_dominate(struct commit_log *log)
+{
+    uint64_t used = commit_log_durable(log).v - log->current.base;
+    uint64_t flushes = atomic_load_explicit(&log->flushes, memory_order_relaxed);
+
+    return flushes * FILL_FLUSH_BYTES > used;
+}
+
+static uint64_t round_to_page(uint64_t bytes)
+{
+    return (bytes + SEGMENT_HEADER_BYTES - 1) / SEGMENT_HEADER_BYTES * SEGMENT_HEADER_BYTES;
+}

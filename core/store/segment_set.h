@@ -1,0 +1,34 @@
+/*
+ * segment_set.h - which segments a directory has, in the order of the log.
+ *
+ * Knows names, not contents.  Files that do not look like a segment are not ours and stay.
+ *
+ * Thread: one at a time; the log's segment lock while it runs.
+ */
+#ifndef SLUICE_CORE_STORE_SEGMENT_SET_H
+#define SLUICE_CORE_STORE_SEGMENT_SET_H
+
+#include "core/store/segment.h"
+
+struct segment_set {
+    const struct sl_file_ops *files; /* borrowed for the set's life */
+    uint64_t *bases;                 /* growing */
+    size_t count;
+    size_t room;
+};
+
+/* Lists the directory. */
+SL_MUST_CHECK enum sl_err segment_set_init(struct segment_set *set,
+                                           const struct sl_file_ops *files);
+void segment_set_deinit(struct segment_set *set);
+
+/* Notes a segment behind all others. */
+void segment_set_add(struct segment_set *set, uint64_t base);
+
+/* The segment in which the byte at place lies, if it lies in any; false: before the first. */
+bool segment_set_find(const struct segment_set *set, sl_lsn place, size_t *index);
+
+/* Removes the files of all segments from index on, and makes that durable. */
+SL_MUST_CHECK enum sl_err segment_set_remove_from(struct segment_set *set, size_t index);
+
+#endif

@@ -1,0 +1,177 @@
+/* subscription.c - a session in the core (client.h) and what it consumes. */
+#include "core/client.h"
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/broker.h"
+#include "core/request.h"
+
+#include <stdlib.h>
+
+/* A cookie is a slot and the low bits of its generation: enough that a delivery which was on
+ * its way when its subscription ended does not reach the next tenant. */
+#define COOKIE_SLOT_BITS 20
+#define COOKIE_SLOT_MASK ((1u << COOKIE_SLOT_BITS) - 1)
+_Static_assert(SL_CONSUMERS_PER_SESSION_MAX == 1u << COOKIE_SLOT_BITS, "see limits.h");
+
+static struct subscription *subscription_new(struct client *c, void *context);
+static void poke(struct client *c, uint64_t shards);
+
+void broker_client_init(struct client *c, struct broker_worker *w, struct sl_handle handle)
+{
+    *c = (struct client){.worker = w, .handle = handle, .window = session_window_new()};
+}
+
+enum sl_err broker_open_vhost(struct client *c, struct sl_bytes name)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+
+    topology_lock(t);
+    c->vhost = topology_vhost(t, name);
+    topology_unlock(t);
+    return c->vhost == NULL ? SL_ENOENT : SL_OK;
+}
+
+void broker_client_close(struct client *c)
+{
+    uint32_t cursor = 0;
+    struct subscription *s;
+
+    if (c->is_closed)
+        return;
+    c->is_closed = true;
+    for (uint32_t i = 0; i < c->worker->run.lanes_count; i++)
+        if (c->shards >> i & 1)
+            request_send(c, i, shard_command_new(COMMAND_GOODBYE, c->handle, 0, 0));
+    while ((s = slot_table_next(&c->subscriptions, &cursor)) != NULL)
+        free(s);
+    slot_table_deinit(&c->subscriptions);
+    session_window_unref(c->window);
+    c->window = NULL;
+}
+
+void broker_client_written(struct client *c, uint64_t written)
+{
+    poke(c, session_window_written(c->window, written));
+}
+
+struct subscription *client_subscription(const struct client *c, uint32_t cookie)
+{
+    uint32_t slot = cookie & COOKIE_SLOT_MASK;
+
+    if (slot >= c->subscriptions.room)
+        return NULL;
+    struct subscription *s = c->subscriptions.slots[slot].object;
+    return s != NULL && s->cookie == cookie ? s : NULL;
+}
+
+struct subscription *broker_subscribe(struct client *c, uint64_t ticket,
+                                      const struct subscribe_options *options)
+{
+    struct subscription *s = subscription_new(c, options->context);
+
+    if (s == NULL)
+        return NULL;
+    s->is_no_ack = options->is_no_ack;
+
+    struct shard_command *command = request_about(c, COMMAND_SUBSCRIBE, ticket, options->queue, 0);
+    command->cookie = s->cookie;
+    command->prefetch = options->prefetch;
+    command->is_no_ack = options->is_no_ack;
+    command->is_exclusive = options->is_exclusive;
+    if (options->group != NULL)
+        command->group = credit_group_ref(options->group);
+    request_send(c, request_shard(c, options->queue), command);
+    return s;
+}
+
+void broker_cancel(struct client *c, uint64_t ticket, struct subscription *s)
+{
+    struct shard_command *command = shard_command_new(COMMAND_CANCEL, c->handle, ticket, 0);
+
+    command->consumer = s->consumer.at;
+    request_send(c, s->consumer.shard, command);
+}
+
+void broker_drop(struct client *c, struct subscription *s)
+{
+    struct shard_command *command = shard_command_new(COMMAND_DROP, c->handle, 0, 0);
+
+    command->consumer = s->consumer.at;
+    request_send(c, s->consumer.shard, command);
+    subscription_free(s);
+}
+
+void subscription_free(struct subscription *s)
+{
+    struct slot_ref ref = {s->cookie & COOKIE_SLOT_MASK, 0};
+
+    ref.generation = s->client->subscriptions.slots[ref.slot].generation;
+    SL_ASSERT(slot_table_get(&s->client->subscriptions, ref) == s);
+    slot_table_remove(&s->client->subscriptions, ref);
+    free(s);
+}
+
+void broker_join_group(struct client *c, struct subscription *s, struct credit_group *group)
+{
+    struct shard_command *command = shard_command_new(COMMAND_JOIN, c->handle, 0, 0);
+
+    command->consumer = s->consumer.at;
+    command->group = credit_group_ref(group);
+    request_send(c, s->consumer.shard, command);
+}
+
+void broker_set_group_limit(struct client *c, struct credit_group *group, uint32_t limit)
+{
+    poke(c, credit_group_set_limit(group, limit));
+}
+
+void broker_get(struct client *c, uint64_t ticket, struct sl_bytes queue, bool is_no_ack)
+{
+    struct shard_command *command = request_about(c, COMMAND_GET, ticket, queue, 0);
+
+    command->is_no_ack = is_no_ack;
+    request_send(c, request_shard(c, queue), command);
+}
+
+struct subscription *broker_getter(struct client *c, const struct answer *a)
+{
+    struct subscription *s = subscription_new(c, NULL);
+
+    if (s == NULL)
+        return NULL;
+    subscription_begin(s, a);
+    s->is_getter = true;
+    return s;
+}
+
+void subscription_begin(struct subscription *s, const struct answer *a)
+{
+    s->consumer = a->consumer;
+    s->queue_number = a->queue_number;
+}
+
+static struct subscription *subscription_new(struct client *c, void *context)
+{
+    struct subscription *s = NULL;
+    struct slot_ref ref;
+
+    if (c->subscriptions.count >= SL_CONSUMERS_PER_SESSION_MAX)
+        return NULL;
+    s = calloc(1, sizeof *s);
+    if (s == NULL || slot_table_put(&c->subscriptions, s, &ref) != SL_OK) {
+        free(s);
+        return NULL;
+    }
+    s->client = c;
+    s->cookie = ref.generation << COOKIE_SLOT_BITS | ref.slot;
+    s->context = context;
+    return s;
+}
+
+static void poke(struct client *c, uint64_t shards)
+{
+    for (uint32_t i = 0; shards != 0; i++, shards >>= 1)
+        if (shards & 1)
+            request_send(c, i, shard_command_new(COMMAND_POKE, c->handle, 0, 0));
+}

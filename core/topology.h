@@ -1,0 +1,189 @@
+/*
+ * topology.h - what exists: virtual hosts, exchanges, queues and the bindings between them.
+ *
+ * This is the catalogue, not the backlog: a queue's messages and consumers live in its shard
+ * (shard.h), which is told of every change through the order (order.h).
+ *
+ * Thread: any, under topology_lock.  That lock comes first in the lock order of the program;
+ * the order lock may be taken while it is held.  Nobody waits or does I/O under it.  Reading a
+ * route takes it too, but workers keep what they resolved (route.h) until the version moves,
+ * so a message does not.
+ */
+#ifndef SLUICE_CORE_TOPOLOGY_H
+#define SLUICE_CORE_TOPOLOGY_H
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+#include "core/base/hash_map.h"
+#include "core/base/ids.h"
+#include "core/base/list.h"
+#include "core/base/slot_table.h"
+#include "core/base/text.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC, EXCHANGE_HEADERS };
+
+struct queue_ref { /* where a queue lives; stale once the queue is deleted */
+    uint32_t shard;
+    struct slot_ref at; /* in that shard's table; chosen here, told to the shard */
+    uint64_t number;    /* of a durable queue; 0 for others: nothing about them is logged */
+};
+
+struct log_run;
+struct bindings;       /* exchange.c: how one exchange finds its destinations */
+struct topology_queue; /* below */
+
+struct exchange {
+    struct vhost *vhost;
+    struct sl_bytes name; /* owned */
+    enum exchange_type type;
+    bool is_durable;
+    bool is_auto_delete; /* goes with its last binding as a source */
+    bool is_internal;
+    struct sl_bytes arguments;  /* owned; a whole table */
+    struct bindings *bindings;  /* this exchange is their source */
+    struct list as_destination; /* of struct binding: this exchange is their destination */
+    sl_lsn place;               /* where its declaration is in the log */
+    uint64_t visited;           /* stamp of the route that last came by */
+    struct exchange *next;      /* in the work list of who holds the lock */
+};
+
+struct topology_queue {
+    struct vhost *vhost;
+    struct sl_bytes name; /* owned */
+    uint64_t number;      /* never reused */
+    struct queue_ref ref;
+    bool is_durable;
+    bool is_exclusive;
+    bool is_auto_delete;
+    struct sl_handle owner;     /* the session of an exclusive queue */
+    struct sl_bytes arguments;  /* owned; a whole table */
+    struct list as_destination; /* of struct binding */
+    uint64_t visited;           /* stamp of the route that last came by */
+};
+
+struct vhost {
+    struct sl_bytes name; /* owned */
+    struct hash_map exchanges;
+    struct hash_map queues;
+};
+
+struct topology {
+    pthread_mutex_t lock;
+    _Atomic uint64_t version; /* moves when a change is let out by topology_unlock */
+    bool is_changed;
+    sl_lsn removed; /* where the newest removal is in the log: who finds something missing may
+                       say so when that is durable */
+    struct log_run *journal; /* where exchanges that go with their last binding are noted; set
+                                by whoever removes something, while it has the lock; or NULL */
+    bool is_replaying;       /* the log says which exchanges go, not their last binding */
+    struct hash_map vhosts;
+    uint32_t shards;
+    struct slot_table *places; /* per shard: which slots are taken; the object is the queue */
+    uint64_t next_number;
+    uint64_t next_stamp;
+    const char *notice; /* event that topology_unlock logs, or NULL */
+    char notice_fields[1024];
+};
+
+/* shards: how many workers there are.  NULL: no memory.  Comes with the virtual host "/" and
+ * its pre-declared exchanges: "", amq.direct, amq.fanout, amq.topic, amq.headers, amq.match. */
+struct topology *topology_new(uint32_t shards);
+void topology_free(struct topology *t);
+
+void topology_lock(struct topology *t);
+void topology_unlock(struct topology *t); /* moves the version when something changed */
+
+/* Which shard a queue of that name lives on, whether it exists or not.  No lock. */
+uint32_t topology_shard(const struct topology *t, const struct vhost *v, struct sl_bytes name);
+
+static inline uint64_t topology_version(const struct topology *t) /* any thread, no lock */
+{
+    return atomic_load_explicit(&t->version, memory_order_acquire);
+}
+
+/* ---- everything below: under the lock ----
+ *
+ * A function that can refuse takes a text for the reason, in words fit for a peer without the
+ * protocol's own prefix: "no queue 'q' in vhost '/'", "inequivalent arg 'durable' for queue
+ * 'q' in vhost '/': received 'true' but current is 'false'".  The exact texts are RabbitMQ's. */
+
+struct vhost *topology_vhost(struct topology *t, struct sl_bytes name); /* NULL: none */
+struct exchange *topology_exchange(struct vhost *v, struct sl_bytes name);
+struct topology_queue *topology_queue(struct vhost *v, struct sl_bytes name);
+
+struct exchange_declaration {
+    struct sl_bytes name;
+    struct sl_bytes type; /* as the peer says it: "direct", "topic", ... */
+    bool is_passive;
+    bool is_durable;
+    bool is_auto_delete;
+    bool is_internal;
+    struct sl_bytes arguments; /* a checked table, or {NULL, 0} */
+};
+
+/* Declares or compares.  SL_ENOENT passive and missing; SL_EPRECOND not equivalent, or unknown
+ * type; SL_EDENIED reserved name (amq.) or the default exchange; SL_ENOMEM. */
+SL_MUST_CHECK enum sl_err topology_declare_exchange(struct topology *t, struct vhost *v,
+                                                    const struct exchange_declaration *d,
+                                                    struct text *reason);
+
+/* A missing exchange is a success.  SL_EPRECOND in use (if_unused); SL_EDENIED pre-declared. */
+SL_MUST_CHECK enum sl_err topology_delete_exchange(struct topology *t, struct vhost *v,
+                                                   struct sl_bytes name, bool if_unused,
+                                                   struct text *reason);
+
+struct queue_declaration {
+    struct sl_bytes name; /* not empty: the caller made a name up where the peer gave none */
+    bool is_passive;
+    bool is_durable;
+    bool is_exclusive;
+    bool is_auto_delete;
+    bool may_be_reserved;      /* broker-made amq.gen-… names */
+    uint64_t number;           /* in recovery: the one it had; else 0 */
+    struct sl_bytes arguments; /* a checked table, or {NULL, 0} */
+};
+
+/* Declares or compares; *out is the queue either way, *created says which.  SL_ENOENT passive
+ * and missing; SL_ELOCKED exclusive to another session; SL_EPRECOND not equivalent or an
+ * argument that cannot be (A3); SL_EDENIED reserved name; SL_ENOMEM. */
+SL_MUST_CHECK enum sl_err topology_declare_queue(struct topology *t, struct vhost *v,
+                                                 struct sl_handle who,
+                                                 const struct queue_declaration *d,
+                                                 struct topology_queue **out, bool *created,
+                                                 struct text *reason);
+
+/* The queue by name for anyone but a declarer: SL_ENOENT, SL_ELOCKED. */
+SL_MUST_CHECK enum sl_err topology_use_queue(struct vhost *v, struct sl_handle who,
+                                             struct sl_bytes name, struct topology_queue **out,
+                                             struct text *reason);
+
+/* Takes the queue out of the catalogue with all its bindings and frees it; its shard must have
+ * been told, in the order, before the lock is let go. */
+void topology_remove_queue(struct topology *t, struct topology_queue *q);
+
+/* The queue at that place, if it is still the same. */
+struct topology_queue *topology_queue_at(struct topology *t, struct queue_ref ref);
+
+struct binding_request {
+    struct sl_bytes source; /* exchange */
+    struct sl_bytes destination;
+    bool to_exchange; /* destination is an exchange, else a queue */
+    struct sl_bytes key;
+    struct sl_bytes arguments; /* a checked table, or {NULL, 0} */
+};
+
+/* Idempotent.  SL_ENOENT either side; SL_EDENIED the default exchange; SL_ELOCKED; SL_EPRECOND
+ * a bad x-match; SL_ENOMEM. */
+SL_MUST_CHECK enum sl_err topology_bind(struct topology *t, struct vhost *v, struct sl_handle who,
+                                        const struct binding_request *r, struct text *reason);
+
+/* Idempotent: what is not bound is a success, and so is a side that does not exist. */
+SL_MUST_CHECK enum sl_err topology_unbind(struct topology *t, struct vhost *v, struct sl_handle who,
+                                          const struct binding_request *r, struct text *reason);
+
+void topology_check(struct topology *t); /* asserts the invariants; tests */
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * topology_parts.h - what the files of the topology share: topology.c (virtual hosts, queues),
+ * topology_exchange.c and topology_binding.c.
+ *
+ * Thread: any, under topology_lock.
+ */
+#ifndef SLUICE_CORE_TOPOLOGY_PARTS_H
+#define SLUICE_CORE_TOPOLOGY_PARTS_H
+
+#include "core/exchange.h"
+#include "core/refusal.h"
+#include "core/topology.h"
+
+/* The exchanges that every virtual host has from the start. */
+SL_MUST_CHECK enum sl_err exchanges_declare_own(struct vhost *v);
+
+/* Releases the exchange and the bindings that it is the source of.  Not for one that is still
+ * somebody's destination. */
+void exchange_free(struct exchange *e);
+
+/* Ends the binding.  A source that was to go with its last binding is put on the list that
+ * exchanges_remove_idle works off: what goes may take others with it. */
+void binding_end(struct binding *b, struct exchange **idle);
+void exchanges_remove_idle(struct topology *t, struct exchange *idle);
+
+/* Notes what topology_unlock shall log about arguments that have no effect yet: nobody writes
+ * to a file under the lock. */
+void topology_note_dormant(struct topology *t, struct resource about, struct sl_bytes arguments);
+
+static inline struct resource exchange_resource(const struct vhost *v, struct sl_bytes name)
+{
+    return (struct resource){"exchange", name, v->name};
+}
+
+static inline struct resource queue_resource(const struct vhost *v, struct sl_bytes name)
+{
+    return (struct resource){"queue", name, v->name};
+}
+
+static inline const char *truth_word(bool truth)
+{
+    return truth ? "true" : "false";
+}
+
+#endif

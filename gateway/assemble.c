@@ -1,0 +1,212 @@
+#include "gateway/assemble.h"
+
+#include "core/base/hash_map.h"
+#include "core/base/limits.h"
+#include "core/base/log.h"
+#include "core/base/random.h"
+#include "core/memory.h"
+#include "gateway/data_dir.h"
+#include "gateway/machine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static enum sl_err open_data_dir(struct gateway *g, struct text *why);
+static enum sl_err open_broker(struct gateway *g, struct text *why);
+static uint64_t memory_budget(const struct config *config);
+static void wake(void *context, uint32_t worker);
+static enum sl_err open_workers(struct gateway *g, struct text *why);
+static enum sl_err open_port(struct gateway *g, uint32_t port, const struct protocol *protocol,
+                             struct text *why);
+static void describe_port(const struct gateway *g, const char *name, uint32_t port,
+                          struct text *to);
+
+enum sl_err gateway_open(struct gateway *g, const struct config *config, struct text *why)
+{
+    enum sl_err err;
+
+    *g = (struct gateway){.config = config, .lock_fd = -1, .report_fd = -1};
+    g->workers_count = config->workers;
+    if (g->workers_count == 0)
+        g->workers_count = machine_cores() > 1 ? machine_cores() - 1 : 1;
+    if (g->workers_count > CREDIT_SHARDS_MAX)
+        g->workers_count = CREDIT_SHARDS_MAX;
+
+    machine_tune_allocator(g->workers_count + 1);
+    hash_map_seed(sl_random_u64());
+    if ((err = open_data_dir(g, why)) != SL_OK || (err = open_broker(g, why)) != SL_OK ||
+        (err = log_thread_open(&g->log, g->data_dir, g->broker, why)) != SL_OK ||
+        (err = open_workers(g, why)) != SL_OK ||
+        (err = open_port(g, config->amqp_port, &amqp_protocol, why)) != SL_OK ||
+        (err = open_port(g, config->stomp_port, &stomp_protocol, why)) != SL_OK)
+        gateway_close(g);
+    return err;
+}
+
+enum sl_err gateway_start(struct gateway *g)
+{
+    SL_TRY(log_thread_start(&g->log));
+    for (uint32_t i = 0; i < g->workers_count; i++)
+        SL_TRY(worker_start(&g->workers[i]));
+    return SL_OK;
+}
+
+void gateway_close(struct gateway *g)
+{
+    bool had_work = g->workers != NULL;
+
+    while (had_work) { /* sessions that closed last left words for other workers' queues */
+        had_work = false;
+        for (uint32_t i = 0; i < g->workers_count; i++)
+            had_work |= g->workers[i].core != NULL && worker_settle(&g->workers[i]);
+    }
+    if (g->log.is_started)
+        broker_on_stopped(g->broker);
+    log_thread_close(&g->log);
+    for (uint32_t i = 0; g->workers != NULL && i < g->workers_count; i++)
+        worker_deinit(&g->workers[i]);
+    if (g->broker != NULL)
+        broker_free(g->broker);
+    broker_thread_end(); /* main ran shards just now */
+    free(g->workers);
+    if (g->report_fd >= 0)
+        close(g->report_fd);
+    if (g->lock_fd >= 0)
+        close(g->lock_fd);
+    *g = (struct gateway){.lock_fd = -1, .report_fd = -1};
+}
+
+void gateway_order(struct gateway *g, enum worker_order order)
+{
+    for (uint32_t i = 0; i < g->workers_count; i++)
+        worker_order(&g->workers[i], order);
+}
+
+uint32_t gateway_connections(const struct gateway *g)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < g->workers_count; i++)
+        sum += worker_connections(&g->workers[i]);
+    return sum;
+}
+
+void gateway_describe(const struct gateway *g, struct text *to)
+{
+    text_add(to, "sluice ready");
+    describe_port(g, "amqp", g->config->amqp_port, to);
+    describe_port(g, "stomp", g->config->stomp_port, to);
+    text_add(to, " workers=%u data=%s pid=%ld", g->workers_count, g->data_dir, (long)getpid());
+}
+
+uint64_t gateway_memory_budget(const struct gateway *g)
+{
+    return memory_budget(g->config);
+}
+
+void gateway_dump(const struct gateway *g)
+{
+    for (uint32_t i = 0; i < g->workers_count; i++) {
+        const struct worker_counters *c = &g->workers[i].core->counters;
+
+        sl_info("worker.counters",
+                "worker=%u connections=%u opened=%llu published=%llu unroutable=%llu "
+                "confirmed=%llu delivered=%llu settled=%llu bytes_in=%llu bytes_out=%llu",
+                i, worker_connections(&g->workers[i]), (unsigned long long)c->connections_opened,
+                (unsigned long long)c->published, (unsigned long long)c->unroutable,
+                (unsigned long long)c->confirmed, (unsigned long long)c->delivered,
+                (unsigned long long)c->settled, (unsigned long long)c->bytes_in,
+                (unsigned long long)c->bytes_out);
+    }
+    sl_info("memory.used", "bytes=%llu budget=%llu", (unsigned long long)memory_used(),
+            (unsigned long long)memory_budget(g->config));
+}
+
+static enum sl_err open_data_dir(struct gateway *g, struct text *why)
+{
+    struct text path = text_on(g->data_dir, sizeof g->data_dir);
+
+    if (*g->config->data_dir == '\0')
+        data_dir_default(&path);
+    else
+        text_add(&path, "%s", g->config->data_dir);
+    return data_dir_lock(g->data_dir, &g->lock_fd, why);
+}
+
+static enum sl_err open_broker(struct gateway *g, struct text *why)
+{
+    struct broker_options options = {
+        .workers = g->workers_count,
+        .memory_budget_bytes = memory_budget(g->config),
+        .clock = &sl_clock_system,
+        .wake = wake,
+        .wake_context = g,
+    };
+
+    g->broker = broker_new(&options);
+    if (g->broker != NULL)
+        return SL_OK;
+    text_add(why, "out of memory");
+    return SL_ENOMEM;
+}
+
+static uint64_t memory_budget(const struct config *config)
+{
+    uint64_t share = machine_memory_bytes() / 5 * 2;
+
+    if (config->memory_budget_bytes != 0)
+        return config->memory_budget_bytes;
+    return share < SL_MEMORY_BUDGET_BYTES ? share : SL_MEMORY_BUDGET_BYTES;
+}
+
+static void wake(void *context, uint32_t worker)
+{
+    struct gateway *g = context;
+
+    worker_wake(&g->workers[worker]);
+}
+
+static enum sl_err open_workers(struct gateway *g, struct text *why)
+{
+    g->report_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    g->workers = calloc(g->workers_count, sizeof *g->workers);
+    if (g->report_fd < 0 || g->workers == NULL) {
+        text_add(why, "no descriptor or memory for workers");
+        return SL_ENOMEM;
+    }
+    for (uint32_t i = 0; i < g->workers_count; i++) {
+        if (worker_init(&g->workers[i], broker_worker_at(g->broker, i), &g->config->protocol,
+                        &sl_clock_system, g->report_fd) != SL_OK) {
+            text_add(why, "no descriptor or memory for worker %u", i);
+            return SL_EIO;
+        }
+    }
+    return SL_OK;
+}
+
+static enum sl_err open_port(struct gateway *g, uint32_t port, const struct protocol *protocol,
+                             struct text *why)
+{
+    struct address at;
+
+    if (port == 0)
+        return SL_OK;
+    SL_TRY(listener_probe(g->config->bind, (uint16_t)port, &at, why));
+    for (uint32_t i = 0; i < g->workers_count; i++)
+        SL_TRY(worker_listen(&g->workers[i], &at, protocol, why));
+    return SL_OK;
+}
+
+/* "Every address" is said in the form that people and clients know. */
+static void describe_port(const struct gateway *g, const char *name, uint32_t port, struct text *to)
+{
+    struct address at;
+    char where[64] = "off";
+    const char *bind = *g->config->bind == '\0' ? "0.0.0.0" : g->config->bind;
+
+    if (port != 0 && address_parse(bind, (uint16_t)port, &at) == SL_OK)
+        address_format(&at, where, sizeof where);
+    text_add(to, " %s=%s", name, where);
+}

@@ -1,0 +1,83 @@
+/*
+ * config.h - what an operator may choose: defaults, then the file, then the command line.
+ *
+ * A setting is one row of SETTINGS (config_table.c); the parser, the bounds, --help and
+ * docs/settings.md are all read from there.  Nothing changes while the process runs.
+ *
+ * Thread: written by main before any other starts, then read by all.
+ */
+#ifndef SLUICE_GATEWAY_CONFIG_H
+#define SLUICE_GATEWAY_CONFIG_H
+
+#include "core/base/text.h"
+#include "protocols/settings.h"
+
+#include <stdio.h>
+
+struct config {
+    const char *bind; /* "": every address of the machine */
+    uint32_t amqp_port;
+    uint32_t stomp_port;
+
+    const char *data_dir; /* "": data_dir_default says */
+    uint32_t workers;     /* 0: one less than there are cores */
+    uint32_t log_level;   /* enum sl_log_level */
+    uint32_t shutdown_timeout_ms;
+    uint64_t memory_budget_bytes; /* 0: from the machine's memory */
+
+    struct protocol_settings protocol;
+};
+
+enum setting_kind {
+    SETTING_COUNT,  /* uint32_t */
+    SETTING_SIZE,   /* uint32_t; may end in k, m or g */
+    SETTING_BYTES,  /* uint64_t; the same */
+    SETTING_SWITCH, /* bool: on or off */
+    SETTING_TEXT,   /* const char *, owned by the config */
+    SETTING_LEVEL,  /* uint32_t: error, warn, info or debug */
+};
+
+struct setting {
+    const char *section; /* of the file */
+    const char *name;    /* in the file, and behind -- on the command line; unique */
+    enum setting_kind kind;
+    size_t offset; /* in struct config */
+    uint64_t min;
+    uint64_t max;         /* of a text: its bytes */
+    const char *fallback; /* read like a value from the file */
+    const char *help;
+};
+
+extern const struct setting SETTINGS[];
+extern const size_t SETTINGS_COUNT;
+
+/* NULL: there is none. */
+const struct setting *setting_find(const char *name);
+
+/* Gives a config with every fallback in it. */
+void config_init(struct config *c);
+void config_deinit(struct config *c);
+
+/* SL_ESYNTAX: why says which setting and what it wants; c is as it was. */
+SL_MUST_CHECK enum sl_err config_set(struct config *c, const struct setting *s, const char *value,
+                                     struct text *why);
+
+/* SL_ESYNTAX: why names file and line.  SL_EIO: the file cannot be read. */
+SL_MUST_CHECK enum sl_err config_read_file(struct config *c, const char *path, struct text *why);
+
+/* What else was asked for on the command line. */
+struct config_request {
+    bool wants_help;
+    bool wants_version;
+    bool wants_settings; /* --print-settings: docs/settings.md */
+};
+
+/* Reads the file that --config names, then the flags, whatever their order.  SL_ESYNTAX or
+ * SL_EIO with why. */
+SL_MUST_CHECK enum sl_err config_read_arguments(struct config *c, int count, char **arguments,
+                                                struct config_request *request, struct text *why);
+
+void config_print_help(FILE *to);
+void config_print_settings(FILE *to);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * api.h - one question to a running gateway: HTTP over its unix socket, JSON back.
+ */
+#ifndef SLUICE_GATEWAY_CTL_API_H
+#define SLUICE_GATEWAY_CTL_API_H
+
+#include "core/base/text.h"
+
+#include <jansson.h>
+
+/* GET of that path.  *out is a new reference.  SL_ENOENT: no gateway answers there.  SL_EDENIED:
+ * it does not answer us.  SL_EIO, SL_EPROTO: it broke off, or made no sense.  SL_EPRECOND: it
+ * said no.  All with why. */
+SL_MUST_CHECK enum sl_err api_get(const char *socket_path, const char *path, json_t **out,
+                                  struct text *why);
+
+#endif

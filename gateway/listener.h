@@ -1,0 +1,35 @@
+/*
+ * listener.h - a port, as one worker sees it.
+ *
+ * Every worker has a socket of its own on every port (SO_REUSEPORT), so the kernel spreads
+ * connections over workers and no accept is ever contended.
+ *
+ * Thread: opened by main before the worker starts, then the worker's.
+ */
+#ifndef SLUICE_GATEWAY_LISTENER_H
+#define SLUICE_GATEWAY_LISTENER_H
+
+#include "core/base/text.h"
+#include "gateway/address.h"
+#include "gateway/conn_set.h"
+
+struct listener {
+    struct loop_watch watch; /* first: a ready watch is its listener */
+    struct conn_set *set;
+    const struct protocol *protocol; /* who answers first bytes that are nobody's */
+    struct timer pause;              /* after a failed accept */
+};
+
+/* Finds the address to listen on: bind, or every address of the machine, IPv6 included where
+ * there is such a thing.  SL_EIO with why: another process has the port, or it may not be had. */
+SL_MUST_CHECK enum sl_err listener_probe(const char *bind, uint16_t port, struct address *out,
+                                         struct text *why);
+
+/* SL_EIO with why. */
+SL_MUST_CHECK enum sl_err listener_open(struct listener *l, struct conn_set *set,
+                                        const struct address *at, const struct protocol *protocol,
+                                        struct text *why);
+/* Idempotent. */
+void listener_close(struct listener *l);
+
+#endif

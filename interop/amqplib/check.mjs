@@ -1,0 +1,147 @@
+// amqplib, unmodified.
+import amqp from 'amqplib';
+import { check, Inbox, run, assert, unique, amqpPort } from '../checks.mjs';
+import { receipted, stompClient } from '../stompjs/client.mjs';
+
+const url = `amqp://guest:guest@127.0.0.1:${amqpPort}`;
+
+check('publishes, consumes and acknowledges', async () => {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createChannel();
+  const { queue } = await channel.assertQueue(unique('amqplib'), { durable: true });
+  const inbox = new Inbox();
+  await channel.prefetch(10);
+  await channel.consume(queue, (m) => inbox.push(m));
+  for (let i = 0; i < 100; i++) channel.sendToQueue(queue, Buffer.from(`m${i}`), { headers: { i } });
+  for (let i = 0; i < 100; i++) {
+    const message = await inbox.next();
+    assert.equal(message.content.toString(), `m${i}`);
+    assert.equal(message.properties.headers.i, i);
+    channel.ack(message);
+  }
+  assert.equal((await channel.checkQueue(queue)).messageCount, 0);
+  await channel.deleteQueue(queue);
+  await connection.close();
+});
+
+check('confirms every publish', async () => {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createConfirmChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  for (let i = 0; i < 500; i++) channel.sendToQueue(queue, Buffer.from('x'), { persistent: true });
+  await channel.waitForConfirms();
+  assert.equal((await channel.purgeQueue(queue)).messageCount, 500);
+  await connection.close();
+});
+
+check('hears of unroutable messages', async () => {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createConfirmChannel();
+  const inbox = new Inbox();
+  channel.on('return', (m) => inbox.push(m));
+  channel.publish('amq.direct', unique('nowhere'), Buffer.from('back'), { mandatory: true });
+  await channel.waitForConfirms();
+  const returned = await inbox.next();
+  assert.equal(returned.fields.replyText, 'NO_ROUTE');
+  assert.equal(returned.content.toString(), 'back');
+  await connection.close();
+});
+
+check('asks and answers over an exclusive queue', async () => {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const answers = await channel.assertQueue('', { exclusive: true });
+  const inbox = new Inbox();
+  await channel.consume(queue, (m) => {
+    channel.sendToQueue(m.properties.replyTo, Buffer.from(`re:${m.content}`),
+      { correlationId: m.properties.correlationId });
+    channel.ack(m);
+  });
+  await channel.consume(answers.queue, (m) => inbox.push(m), { noAck: true });
+  channel.sendToQueue(queue, Buffer.from('?'), { replyTo: answers.queue, correlationId: '1' });
+  const answer = await inbox.next();
+  assert.equal(answer.content.toString(), 're:?');
+  assert.equal(answer.properties.correlationId, '1');
+  await connection.close();
+});
+
+check('binds exchanges of every kind', async () => {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createConfirmChannel();
+  for (const [kind, pattern, key, args] of [['direct', 'k', 'k', {}], ['fanout', '', 'any', {}],
+    ['topic', 'a.#', 'a.b.c', {}], ['headers', '', '', { 'x-match': 'any', h: 'v' }]]) {
+    const { exchange } = await channel.assertExchange(unique(kind), kind, { durable: false });
+    const inner = await channel.assertExchange(unique('inner'), 'fanout', { autoDelete: true });
+    const { queue } = await channel.assertQueue('', { exclusive: true });
+    await channel.bindExchange(inner.exchange, exchange, pattern, args);
+    await channel.bindQueue(queue, inner.exchange, '');
+    channel.publish(exchange, key, Buffer.from(kind), { headers: { h: 'v' } });
+    await channel.waitForConfirms();
+    const message = await channel.get(queue, { noAck: true });
+    assert.equal(message.content.toString(), kind);
+    await channel.deleteExchange(exchange);
+  }
+  await connection.close();
+});
+
+check('a channel error leaves the connection open', async () => {
+  const connection = await amqp.connect(url);
+  const bad = await connection.createChannel();
+  bad.on('error', () => {});
+  await assert.rejects(bad.checkQueue(unique('nothing')), /404/);
+  const good = await connection.createChannel();
+  await good.assertQueue('', { exclusive: true });
+  await connection.close();
+});
+
+check('is told when its queue is deleted', async () => {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const inbox = new Inbox();
+  await channel.consume(queue, (m) => inbox.push(m));
+  await channel.deleteQueue(queue);
+  assert.equal(await inbox.next(), null);
+  await connection.close();
+});
+
+check('moves a body of five mebibytes', async () => {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createConfirmChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const body = Buffer.alloc(5 << 20, 'abcdefg');
+  channel.sendToQueue(queue, body);
+  await channel.waitForConfirms();
+  assert.ok(body.equals((await channel.get(queue, { noAck: true })).content));
+  await connection.close();
+});
+
+check('refuses a wrong password', async () => {
+  await assert.rejects(amqp.connect(url.replace('guest:guest', 'guest:wrong')), /403|ACCESS/i);
+});
+
+check('meets stompjs on a queue', async () => {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createChannel();
+  const name = unique('amqplib');
+  await channel.assertQueue(name, { durable: true });
+  const inbox = new Inbox();
+  await channel.consume(name, (m) => inbox.push(m), { noAck: true });
+  const client = await stompClient();
+  await receipted(client, (receipt) => client.publish({
+    destination: `/queue/${name}`, body: 'from stompjs',
+    headers: { receipt, persistent: 'true', 'correlation-id': 'c-2', 'content-type': 'text/x', own: 'h' },
+  }));
+  const message = await inbox.next();
+  assert.equal(message.content.toString(), 'from stompjs');
+  assert.equal(message.properties.correlationId, 'c-2');
+  assert.equal(message.properties.contentType, 'text/x');
+  assert.equal(message.properties.deliveryMode, 2);
+  assert.equal(message.properties.headers.own, 'h');
+  await channel.deleteQueue(name);
+  await client.deactivate();
+  await connection.close();
+});
+
+await run('amqplib');

@@ -1,0 +1,57 @@
+// Named checks with a deadline each; prints one line per failure and a closing count.
+import assert from 'node:assert/strict';
+
+const TIMEOUT_MS = 20000;
+const checks = [];
+
+export const amqpPort = Number(process.env.AMQP_PORT);
+export const stompPort = Number(process.env.STOMP_PORT);
+export { assert };
+
+export function check(name, body) {
+  checks.push({ name, body });
+}
+
+let count = 0;
+export const unique = (stem) => `${stem}-${process.pid}-${++count}`;
+
+// A list that can be waited on: push from callbacks, await next().
+export class Inbox {
+  constructor() {
+    this.items = [];
+    this.waiting = [];
+  }
+  push(item) {
+    const take = this.waiting.shift();
+    if (take) take(item);
+    else this.items.push(item);
+  }
+  next() {
+    if (this.items.length) return Promise.resolve(this.items.shift());
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+}
+
+function within(promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error('nothing came in time')), TIMEOUT_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export async function run(client) {
+  let passed = 0;
+  let failed = 0;
+  for (const { name, body } of checks) {
+    try {
+      await within(body());
+      passed++;
+    } catch (error) {
+      failed++;
+      console.log(`  FAILED ${client}: ${name}\n    ${String(error?.stack ?? error)}`);
+    }
+  }
+  console.log(`${passed} passed, ${failed} failed, 0 skipped`);
+  process.exit(failed ? 1 : 0);
+}

@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+"""pika as Debian packages it, unmodified: the blocking adapter."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+import pika  # noqa: E402
+from support import Ports, run, stomp_connection  # noqa: E402
+
+from ends import unique  # noqa: E402
+from suite import Suite, equal, raises  # noqa: E402
+
+suite = Suite("pika")
+
+
+def connect(**options):
+    return pika.BlockingConnection(
+        pika.ConnectionParameters("127.0.0.1", Ports.amqp, **options))
+
+
+@suite.test
+def publishes_consumes_and_acknowledges(_):
+    connection = connect()
+    channel = connection.channel()
+    name = unique("pika")
+    channel.queue_declare(name, durable=True)
+    channel.basic_qos(prefetch_count=10)
+    for i in range(100):
+        channel.basic_publish("", name, f"m{i}")
+    got = []
+    for method, _, body in channel.consume(name, inactivity_timeout=20):
+        assert method, "nothing came in time"
+        got.append(body.decode())
+        channel.basic_ack(method.delivery_tag)
+        if len(got) == 100:
+            break
+    channel.cancel()
+    equal(got, [f"m{i}" for i in range(100)])
+    equal(channel.queue_declare(name, passive=True).method.message_count, 0)
+    channel.queue_delete(name)
+    connection.close()
+
+
+@suite.test
+def confirms_and_mandatory_returns(_):
+    connection = connect()
+    channel = connection.channel()
+    channel.confirm_delivery()
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    channel.basic_publish("", queue, "x", pika.BasicProperties(delivery_mode=2), mandatory=True)
+    raises(pika.exceptions.UnroutableError, channel.basic_publish, "", unique("nowhere"), "x",
+           mandatory=True)
+    channel.basic_publish("", unique("nowhere"), "x")
+    connection.close()
+
+
+@suite.test
+def nacked_and_rejected(_):
+    connection = connect()
+    channel = connection.channel()
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    channel.basic_publish("", queue, "again")
+    method, _, _ = channel.basic_get(queue)
+    channel.basic_nack(method.delivery_tag, requeue=True)
+    method, _, body = channel.basic_get(queue)
+    equal((method.redelivered, body), (True, b"again"))
+    channel.basic_reject(method.delivery_tag, requeue=False)
+    equal(channel.basic_get(queue), (None, None, None))
+    connection.close()
+
+
+@suite.test
+def exchanges_of_every_kind(_):
+    connection = connect()
+    channel = connection.channel()
+    channel.confirm_delivery()
+    for kind, key, arguments in (("direct", "k", None), ("fanout", "", None), ("topic", "#", None),
+                                 ("headers", "", {"x-match": "all", "h": 1})):
+        exchange, inner = unique(kind), unique("inner")
+        channel.exchange_declare(exchange, kind)
+        channel.exchange_declare(inner, "fanout", auto_delete=True)
+        channel.exchange_bind(inner, exchange, key, arguments=arguments)
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(queue, inner)
+        channel.basic_publish(exchange, "k", kind, pika.BasicProperties(headers={"h": 1}))
+        equal(channel.basic_get(queue, auto_ack=True)[2], kind.encode())
+        channel.exchange_delete(exchange)
+    connection.close()
+
+
+@suite.test
+def properties_come_back_as_they_went(_):
+    connection = connect()
+    channel = connection.channel()
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    properties = pika.BasicProperties(
+        content_type="a/b", headers={"n": -1, "big": 2**40, "b": True, "list": [1, "x", {"y": None}]},
+        delivery_mode=2, priority=3, correlation_id="c", reply_to="r", expiration="60000",
+        message_id="m", timestamp=1700000000, type="t", user_id="guest", app_id="a")
+    channel.basic_publish("", queue, "x", properties)
+    _, got, _ = channel.basic_get(queue, auto_ack=True)
+    equal(got, properties)
+    connection.close()
+
+
+@suite.test
+def a_channel_error_leaves_the_connection_open(_):
+    connection = connect()
+    channel = connection.channel()
+    closed = raises(pika.exceptions.ChannelClosedByBroker, channel.queue_declare,
+                    unique("nothing"), passive=True)
+    equal(closed.reply_code, 404)
+    connection.channel().queue_declare("", exclusive=True)
+    connection.close()
+
+
+@suite.test
+def heartbeats_keep_an_idle_connection(_):
+    connection = connect(heartbeat=1)
+    connection.process_data_events(time_limit=3)
+    connection.channel().queue_declare("", exclusive=True)
+    connection.close()
+
+
+@suite.test
+def a_large_body_over_small_frames(_):
+    connection = connect(frame_max=4096)
+    channel = connection.channel()
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    body = bytes(range(256)) * 8000
+    channel.basic_publish("", queue, body)
+    assert channel.basic_get(queue, auto_ack=True)[2] == body
+    connection.close()
+
+
+@suite.test
+def a_wrong_password_is_refused(_):
+    raises(pika.exceptions.ProbableAuthenticationError, connect,
+           credentials=pika.PlainCredentials("guest", "wrong"))
+
+
+@suite.test
+def many_channels(_):
+    connection = connect()
+    channels = [connection.channel() for _ in range(100)]
+    queue = channels[0].queue_declare("", exclusive=True).method.queue
+    for i, channel in enumerate(channels):
+        channel.basic_publish("", queue, str(i))
+    for channel in channels:
+        channel.close()
+    channel = connection.channel()
+    equal(channel.queue_declare(queue, passive=True).method.message_count, 100)
+    connection.close()
+
+
+@suite.test
+def meets_stomp_py_on_a_queue(_):
+    connection = connect()
+    channel = connection.channel()
+    name = unique("pika")
+    channel.queue_declare(name, durable=True)
+    stomp, inbox = stomp_connection()
+    stomp.send(f"/queue/{name}", "from stomp.py", content_type="text/x", headers={
+        "correlation-id": "c-2", "priority": 6, "persistent": "true", "own": "header",
+        "reply-to": "/queue/answers"}, receipt="sent")
+    inbox.wait_receipt("sent")
+    _, properties, body = channel.basic_get(name, auto_ack=True)
+    equal(body, b"from stomp.py")
+    equal((properties.content_type, properties.correlation_id, properties.priority,
+           properties.delivery_mode, properties.headers["own"]),
+          ("text/x", "c-2", 6, 2, "header"))
+    stomp.subscribe(f"/queue/{name}", id="1")
+    channel.basic_publish("", name, "from pika", pika.BasicProperties(message_id="m-1"))
+    frame = inbox.next()
+    equal((frame.body, frame.headers["amqp-message-id"]), ("from pika", "m-1"))
+    stomp.disconnect()
+    channel.queue_delete(name)
+    connection.close()
+
+
+run(suite)

@@ -1,0 +1,119 @@
+// @stomp/stompjs, unmodified, over TCP.
+import { Versions } from '@stomp/stompjs';
+import { check, Inbox, run, assert, unique, amqpPort } from '../checks.mjs';
+import { receipted, stompClient } from './client.mjs';
+import amqp from 'amqplib';
+
+check('connects with every version', async () => {
+  for (const version of [Versions.V1_0, Versions.V1_1, Versions.V1_2]) {
+    const client = await stompClient({ stompVersions: new Versions([version]) });
+    assert.equal(client.connectedVersion, version);
+    await client.deactivate();
+  }
+});
+
+check('publishes, consumes and acknowledges', async () => {
+  const client = await stompClient();
+  const queue = `/queue/${unique('stompjs')}`;
+  const inbox = new Inbox();
+  await receipted(client, (receipt) =>
+    client.subscribe(queue, (m) => inbox.push(m), { ack: 'client-individual', receipt }));
+  for (let i = 0; i < 50; i++) client.publish({ destination: queue, body: `m${i}`, headers: { n: `${i}` } });
+  for (let i = 0; i < 50; i++) {
+    const message = await inbox.next();
+    assert.equal(message.body, `m${i}`);
+    assert.equal(message.headers.n, `${i}`);
+    message.ack();
+  }
+  await client.deactivate();
+});
+
+check('a nacked message comes again', async () => {
+  const client = await stompClient();
+  const queue = `/queue/${unique('stompjs')}`;
+  const inbox = new Inbox();
+  client.subscribe(queue, (m) => inbox.push(m), { ack: 'client-individual' });
+  client.publish({ destination: queue, body: 'again' });
+  (await inbox.next()).nack();
+  const message = await inbox.next();
+  assert.equal(message.headers.redelivered, 'true');
+  message.ack();
+  await client.deactivate();
+});
+
+check('sends binary bodies and escaped headers', async () => {
+  const client = await stompClient();
+  const queue = `/queue/${unique('stompjs')}`;
+  const inbox = new Inbox();
+  client.subscribe(queue, (m) => inbox.push(m));
+  const binaryBody = new Uint8Array([0, 1, 2, 0, 255, 10, 0]);
+  client.publish({ destination: queue, binaryBody, headers: { odd: 'a\\ b:c\nd' } });
+  const message = await inbox.next();
+  assert.deepEqual([...message.binaryBody], [...binaryBody]);
+  assert.equal(message.headers.odd, 'a\\ b:c\nd');
+  await client.deactivate();
+});
+
+check('commits and aborts transactions', async () => {
+  const client = await stompClient();
+  const queue = `/queue/${unique('stompjs')}`;
+  const inbox = new Inbox();
+  client.subscribe(queue, (m) => inbox.push(m));
+  const dropped = client.begin();
+  client.publish({ destination: queue, body: 'dropped', headers: { transaction: dropped.id } });
+  dropped.abort();
+  const kept = client.begin();
+  client.publish({ destination: queue, body: 'kept', headers: { transaction: kept.id } });
+  kept.commit();
+  assert.equal((await inbox.next()).body, 'kept');
+  await client.deactivate();
+});
+
+check('receipts confirm a publish', async () => {
+  const client = await stompClient();
+  await receipted(client, (receipt) =>
+    client.publish({ destination: '/topic/nobody', body: 'x', headers: { receipt } }));
+  await client.deactivate();
+});
+
+check('heart-beats keep an idle connection', async () => {
+  const client = await stompClient({ heartbeatIncoming: 300, heartbeatOutgoing: 300 });
+  let closed = false;
+  client.onWebSocketClose = () => { closed = true; };
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  assert.equal(closed, false);
+  await receipted(client, (receipt) =>
+    client.publish({ destination: '/topic/nobody', headers: { receipt } }));
+  await client.deactivate();
+});
+
+check('an ERROR is reported with its message', async () => {
+  let report;
+  const reported = new Promise((resolve) => { report = resolve; });
+  const client = await stompClient({ onStompError: (frame) => report(frame) });
+  client.publish({ destination: '/garden/x', body: 'x' });
+  assert.equal((await reported).headers.message, 'Unknown destination');
+  client.forceDisconnect();
+  await client.deactivate();
+});
+
+check('meets amqplib on a topic', async () => {
+  const client = await stompClient();
+  const topic = unique('stompjs');
+  const inbox = new Inbox();
+  await receipted(client, (receipt) =>
+    client.subscribe(`/topic/${topic}.*`, (m) => inbox.push(m), { receipt }));
+  const connection = await amqp.connect(`amqp://guest:guest@127.0.0.1:${amqpPort}`);
+  const channel = await connection.createChannel();
+  channel.publish('amq.topic', `${topic}.x`, Buffer.from('from amqplib'),
+    { correlationId: 'c-1', headers: { own: 'header', number: 5 } });
+  const message = await inbox.next();
+  assert.equal(message.body, 'from amqplib');
+  assert.equal(message.headers['correlation-id'], 'c-1');
+  assert.equal(message.headers.own, 'header');
+  assert.equal(message.headers.number, '5');
+  await connection.close();
+  await client.deactivate();
+});
+
+await run('stompjs');

@@ -1,0 +1,58 @@
+"""What the Python checks share: ports, a connected stomp.py client, and the run."""
+
+import os
+import queue
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/support"))
+
+import stomp  # noqa: E402
+from suite import run_suite  # noqa: E402
+
+TIMEOUT = 20
+
+
+class Ports:
+    """The gateway, as its environment tells."""
+
+    amqp = int(os.environ["AMQP_PORT"])
+    stomp = int(os.environ["STOMP_PORT"])
+    is_sluice = True
+
+
+class Inbox(stomp.ConnectionListener):
+    """Keeps what stomp.py's own thread hands over."""
+
+    def __init__(self):
+        self.messages, self.errors, self.receipts = queue.Queue(), queue.Queue(), queue.Queue()
+
+    def on_message(self, frame):
+        self.messages.put(frame)
+
+    def on_error(self, frame):
+        self.errors.put(frame)
+
+    def on_receipt(self, frame):
+        self.receipts.put(frame.headers["receipt-id"])
+
+    def next(self):
+        return self.messages.get(timeout=TIMEOUT)
+
+    def wait_receipt(self, name):
+        while self.receipts.get(timeout=TIMEOUT) != name:
+            pass
+
+
+def stomp_connection(kind=stomp.Connection12, **options):
+    """Gives (connection, inbox)."""
+    connection, inbox = kind([("127.0.0.1", Ports.stomp)], **options), Inbox()
+    connection.set_listener("inbox", inbox)
+    connection.connect("guest", "guest", wait=True)
+    return connection, inbox
+
+
+def run(suite):
+    tally = run_suite(suite, Ports, threads=1)
+    print(tally)
+    sys.stdout.flush()
+    os._exit(1 if tally.failed else 0)  # client threads must not hold the process

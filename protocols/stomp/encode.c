@@ -1,0 +1,93 @@
+#include "protocols/stomp/encode.h"
+
+#include "protocols/stomp/print.h"
+#include "protocols/stomp/session.h"
+#include "protocols/stomp/subscription.h"
+
+/* Both spellings of redelivered, ack, line ends, numbers, NUL and LF. */
+#define OWN_BYTES_MAX 128u
+
+static sl_tag number_delivery(struct stomp_session *s, struct subscription *core, sl_seq seq);
+static void say_message(struct stomp_session *s, const struct stomp_subscription *sub,
+                        struct message *msg, sl_tag tag, bool is_redelivered);
+static size_t write_body(struct stomp_session *s, uint8_t *at, struct sl_bytes body);
+
+void stomp_on_deliveries(struct stomp_session *s, const struct delivery *items, uint32_t count)
+{
+    uint64_t said = 0;
+
+    if (s->base.is_ending || s->phase == STOMP_LEAVING)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct delivery *d = &items[i];
+        struct subscription *core = client_subscription(&s->base.client, d->cookie);
+        struct stomp_subscription *sub = core == NULL ? NULL : core->context;
+
+        if (sub == NULL)
+            continue;
+        if (!stomp_shape_fits(&sub->shape, d->msg) &&
+            stomp_shape_make(&sub->shape, sub, d->msg,
+                             s->base.env->settings->stomp_topic_exchange) != SL_OK) {
+            session_abort(&s->base);
+            return;
+        }
+        sl_tag tag = number_delivery(s, core, d->seq);
+        say_message(s, sub, d->msg, tag, d->returns != 0);
+        said++;
+    }
+    counter_add(&s->base.env->worker->counters.delivered, said);
+    session_touch(&s->base);
+}
+
+static sl_tag number_delivery(struct stomp_session *s, struct subscription *core, sl_seq seq)
+{
+    if (core->is_no_ack)
+        return settlement_skip(&s->settlement);
+    return settlement_add(&s->settlement, core, core->next_loan++, seq);
+}
+
+static void say_message(struct stomp_session *s, const struct stomp_subscription *sub,
+                        struct message *msg, sl_tag tag, bool is_redelivered)
+{
+    struct sl_bytes head = stomp_shape_head(&sub->shape);
+    struct sl_bytes tail = stomp_shape_tail(&sub->shape);
+    struct sl_bytes body = message_body(msg);
+    bool is_copied = body.len <= OUTBOX_COPY_MAX;
+    size_t room = head.len + sub->shape.prefix_len + tail.len + OWN_BYTES_MAX;
+    uint8_t *start = outbox_reserve(&s->base.out, room + (is_copied ? body.len : 0));
+    uint8_t *at = stomp_print(start, head);
+    uint8_t *number = at;
+
+    at = stomp_print_number(at, tag.v);
+    size_t digits = (size_t)(at - number);
+    at = is_redelivered ? stomp_print_literal(at, "\nredelivered:true\n")
+                        : stomp_print_literal(at, "\nredelivered:false\n");
+    if (s->version == STOMP_1_2 && sub->ack != STOMP_ACK_AUTO) {
+        at = stomp_print_literal(at, "ack:");
+        at = stomp_print(
+            at, (struct sl_bytes){number - sub->shape.prefix_len, sub->shape.prefix_len + digits});
+        *at++ = '\n';
+    }
+    at = stomp_print(at, tail);
+    at = stomp_print_number(at, body.len);
+    at = stomp_print_literal(at, "\n\n");
+    if (is_copied) {
+        at += write_body(s, at, body);
+        outbox_commit(&s->base.out, (size_t)(at - start));
+        return;
+    }
+    outbox_commit(&s->base.out, (size_t)(at - start));
+    outbox_add_body(&s->base.out, msg, body);
+    at = outbox_reserve(&s->base.out, 2);
+    outbox_commit(&s->base.out, write_body(s, at, (struct sl_bytes){NULL, 0}));
+}
+
+static size_t write_body(struct stomp_session *s, uint8_t *at, struct sl_bytes body)
+{
+    uint8_t *end = stomp_print(at, body);
+
+    *end++ = 0;
+    if (s->base.env->settings->stomp_trailing_lf)
+        *end++ = '\n';
+    return (size_t)(end - at);
+}

@@ -1,0 +1,279 @@
+#include "tests/sim/actor.h"
+
+#include "core/base/assert.h"
+
+#include <stdlib.h>
+
+#define ROUNDS_MAX 10000u /* far more than any run takes */
+
+static void lose_questions(struct actor *a);
+static void free_parts(struct actor *a);
+static struct actor *find(struct cast *c, struct sl_handle handle);
+static bool is_log_quiet(struct world *w);
+
+void cast_init(struct cast *c, struct model *m, struct world *w, uint64_t seed)
+{
+    *c = (struct cast){.model = m, .world = w, .dice = {seed}};
+}
+
+void cast_deinit(struct cast *c)
+{
+    free(c->actors);
+}
+
+struct actor *cast_enter(struct cast *c, uint32_t worker)
+{
+    uint32_t slot = 0;
+
+    if (c->model->sessions + 2 > SIM_SESSIONS_MAX)
+        return NULL;
+    while (slot < c->room && c->actors[slot] != NULL)
+        slot++;
+    if (slot == c->room) {
+        c->actors = sim_grow(c->actors, slot, &c->room, sizeof(struct actor *));
+        for (uint32_t i = slot; i < c->room; i++)
+            c->actors[i] = NULL;
+    }
+    struct actor *a = calloc(1, sizeof *a);
+    SL_ASSERT(a != NULL);
+    a->cast = c;
+    a->slot = slot;
+    a->session = ++c->model->sessions;
+    sim_tell(c->model, "session %u comes, on worker %u", a->session, worker);
+    struct sl_handle handle = {slot, a->session, worker};
+    broker_client_init(&a->client, broker_worker_at(c->world->broker, worker), handle);
+    SL_ASSERT(broker_open_vhost(&a->client, sl_bytes_of("/")) == SL_OK);
+    settlement_init(&a->settlement);
+    c->actors[slot] = a;
+    return a;
+}
+
+void cast_leave(struct cast *c, struct actor *a)
+{
+    bool has_asked = a->questions_count > 0;
+    uint32_t worker = a->client.worker->index;
+
+    sim_tell(c->model, "session %u goes", a->session);
+    for (uint32_t i = 0; i < a->loans_count; i++)
+        model_return(c->model, a->loans[i].message, a->loans[i].queue);
+    lose_questions(a);
+    free_parts(a);
+    broker_client_close(&a->client);
+    settlement_deinit(&a->settlement);
+    if (has_asked) { /* nobody hears when it is carried out, so it is carried out now */
+        cast_hand_over(c, worker);
+        for (uint32_t i = 0; i < c->world->workers; i++)
+            cast_run_shard(c, i);
+    }
+    c->actors[a->slot] = NULL;
+    free(a->loans);
+    free(a->deeds);
+    free(a->questions);
+    free(a);
+}
+
+void cast_leave_all(struct cast *c)
+{
+    for (uint32_t i = 0; i < c->room; i++)
+        if (c->actors[i] != NULL)
+            cast_leave(c, c->actors[i]);
+}
+
+struct actor *cast_pick(struct cast *c)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < c->room; i++)
+        count += c->actors[i] != NULL;
+    if (count == 0)
+        return NULL;
+    uint32_t pick = dice_roll(&c->dice, count);
+    for (uint32_t i = 0;; i++)
+        if (c->actors[i] != NULL && pick-- == 0)
+            return c->actors[i];
+}
+
+void cast_hand_over(struct cast *c, uint32_t worker)
+{
+    struct broker_worker *w = broker_worker_at(c->world->broker, worker);
+
+    sim_tell(c->model, "worker %u hands over", worker);
+    broker_worker_hand_over(w);
+    model_hand_over(c->model, worker, w->run.end.v);
+}
+
+void cast_run_shard(struct cast *c, uint32_t worker)
+{
+    broker_worker_run_shard(broker_worker_at(c->world->broker, worker));
+}
+
+void cast_take_mail(struct cast *c, uint32_t worker)
+{
+    struct mail_chain chain = broker_worker_take_mail(broker_worker_at(c->world->broker, worker));
+
+    while (chain.first != NULL) {
+        struct mail *mail = (struct mail *)chain.first;
+        struct actor *a = find(c, mail->to);
+        chain.first = mail->node.next;
+        if (a != NULL && mail->kind == MAIL_DELIVERIES)
+            hear_deliveries(a, (struct delivery_mail *)mail);
+        else if (a != NULL && mail->kind == MAIL_CANCELLED)
+            hear_cancelled(a, (struct cancelled_mail *)mail);
+        else if (a != NULL && mail->kind == MAIL_ANSWER)
+            hear_answer(a, (struct answer *)mail);
+        mail_free(mail);
+    }
+}
+
+void cast_take_confirms(struct cast *c, uint32_t worker)
+{
+    struct broker_worker *w = broker_worker_at(c->world->broker, worker);
+    struct waiting_publisher confirmed;
+
+    while (broker_worker_next_confirm(w, &confirmed)) {
+        struct actor *a = find(c, confirmed.session);
+        if (a != NULL)
+            hear_confirm(a, confirmed.tag.v);
+    }
+    broker_worker_balance(w);
+}
+
+void cast_turn(struct cast *c, uint32_t worker)
+{
+    c->world->is_woken[worker] = false;
+    broker_worker_refresh(broker_worker_at(c->world->broker, worker));
+    cast_hand_over(c, worker);
+    cast_run_shard(c, worker);
+    cast_take_mail(c, worker);
+    cast_take_confirms(c, worker);
+}
+
+void cast_settle(struct cast *c)
+{
+    struct world *w = c->world;
+    bool moved = true;
+
+    for (uint32_t i = 0; i < w->workers; i++)
+        w->is_woken[i] = true; /* something was read just now */
+    for (uint32_t rounds = 0; moved; rounds++) {
+        if (rounds == ROUNDS_MAX)
+            sim_fail(c->model, "a worker never comes to rest");
+        moved = false;
+        for (uint32_t i = 0; i < w->workers; i++) {
+            if (!w->is_woken[i] && !broker_worker_has_work(broker_worker_at(w->broker, i)))
+                continue;
+            cast_turn(c, i);
+            moved = true;
+        }
+        if (!w->failed && !is_log_quiet(w)) {
+            world_flush(w);
+            moved |= is_log_quiet(w);
+        }
+        model_sync(c->model, commit_log_durable(w->log).v);
+    }
+}
+
+void cast_check_heard(struct cast *c)
+{
+    for (uint32_t i = 0; i < c->room; i++) {
+        const struct actor *a = c->actors[i];
+        if (a == NULL)
+            continue;
+        if (a->questions_count > 0)
+            sim_fail(c->model, "session %u never hears what came of question %d", a->session,
+                     a->questions[0].kind);
+        if (a->confirmed != a->asked)
+            sim_fail(c->model, "session %u is never told of its %llu, only of %llu", a->session,
+                     (unsigned long long)a->asked, (unsigned long long)a->confirmed);
+    }
+}
+
+bool cast_stop(struct cast *c)
+{
+    struct world *w = c->world;
+
+    sim_tell(c->model, "stop");
+    broker_on_stopping(w->broker);
+    cast_leave_all(c);
+    cast_settle(c);
+    broker_on_stopped(w->broker);
+    world_flush(w);
+    bool is_clean = !w->failed && is_log_quiet(w);
+    world_end(w);
+    return is_clean;
+}
+
+void cast_abandon(struct cast *c)
+{
+    for (uint32_t i = 0; i < c->room; i++) {
+        struct actor *a = c->actors[i];
+        if (a == NULL)
+            continue;
+        c->actors[i] = NULL;
+        for (uint32_t n = 0; n < a->loans_count; n++)
+            model_return(c->model, a->loans[n].message, a->loans[n].queue);
+        lose_questions(a);
+    }
+}
+
+void actor_sweep(struct actor *a)
+{
+    struct subscription *s;
+    uint32_t cursor = 0;
+
+    while ((s = slot_table_next(&a->client.subscriptions, &cursor)) != NULL) {
+        struct part *part = s->context;
+        if (part == NULL || !part->is_over || s->open != 0 || part->is_cancelling)
+            continue;
+        subscription_free(s);
+        free(part);
+    }
+}
+
+static void lose_questions(struct actor *a)
+{
+    struct model *m = a->cast->model;
+
+    for (uint32_t i = 0; i < a->questions_count; i++) {
+        const struct question *q = &a->questions[i];
+        switch (q->kind) {
+        case ASK_DECLARE_QUEUE:
+        case ASK_DELETE_QUEUE: name_lose(&m->queues[q->queue].name); break;
+        case ASK_DECLARE_EXCHANGE:
+        case ASK_DELETE_EXCHANGE: name_lose(&m->exchanges[q->queue].name); break;
+        case ASK_BIND:
+        case ASK_UNBIND:
+            name_lose(&m->bindings[q->queue][q->destination][q->key].name);
+            m->exchanges[q->queue].binding--;
+            if (q->destination < SIM_QUEUES)
+                m->queues[q->destination].binding--;
+            else
+                m->exchanges[q->destination - SIM_QUEUES].binding--;
+            break;
+        case ASK_PURGE: m->queues[q->queue].purging--; break;
+        default: break;
+        }
+    }
+}
+
+static void free_parts(struct actor *a)
+{
+    struct subscription *s;
+    uint32_t cursor = 0;
+
+    while ((s = slot_table_next(&a->client.subscriptions, &cursor)) != NULL)
+        free(s->context);
+}
+
+static struct actor *find(struct cast *c, struct sl_handle handle)
+{
+    if (handle.slot >= c->room || c->actors[handle.slot] == NULL ||
+        c->actors[handle.slot]->session != handle.generation)
+        return NULL;
+    return c->actors[handle.slot];
+}
+
+static bool is_log_quiet(struct world *w)
+{
+    return commit_log_durable(w->log).v >= commit_log_end(w->log).v;
+}

@@ -1,0 +1,150 @@
+/*
+ * actor.h - one session of a simulation: what it does at random, and what it hears.
+ *
+ * Everything that it asks goes through broker.h as a front end would ask it, and is told to the
+ * model; so is everything that it hears.
+ */
+#ifndef SLUICE_TESTS_SIM_ACTOR_H
+#define SLUICE_TESTS_SIM_ACTOR_H
+
+#include "tests/sim/model.h"
+#include "tests/sim/world.h"
+
+struct cast { /* all that plays */
+    struct model *model;
+    struct world *world;
+    struct dice dice;
+    struct actor **actors; /* by slot of their handle; NULL: gone */
+    uint32_t room;
+};
+
+struct actor_loan {
+    uint64_t tag;
+    struct subscription *subscription;
+    uint32_t message;
+    uint32_t queue;
+};
+
+struct actor_deed { /* waits to be confirmed */
+    uint64_t tag;   /* 0: no confirm is asked for yet */
+    uint32_t message;
+    uint32_t queue;
+    bool is_settle;
+};
+
+enum question_kind {
+    ASK_DECLARE_QUEUE,
+    ASK_DELETE_QUEUE,
+    ASK_PURGE,
+    ASK_DECLARE_EXCHANGE,
+    ASK_DELETE_EXCHANGE,
+    ASK_BIND,
+    ASK_UNBIND,
+    ASK_SUBSCRIBE,
+    ASK_CANCEL,
+    ASK_GET,
+};
+
+struct question { /* asked, not answered */
+    uint64_t ticket;
+    enum question_kind kind;
+    uint32_t queue; /* or exchange, or a binding's source */
+    uint32_t destination;
+    uint32_t key;
+    uint32_t newest; /* message when it was asked */
+    uint32_t cookie; /* of the subscription */
+};
+
+struct actor {
+    struct client client;
+    struct settlement settlement;
+    struct cast *cast;
+    uint32_t session; /* its number in the model */
+    uint32_t slot;
+    uint64_t next_tag;
+    uint64_t next_ticket;
+    uint64_t asked; /* the newest tag that was to be confirmed */
+    uint64_t confirmed;
+    uint64_t cost; /* of all deliveries */
+    struct actor_loan *loans;
+    uint32_t loans_count, loans_room;
+    struct actor_deed *deeds;
+    uint32_t deeds_count, deeds_room;
+    struct question *questions;
+    uint32_t questions_count, questions_room;
+};
+
+void cast_init(struct cast *c, struct model *m, struct world *w, uint64_t seed);
+void cast_deinit(struct cast *c);                          /* all have left */
+struct actor *cast_enter(struct cast *c, uint32_t worker); /* NULL: enough for one run */
+void cast_leave(struct cast *c, struct actor *a);
+void cast_leave_all(struct cast *c);
+struct actor *cast_pick(struct cast *c); /* NULL: nobody is there */
+
+/* Parts of a worker's turn. */
+void cast_hand_over(struct cast *c, uint32_t worker);
+void cast_run_shard(struct cast *c, uint32_t worker);
+void cast_take_mail(struct cast *c, uint32_t worker);
+void cast_take_confirms(struct cast *c, uint32_t worker);
+/* All of them, one after the other. */
+void cast_turn(struct cast *c, uint32_t worker);
+/* Steps whoever has work or was woken, as threads would, and the log, until nothing moves. */
+void cast_settle(struct cast *c);
+/* After that everybody has heard everything. */
+void cast_check_heard(struct cast *c);
+/* Ends the process as the server does at SIGTERM: sessions first, then what they left, then the
+ * marks, then the log.  false: the disk failed before everything was on it. */
+bool cast_stop(struct cast *c);
+/* The process has ended without a word: whoever played is gone. */
+void cast_abandon(struct cast *c);
+
+/* ---- act.c: what an actor does; targets are indices of the model ---- */
+
+void act_publish(struct actor *a, uint32_t exchange, uint32_t key, bool is_persistent, uint32_t len,
+                 uint32_t group);
+void act_publish_to_queue(struct actor *a, uint32_t queue, bool is_persistent, uint32_t len,
+                          uint32_t group);
+void act_confirm(struct actor *a);
+/* Settles the loan at that index, with multiple all before it too. */
+void act_settle(struct actor *a, uint32_t loan, bool is_multiple, enum settle_verdict verdict,
+                uint32_t group);
+void act_subscribe(struct actor *a, uint32_t queue, bool is_no_ack, uint32_t prefetch);
+void act_get(struct actor *a, uint32_t queue, bool is_no_ack);
+void act_declare_queue(struct actor *a, uint32_t queue, bool is_durable, bool is_auto_delete,
+                       bool is_exclusive);
+void act_delete_queue(struct actor *a, uint32_t queue);
+void act_purge(struct actor *a, uint32_t queue);
+void act_declare_exchange(struct actor *a, uint32_t exchange, uint8_t type, bool is_durable,
+                          bool is_auto_delete);
+void act_delete_exchange(struct actor *a, uint32_t exchange);
+/* destination: a queue, or from SIM_QUEUES on an exchange. */
+void act_bind(struct actor *a, uint32_t exchange, uint32_t destination, uint32_t key, bool is_bind);
+void act_cancel(struct actor *a, struct subscription *s); /* live */
+void act_drop(struct actor *a, struct subscription *s);
+
+/* ---- whim.c ---- */
+
+/* A transaction of publishes and settles, and its confirm. */
+void act_commit(struct actor *a);
+/* One of everything, by weight. */
+void act_something(struct actor *a, const uint32_t weights[]);
+#define ACT_KINDS 16u
+
+/* ---- hear.c ---- */
+
+void hear_answer(struct actor *a, const struct answer *answer);
+void hear_deliveries(struct actor *a, const struct delivery_mail *mail);
+void hear_cancelled(struct actor *a, const struct cancelled_mail *mail);
+void hear_confirm(struct actor *a, uint64_t tag);
+
+struct part { /* what a subscription's context is */
+    uint32_t queue;
+    bool is_cancelling;
+    bool is_over;                      /* to be freed when no loan is left */
+    uint32_t newest[SIM_SESSIONS_MAX]; /* see model.h */
+};
+
+/* Frees the subscriptions that are over. */
+void actor_sweep(struct actor *a);
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * model.h - what was published, promised and settled, as the clients of a simulation know it.
+ *
+ * The model is told of everything that clients ask and hear, and nothing of what goes on inside.
+ * While the broker runs it objects (sim_fail) to what no client may see:
+ *
+ *   - a message that was never published, or not to that queue, or with other bytes;
+ *   - one that is settled, or is out with somebody else;
+ *   - one that was out before, in this life or an earlier one, and does not say redelivered, or
+ *     whose count does not grow with each return;
+ *   - first deliveries to one consumer that are not in their publisher's order.
+ *
+ * What it makes of a restart is in verdict.h.
+ */
+#ifndef SLUICE_TESTS_SIM_MODEL_H
+#define SLUICE_TESTS_SIM_MODEL_H
+
+#include "core/message.h"
+#include "tests/sim/dice.h"
+
+#include <stddef.h>
+
+#define SIM_QUEUES 6u
+#define SIM_EXCHANGES 6u /* the first SIM_EXCHANGES_OWN are the broker's */
+#define SIM_EXCHANGES_OWN 2u
+#define SIM_DESTINATIONS (SIM_QUEUES + SIM_EXCHANGES)
+#define SIM_KEYS 4u
+#define SIM_SESSIONS_MAX 400u
+
+extern const char *const SIM_QUEUE_NAMES[SIM_QUEUES];
+extern const char *const SIM_EXCHANGE_NAMES[SIM_EXCHANGES];
+extern const char *const SIM_KEY_NAMES[SIM_KEYS];
+
+enum gone { /* why a copy may be gone: bits */
+            GONE_SETTLED = 1,
+            GONE_COMMITTED = 2, /* settled in a transaction */
+            GONE_PURGED = 4,
+            GONE_HANDED_OVER = 8, /* to somebody who does not acknowledge */
+};
+
+struct sim_copy {    /* one message in one queue */
+    uint64_t number; /* of the durable queue; 0: the queue ends with the process */
+    uint8_t queue;
+    uint8_t gone;      /* asked for, of enum gone; no answer yet */
+    bool is_logged;    /* to survive */
+    bool is_dead;      /* not there after a restart, or its queue is not */
+    bool is_settled;   /* in this life */
+    bool must_be_gone; /* answered */
+    bool is_found;     /* while a queue is read */
+    bool was_out;
+    bool was_out_now;  /* in this life */
+    uint32_t holder;   /* session that has it; 0: nobody */
+    uint32_t shown;    /* returns that were last seen */
+    uint32_t returned; /* times that it came back and was written down */
+    uint32_t synced;   /* of these, durable */
+};
+
+struct sim_message {
+    uint32_t session; /* who published it */
+    uint32_t group;   /* 0: in no transaction */
+    uint32_t worker;
+    uint32_t life;
+    uint32_t len;
+    bool is_persistent;
+    bool is_confirmed;
+    uint8_t copies_count;
+    struct sim_copy copies[SIM_QUEUES];
+};
+
+struct sim_part { /* of a transaction */
+    uint32_t group;
+    uint32_t message;
+    uint8_t queue;
+    bool is_settle;
+};
+
+struct sim_note { /* a return that was written down: when will it be durable? */
+    uint32_t message;
+    uint8_t queue;
+    uint32_t returned;
+    uint32_t worker; /* whose hand-over brings it into the log */
+    uint64_t place;  /* 0: not handed over yet */
+};
+
+enum certainty { UNKNOWN, PRESENT, ABSENT };
+
+struct sim_name { /* does it exist? */
+    enum certainty state;
+    bool may_hide;        /* a durable one of that name, whose end nobody heard of, may come back */
+    enum certainty prior; /* what it is when nothing is pending any more */
+    uint32_t pending;     /* questions without an answer, all of one kind */
+    int kind;             /* of the questions */
+};
+
+struct sim_queue {
+    struct sim_name name;
+    uint64_t number;                               /* as of the answer */
+    bool is_durable, is_auto_delete, is_exclusive; /* as asked for last */
+    bool was_consumed;                             /* an auto-delete one may be gone at any time */
+    bool was_ever_read;                            /* anything of it may have been out */
+    bool is_lossy;                                 /* somebody takes without acknowledging */
+    uint32_t purging;
+    uint32_t binding; /* binds and unbinds without an answer */
+};
+
+struct sim_exchange {
+    struct sim_name name;
+    uint8_t type;
+    bool is_durable, is_auto_delete;
+    bool was_bound;
+    uint32_t binding;
+};
+
+struct sim_binding {
+    struct sim_name name;
+    uint64_t number; /* of the destination queue, as of the answer */
+};
+
+struct sim_totals {
+    uint64_t lives, crashes, kills, stops, refused_starts, torn;
+    uint64_t published, confirmed, delivered, settled, groups, recovered, answers;
+};
+
+struct model {
+    uint64_t seed;
+    uint64_t step;
+    uint32_t life;
+    uint32_t sessions; /* numbers handed out */
+    uint32_t groups;
+    struct sim_message *messages; /* by number; 0 is none */
+    uint32_t messages_count, messages_room;
+    struct sim_part *parts; /* of this life's transactions */
+    uint32_t parts_count, parts_room;
+    struct sim_note *notes;
+    uint32_t notes_count, notes_room;
+    struct sim_queue queues[SIM_QUEUES];
+    struct sim_exchange exchanges[SIM_EXCHANGES];
+    struct sim_binding bindings[SIM_EXCHANGES][SIM_DESTINATIONS][SIM_KEYS];
+    struct sim_totals *totals;
+    bool is_told; /* print every step */
+};
+
+/* A promise is broken: prints the seed, the step and the words, and ends the program. */
+_Noreturn void sim_fail(const struct model *m, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* For --tell: what happens, a line each. */
+void sim_tell(const struct model *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void *sim_grow(void *array, uint32_t count, uint32_t *room, size_t size);
+
+void model_init(struct model *m, uint64_t seed, struct sim_totals *totals);
+void model_deinit(struct model *m);
+
+struct sim_message *model_message(struct model *m, uint32_t number);
+struct sim_copy *model_copy(struct model *m, uint32_t number, uint32_t queue); /* NULL: none */
+
+/* Gives the number of a new message of len bytes; copies are added by model_add_copy. */
+uint32_t model_publish(struct model *m, uint32_t session, uint32_t worker, uint32_t group,
+                       bool is_persistent, uint32_t len);
+void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t number);
+/* The bytes of a message, at least eight; and back: 0 when they are no message's. */
+void model_write_body(uint32_t message, uint8_t *at, uint32_t len);
+uint32_t model_read_body(const struct model *m, struct sl_bytes body);
+
+struct sim_delivery {
+    uint32_t session;
+    uint32_t queue;
+    uint64_t number; /* of the queue, 0: not durable */
+    uint32_t worker; /* that the queue lives on */
+    uint32_t returns;
+    bool is_no_ack;
+    uint32_t *newest; /* first deliveries to this consumer, by publisher; NULL: not looked at */
+};
+
+/* Gives the message's number. */
+uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_bytes body);
+void model_settle(struct model *m, uint32_t message, uint32_t queue, uint32_t group);
+void model_return(struct model *m, uint32_t message, uint32_t queue);
+/* Everything in the queue, and what comes while it lasts, may be gone for that reason. */
+void model_doubt(struct model *m, uint32_t queue, enum gone why);
+
+/* That worker handed over, and its records end there; all before durable is durable. */
+void model_hand_over(struct model *m, uint32_t worker, uint64_t place);
+void model_sync(struct model *m, uint64_t durable);
+
+/* It is declared: what it is now says whether it may hide another. */
+void name_declare(struct sim_name *n, bool was_durable);
+/* A question was asked; may one of that kind be asked now? */
+bool name_may_ask(const struct sim_name *n, int kind);
+void name_ask(struct sim_name *n, int kind);
+void name_answer(struct sim_name *n, bool is_done, enum certainty outcome);
+void name_lose(struct sim_name *n); /* nobody is there to hear the answer */
+
+#endif

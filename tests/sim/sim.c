@@ -1,0 +1,321 @@
+/*
+ * sim.c - the real core and the real log, with the dice in our hand.
+ *
+ * One seed is one run: one to three workers, a few sessions, small segments.  The dice choose what
+ * moves next: a session asks for something, a worker does one part of its turn, the log is
+ * flushed, a segment is prepared, a fault is set up in the disk, the process is killed, stopped or
+ * loses power, perhaps in the middle of a write, perhaps again in the middle of the recovery.
+ * What is checked while it runs stands in model.h, what is checked after each start in verdict.h;
+ * when everything has settled, everybody must have heard everything.
+ *
+ *   sim                      a few hundred seeds
+ *   sim --seed N [--tell]    one, and all that happens in it
+ *   sim --seeds FROM COUNT
+ *   sim --long               100,000
+ */
+#include "tests/sim/actor.h"
+#include "tests/sim/verdict.h"
+
+#include "core/base/assert.h"
+#include "core/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEEDS_DEFAULT 500u
+#define SEEDS_LONG 100000u
+
+struct sim {
+    struct model model;
+    struct world world;
+    struct cast cast;
+    uint32_t weights[ACT_KINDS];
+    uint32_t trouble; /* percent of steps that set up a fault, times 10 */
+    uint32_t ends;    /* and of those that end a life */
+};
+
+static void run_seed(uint64_t seed, struct sim_totals *totals, bool is_told);
+static void choose_weights(struct sim *s);
+static void step(struct sim *s);
+static void work(struct sim *s);
+static void set_fault(struct sim *s);
+static void end_life(struct sim *s);
+static void stop(struct sim *s);
+static void start(struct sim *s, bool was_stopped);
+static void settle_in(struct sim *s, struct actor *a);
+static void end_run(struct sim *s);
+static void print_totals(const struct sim_totals *t, uint64_t seeds);
+
+int main(int argc, char **argv)
+{
+    struct sim_totals totals = {0};
+    uint64_t from = 1;
+    uint64_t count = SEEDS_DEFAULT;
+    bool is_told = false;
+
+    if ((argc == 3 || argc == 4) && strcmp(argv[1], "--seed") == 0) {
+        from = strtoull(argv[2], NULL, 0);
+        count = 1;
+        is_told = argc == 4 && strcmp(argv[3], "--tell") == 0;
+    } else if (argc == 4 && strcmp(argv[1], "--seeds") == 0) {
+        from = strtoull(argv[2], NULL, 0);
+        count = strtoull(argv[3], NULL, 0);
+    } else if (argc == 2 && strcmp(argv[1], "--long") == 0) {
+        count = SEEDS_LONG;
+    } else if (argc != 1) {
+        fprintf(stderr, "usage: sim [--seed N [--tell] | --seeds FROM COUNT | --long]\n");
+        return 2;
+    }
+    sl_log_set_level(SL_LOG_ERROR);
+    printf("sim: seeds %llu to %llu\n", (unsigned long long)from,
+           (unsigned long long)(from + count - 1));
+    fflush(stdout);
+    for (uint64_t i = 0; i < count; i++)
+        run_seed(from + i, &totals, is_told);
+    print_totals(&totals, count);
+    return 0;
+}
+
+static void run_seed(uint64_t seed, struct sim_totals *totals, bool is_told)
+{
+    struct sim s = {0};
+
+    cast_init(&s.cast, &s.model, &s.world, seed * 2 + 1);
+    struct dice *d = &s.cast.dice;
+    model_init(&s.model, seed, totals);
+    s.model.is_told = is_told;
+    world_init(&s.world, 1 + dice_roll(d, WORLD_WORKERS_MAX), 16384u << dice_roll(d, 3));
+    choose_weights(&s);
+    start(&s, false);
+    for (uint32_t steps = 300 + dice_roll(d, 700); s.model.step < steps; s.model.step++)
+        step(&s);
+    end_run(&s);
+    cast_deinit(&s.cast);
+    world_deinit(&s.world);
+    model_deinit(&s.model);
+}
+
+/* Each seed has its own habits: what it does all the time, and what never. */
+static void choose_weights(struct sim *s)
+{
+    static const uint32_t USUAL[ACT_KINDS] = {30, 20, 20, 8, 6, 10, 2, 2, 4, 1, 8, 3, 8, 2, 2, 4};
+    static const uint32_t TIMES[] = {0, 1, 1, 2, 4};
+    struct dice *d = &s->cast.dice;
+
+    for (uint32_t i = 0; i < ACT_KINDS; i++)
+        s->weights[i] = USUAL[i] * TIMES[dice_roll(d, i == 0 || i == 5 ? 2 : 5) + (i == 0)];
+    s->weights[0] += 10;
+    s->weights[5] += 4;
+    s->trouble = dice_roll(d, 10);
+    s->ends = 2 + dice_roll(d, 20);
+}
+
+static void step(struct sim *s)
+{
+    struct dice *d = &s->cast.dice;
+    uint32_t kind = dice_roll(d, 1000);
+    uint32_t worker = dice_roll(d, s->world.workers);
+
+    s->world.now_ms += dice_roll(d, 20);
+    s->world.wall_ms = dice_chance(d, 2) ? dice_next(d) >> 24 : s->world.wall_ms + 5;
+    if (s->world.failed && dice_chance(d, 30))
+        end_life(s);
+    else if (kind < s->ends)
+        end_life(s);
+    else if (kind < 30 + s->trouble)
+        set_fault(s);
+    else if (kind < 60)
+        cast_settle(&s->cast);
+    else if (kind < 80) {
+        if (cast_pick(&s->cast) == NULL || dice_chance(d, 70))
+            settle_in(s, cast_enter(&s->cast, worker));
+        else
+            cast_leave(&s->cast, cast_pick(&s->cast));
+    } else if (kind < 520) {
+        struct actor *a = cast_pick(&s->cast);
+        if (a != NULL)
+            act_something(a, s->weights);
+    } else
+        work(s);
+    if (kind % 16 == 0)
+        world_check(&s->world);
+}
+
+static void work(struct sim *s)
+{
+    struct dice *d = &s->cast.dice;
+    uint32_t worker = dice_roll(d, s->world.workers);
+
+    switch (dice_roll(d, 10)) {
+    case 0: cast_hand_over(&s->cast, worker); break;
+    case 1: cast_run_shard(&s->cast, worker); break;
+    case 2:
+    case 3: cast_take_mail(&s->cast, worker); break;
+    case 4: cast_take_confirms(&s->cast, worker); break;
+    case 5:
+    case 6:
+    case 7: cast_turn(&s->cast, worker); break;
+    default:
+        if (dice_chance(d, 30))
+            world_prepare(&s->world);
+        else
+            world_flush(&s->world);
+        sim_tell(&s->model, "durable is %llu of %llu%s",
+                 (unsigned long long)commit_log_durable(s->world.log).v,
+                 (unsigned long long)commit_log_end(s->world.log).v,
+                 s->world.failed ? ", failed" : "");
+        model_sync(&s->model, commit_log_durable(s->world.log).v);
+    }
+}
+
+/* At one of the next calls; or from now on there is no room. */
+static void set_fault(struct sim *s)
+{
+    struct dice *d = &s->cast.dice;
+    struct faulty_disk *disk = s->world.disk;
+    uint32_t n = 1 + dice_roll(d, 6);
+
+    if (!dice_chance(d, s->trouble * 5)) {
+        faulty_disk_fail_always(disk, FAULTY_ALLOCATE, SL_OK);
+        return;
+    }
+    switch (dice_roll(d, 6)) {
+    case 0: faulty_disk_fail(disk, FAULTY_WRITE, n, SL_EIO); break;
+    case 1:
+        faulty_disk_set_clean_looking(disk, dice_chance(d, 70));
+        faulty_disk_fail(disk, FAULTY_SYNC, n, SL_EIO);
+        break;
+    case 2: faulty_disk_fail(disk, FAULTY_ANY, n, SL_EIO); break;
+    case 3: faulty_disk_fail_always(disk, FAULTY_ALLOCATE, SL_EFULL); break;
+    default: faulty_disk_power_off_at(disk, 1 + dice_roll(d, 12));
+    }
+}
+
+static void end_life(struct sim *s)
+{
+    struct dice *d = &s->cast.dice;
+    uint32_t how = dice_roll(d, 10);
+
+    if (how < 2 && !s->world.failed && !faulty_disk_is_off(s->world.disk)) {
+        stop(s);
+        return;
+    }
+    cast_leave_all(&s->cast);
+    for (uint32_t i = 0; i < SIM_QUEUES; i++)
+        s->model.queues[i].was_ever_read = true;
+    if (how < 4 && !faulty_disk_is_off(s->world.disk)) {
+        sim_tell(&s->model, "kill");
+        world_kill(&s->world);
+        s->model.totals->kills++;
+    } else {
+        sim_tell(&s->model, "crash");
+        world_crash(&s->world, dice_next(d));
+        s->model.totals->crashes++;
+    }
+    start(s, false);
+}
+
+/* When the disk fails meanwhile it was no stop. */
+static void stop(struct sim *s)
+{
+    struct world *w = &s->world;
+
+    faulty_disk_fail_always(w->disk, FAULTY_ALLOCATE, SL_OK);
+    bool is_clean = cast_stop(&s->cast);
+    if (is_clean)
+        s->model.totals->stops++;
+    for (uint32_t i = 0; i < SIM_QUEUES && !is_clean; i++)
+        s->model.queues[i].was_ever_read = true;
+    if (faulty_disk_is_off(w->disk) || dice_chance(&s->cast.dice, 50))
+        world_crash(w, dice_next(&s->cast.dice));
+    start(s, is_clean);
+}
+
+/* May fail as often as something is in its way, and then begins again. */
+static void start(struct sim *s, bool was_stopped)
+{
+    struct dice *d = &s->cast.dice;
+    struct world *w = &s->world;
+    enum sl_err err;
+
+    if (dice_chance(d, 20))
+        faulty_disk_power_off_at(w->disk, 1 + dice_roll(d, 12));
+    else if (dice_chance(d, 10))
+        faulty_disk_fail(w->disk, dice_roll(d, FAULTY_OPS + 1), 1 + dice_roll(d, 4), SL_EIO);
+    else {
+        faulty_disk_power_off_at(w->disk, 0);
+        for (uint32_t op = 0; op <= FAULTY_OPS; op++)
+            faulty_disk_fail(w->disk, op, 0, SL_OK);
+    }
+    while ((err = world_start(w)) != SL_OK) {
+        if (err != SL_EIO && err != SL_EFULL)
+            sim_fail(&s->model, "the start is refused: %s", w->findings.problem);
+        s->model.totals->refused_starts++;
+        faulty_disk_fail_always(w->disk, FAULTY_ALLOCATE, SL_OK);
+        if (faulty_disk_is_off(w->disk) || dice_chance(d, 50))
+            world_crash(w, dice_next(d));
+    }
+    sim_tell(&s->model, "start with %llu records", (unsigned long long)w->findings.records);
+    s->model.totals->lives++;
+    s->model.totals->torn += w->findings.cut_bytes > 0;
+    verdict_pass(&s->model, w, was_stopped);
+    world_check(w);
+    for (uint32_t i = 0; i < 3; i++)
+        settle_in(s, cast_enter(&s->cast, dice_roll(d, w->workers)));
+}
+
+/* What a client does when it comes: declares what it uses, and consumes. */
+static void settle_in(struct sim *s, struct actor *a)
+{
+    struct dice *d = &s->cast.dice;
+
+    if (a == NULL)
+        return;
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t queue = dice_roll(d, SIM_QUEUES);
+        if (dice_chance(d, 60))
+            act_declare_queue(a, queue, dice_chance(d, 90), dice_chance(d, 10), false);
+        if (dice_chance(d, 40))
+            act_bind(a, dice_roll(d, SIM_EXCHANGES), queue, dice_roll(d, SIM_KEYS), true);
+        if (dice_chance(d, 30))
+            act_subscribe(a, queue, false, 1 + dice_roll(d, 20));
+    }
+}
+
+/* All that was asked is answered; then the power goes once more. */
+static void end_run(struct sim *s)
+{
+    struct world *w = &s->world;
+
+    if (w->failed || faulty_disk_is_off(w->disk))
+        end_life(s);
+    faulty_disk_power_off_at(w->disk, 0);
+    for (uint32_t op = 0; op <= FAULTY_OPS; op++) {
+        faulty_disk_fail(w->disk, op, 0, SL_OK);
+        faulty_disk_fail_always(w->disk, op, SL_OK);
+    }
+    cast_settle(&s->cast);
+    cast_check_heard(&s->cast);
+    cast_leave_all(&s->cast);
+    world_crash(w, s->model.seed);
+    start(s, false);
+    cast_leave_all(&s->cast);
+    world_kill(w);
+}
+
+static void print_totals(const struct sim_totals *t, uint64_t seeds)
+{
+    printf("sim: %llu seeds, no promise broken: %llu lives, ended by %llu crashes, %llu kills, "
+           "%llu stops; %llu starts failed, %llu tails torn\n",
+           (unsigned long long)seeds, (unsigned long long)t->lives, (unsigned long long)t->crashes,
+           (unsigned long long)t->kills, (unsigned long long)t->stops,
+           (unsigned long long)t->refused_starts, (unsigned long long)t->torn);
+    printf("sim: %llu published, %llu confirms, %llu delivered, %llu settled, %llu transactions, "
+           "%llu answers, %llu entries recovered\n",
+           (unsigned long long)t->published, (unsigned long long)t->confirmed,
+           (unsigned long long)t->delivered, (unsigned long long)t->settled,
+           (unsigned long long)t->groups, (unsigned long long)t->answers,
+           (unsigned long long)t->recovered);
+}

@@ -1,0 +1,32 @@
+/*
+ * verdict.h - what a start has to bring back, checked against the model.
+ *
+ * After every start, whatever ended the life before:
+ *
+ *   - a definition that was answered is there, one whose deletion was answered is not, and what is
+ *     not durable (exclusive queues too) is not; bindings likewise;
+ *   - a persistent message that was confirmed is in every durable queue that it reached, once,
+ *     unless somebody asked for it to go; one that a transaction put there and that was delivered
+ *     counts as confirmed;
+ *   - what was settled or purged with an answer is gone, and what was gone at an earlier start
+ *     stays gone;
+ *   - nothing is there that nobody published to that queue; bytes, route and properties are right;
+ *   - entries stand in the order of their sequences, and of their publishers;
+ *   - of what one publisher sent nothing is missing in front of something that is there;
+ *   - of a transaction all is there or nothing, publishes and settles, over all queues;
+ *   - a count is at least the last one that was synced, and what was out says redelivered.
+ *
+ * After a stop, besides: every publish and every settle counts as confirmed, and what was never
+ * out does not say redelivered.
+ *
+ * What is there at a start is durable from then on: the model takes it over as such.
+ */
+#ifndef SLUICE_TESTS_SIM_VERDICT_H
+#define SLUICE_TESTS_SIM_VERDICT_H
+
+#include "tests/sim/model.h"
+#include "tests/sim/world.h"
+
+void verdict_pass(struct model *m, struct world *w, bool was_stopped);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * world.h - the real core and the real log, on a disk and a clock that the simulation owns.
+ *
+ * Workers are stepped by hand, the log is flushed by hand; nothing here has a thread.  A life ends
+ * by a crash (the power goes: what was not synced is lost, torn, reordered), by a kill (the process
+ * goes, the page cache stays) or by a stop as the server does it.
+ */
+#ifndef SLUICE_TESTS_SIM_WORLD_H
+#define SLUICE_TESTS_SIM_WORLD_H
+
+#include "core/broker.h"
+#include "core/queue.h"
+#include "tests/support/file_faulty.h"
+
+#define WORLD_WORKERS_MAX 3u
+
+struct world {
+    struct faulty_disk *disk;
+    struct commit_log *log;
+    struct broker *broker; /* NULL: nothing runs */
+    uint32_t workers;
+    uint64_t segment_bytes;
+    struct sl_clock clock;
+    uint64_t now_ms;
+    uint64_t wall_ms; /* may go back */
+    bool is_woken[WORLD_WORKERS_MAX];
+    bool failed; /* the log ended: the process is to stop */
+    struct log_findings findings;
+};
+
+void world_init(struct world *w, uint32_t workers, uint64_t segment_bytes);
+void world_deinit(struct world *w); /* nothing runs */
+
+/* Opens the log and recovers.  On an error nothing runs. */
+SL_MUST_CHECK enum sl_err world_start(struct world *w);
+/* The process ends where it stands; the disk keeps what the system has.  Sessions are closed. */
+void world_kill(struct world *w);
+/* The power goes.  Also when nothing runs. */
+void world_crash(struct world *w, uint64_t seed);
+/* The process ends in order, behind broker_on_stopped. */
+void world_end(struct world *w);
+
+void world_flush(struct world *w);
+void world_prepare(struct world *w);
+
+/* Calls found for each entry of that queue that is ready, in order, and then for each that is
+ * out; false: there is no such queue. */
+struct world_entry {
+    struct entry entry;
+    bool is_out;
+};
+bool world_read_queue(struct world *w, const char *name,
+                      void (*found)(void *context, const struct world_entry *entry), void *context);
+/* Asserts the invariants of all queues and of the topology. */
+void world_check(struct world *w);
+
+struct vhost *world_vhost(struct world *w);
+/* NULL: none.  What they lend stays until the next step. */
+const struct topology_queue *world_queue(struct world *w, const char *name);
+const struct exchange *world_exchange(struct world *w, const char *name);
+
+#endif

@@ -1,0 +1,150 @@
+"""Starts the gateway on free loopback ports, and makes sure that it ends with the test."""
+
+import argparse
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+READY_TIMEOUT = 20.0
+
+
+def free_port():
+    """A port below the ephemeral range, so that no client's own socket takes it meanwhile."""
+    chooser = random.SystemRandom()
+    while True:
+        port = chooser.randrange(15000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+class Broker:
+    """One running gateway."""
+
+    is_sluice = True
+    is_sanitized = False  # a sanitizer's memory and pace are not the product's
+    environment = None  # of the process; None: ours
+
+    def __init__(self, binary, *flags, workers=1):
+        self.binary, self.flags, self.workers = binary, flags, workers
+        self.directory = tempfile.mkdtemp(prefix="sluice-test-")
+        self.log_path = os.path.join(self.directory, "log")
+        for attempt in range(5):  # a port may be taken between the choice and the bind
+            if self.start() or attempt == 4:
+                break
+
+    def start(self):
+        self.amqp_port, self.stomp_port = free_port(), free_port()
+        command = ["setpriv", "--pdeathsig", "KILL", "--", self.binary, "--bind", "127.0.0.1",
+                   "--amqp-port", str(self.amqp_port), "--stomp-port", str(self.stomp_port),
+                   "--data-dir", os.path.join(self.directory, "data"),
+                   "--workers", str(self.workers), *self.flags]
+        self.log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log,
+                                        env=self.environment)
+        self.ready = self.read_ready()
+        if self.ready:
+            return True
+        self.kill()
+        if "in use" in self.log_text().lower():
+            return False
+        raise RuntimeError(f"the gateway did not start:\n{self.log_text()}")
+
+    def read_ready(self):
+        readable, _, _ = select.select([self.process.stdout], [], [], READY_TIMEOUT)
+        line = self.process.stdout.readline().decode() if readable else ""
+        return line.strip() if line.startswith("sluice ready") else None
+
+    def log_text(self):
+        with open(self.log_path, errors="replace") as log:
+            return log.read()
+
+    def rss_kib(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def is_dead(self):
+        return not self.is_running()
+
+    def terminate(self, timeout=15.0):
+        """SIGTERM; gives (exit status, seconds)."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout)
+        return status, time.monotonic() - began
+
+    def kill(self):
+        if self.is_running():
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+    def close(self):
+        """Ends it; gives a complaint when it did not end well, with its last words."""
+        complaint = None
+        try:
+            if not self.is_running():
+                complaint = f"the gateway died with status {self.process.returncode}"
+            else:
+                status, seconds = self.terminate()
+                if status != 0:
+                    complaint = f"SIGTERM: exit status {status} after {seconds:.1f} s"
+        except subprocess.TimeoutExpired:
+            complaint = "SIGTERM: still running after 15 s"
+        self.kill()
+        if complaint:
+            complaint += "\n" + self.log_text()[-4000:]
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return complaint
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        complaint = self.close()
+        if complaint and error is None:
+            raise AssertionError(complaint)
+
+
+class OtherBroker:
+    """A broker that runs already, to compare the suite with: RabbitMQ with its STOMP plugin."""
+
+    is_sluice = is_sanitized = False
+    workers = 0
+
+    def __init__(self, ports):
+        self.amqp_port, self.stomp_port = map(int, ports.split(":"))
+
+    def close(self):
+        return None
+
+
+def add_options(parser: argparse.ArgumentParser):
+    parser.add_argument("--sluice", default="build/release/sluice", help="the binary under test")
+    parser.add_argument("--sanitized", action="store_true", help="the binary has a sanitizer")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--against", metavar="AMQP:STOMP", help="ports of a running RabbitMQ")
+    parser.add_argument("--only", metavar="REGEX", help="run tests whose 'suite name' matches")
+    parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("-v", "--verbose", action="store_true")
+
+
+def from_options(options, *flags):
+    if options.against:
+        return OtherBroker(options.against)
+    Broker.is_sanitized = options.sanitized
+    return Broker(options.sluice, *flags, workers=options.workers)

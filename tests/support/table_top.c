@@ -1,0 +1,201 @@
+#include "tests/support/table_top.h"
+
+#include "core/base/assert.h"
+#include "core/properties.h"
+
+#include <stdlib.h>
+
+static void take_mail(struct table *t, uint32_t worker);
+static void take_one(struct sitter *s, struct mail *mail);
+static void take_deliveries(struct sitter *s, const struct delivery_mail *mail);
+static struct sitter *find(struct table *t, struct sl_handle handle);
+
+static void wake_nobody(void *context, uint32_t worker)
+{
+    (void)context, (void)worker; /* everybody is stepped by hand */
+}
+
+void table_init(struct table *t, uint32_t workers, uint64_t memory_budget)
+{
+    struct broker_options options = {.workers = workers,
+                                     .memory_budget_bytes = memory_budget,
+                                     .clock = &sl_clock_system,
+                                     .wake = wake_nobody};
+    *t = (struct table){.workers = workers};
+    t->broker = broker_new(&options);
+    SL_ASSERT(t->broker != NULL);
+}
+
+void table_deinit(struct table *t)
+{
+    for (uint32_t i = 0; i < t->sitters_count; i++)
+        table_leave(t, t->sitters[i]);
+    table_settle(t);
+    for (uint32_t i = 0; i < t->sitters_count; i++) {
+        if (t->sitters[i]->last != NULL)
+            mail_free(&t->sitters[i]->last->mail);
+        free(t->sitters[i]);
+    }
+    broker_free(t->broker);
+    broker_thread_end();
+}
+
+struct sitter *table_sit(struct table *t, uint32_t worker)
+{
+    struct sitter *s = calloc(1, sizeof *s);
+    struct sl_handle handle = {t->sitters_count, 1, worker};
+
+    SL_ASSERT(s != NULL && t->sitters_count < TABLE_SITTERS_MAX);
+    t->sitters[t->sitters_count++] = s;
+    broker_client_init(&s->client, broker_worker_at(t->broker, worker), handle);
+    SL_ASSERT(broker_open_vhost(&s->client, sl_bytes_of("/")) == SL_OK);
+    settlement_init(&s->settlement);
+    return s;
+}
+
+void table_leave(struct table *t, struct sitter *s)
+{
+    (void)t;
+    broker_client_close(&s->client);
+    settlement_deinit(&s->settlement);
+}
+
+void table_step(struct table *t, uint32_t worker)
+{
+    struct broker_worker *w = broker_worker_at(t->broker, worker);
+    struct waiting_publisher confirmed;
+
+    broker_worker_refresh(w);
+    broker_worker_hand_over(w);
+    broker_worker_run_shard(w);
+    take_mail(t, worker);
+    while (broker_worker_next_confirm(w, &confirmed)) {
+        struct sitter *s = find(t, confirmed.session);
+        if (s != NULL)
+            s->confirmed = confirmed.tag;
+    }
+    broker_worker_balance(w);
+}
+
+void table_settle(struct table *t)
+{
+    bool moved = true;
+
+    while (moved) {
+        moved = false;
+        for (uint32_t i = 0; i < t->workers; i++)
+            table_step(t, i);
+        for (uint32_t i = 0; i < t->workers; i++) /* one may have written to one before it */
+            moved |= broker_worker_has_work(broker_worker_at(t->broker, i));
+    }
+}
+
+enum sl_err table_declare(struct table *t, struct sitter *s, const char *queue)
+{
+    struct queue_declaration d = {.name = sl_bytes_of(queue)};
+
+    broker_declare_queue(&s->client, 1, &d, "amq.gen-");
+    table_settle(t);
+    return s->last->err;
+}
+
+enum sl_err table_bind(struct table *t, struct sitter *s, const char *queue, const char *exchange,
+                       const char *key)
+{
+    struct binding_request r = {.source = sl_bytes_of(exchange),
+                                .destination = sl_bytes_of(queue),
+                                .key = sl_bytes_of(key)};
+
+    broker_bind(&s->client, 2, &r);
+    table_settle(t);
+    return s->last->err;
+}
+
+struct subscription *table_consume(struct table *t, struct sitter *s, const char *queue,
+                                   uint32_t prefetch, bool no_ack)
+{
+    struct subscribe_options o = {
+        .queue = sl_bytes_of(queue), .prefetch = prefetch, .is_no_ack = no_ack};
+    struct subscription *sub = broker_subscribe(&s->client, 3, &o);
+
+    SL_ASSERT(sub != NULL);
+    table_settle(t);
+    return sub;
+}
+
+void table_publish(struct sitter *s, const char *exchange, const char *key, uint64_t body)
+{
+    const struct route *route;
+
+    broker_worker_refresh(s->client.worker);
+    SL_ASSERT(broker_route(&s->client, sl_bytes_of(exchange), sl_bytes_of(key),
+                           (struct sl_bytes){NULL, 0}, &route) == SL_OK);
+    struct message *msg = message_new_routed(route->encoded, properties_none, sizeof body);
+    struct sl_bytes bytes = {(const uint8_t *)&body, sizeof body};
+    SL_ASSERT(msg != NULL && message_append(&msg, bytes) == SL_OK);
+    broker_publish(&s->client, route, msg);
+}
+
+static void take_mail(struct table *t, uint32_t worker)
+{
+    struct mail_chain chain = broker_worker_take_mail(broker_worker_at(t->broker, worker));
+
+    while (chain.first != NULL) {
+        struct mail *mail = (struct mail *)chain.first;
+        chain.first = mail->node.next;
+        struct sitter *s = find(t, mail->to);
+        if (s == NULL)
+            mail_free(mail);
+        else
+            take_one(s, mail);
+    }
+}
+
+static void take_one(struct sitter *s, struct mail *mail)
+{
+    switch (mail->kind) {
+    case MAIL_INSPECT: break; /* no test asks a session */
+    case MAIL_DELIVERIES: take_deliveries(s, (struct delivery_mail *)mail); break;
+    case MAIL_CANCELLED: s->cancelled++; break;
+    case MAIL_ANSWER: {
+        struct answer *a = (struct answer *)mail;
+        struct subscription *pending = NULL;
+        uint32_t cursor = 0;
+        while (a->consumer.at.generation != 0 && a->msg == NULL &&
+               (pending = slot_table_next(&s->client.subscriptions, &cursor)) != NULL)
+            if (pending->consumer.at.generation == 0)
+                subscription_begin(pending, a);
+        if (s->last != NULL)
+            mail_free(&s->last->mail);
+        s->last = a;
+        s->answers++;
+        return; /* kept */
+    }
+    }
+    mail_free(mail);
+}
+
+static void take_deliveries(struct sitter *s, const struct delivery_mail *mail)
+{
+    for (uint32_t i = 0; i < mail->count; i++) {
+        const struct delivery *d = &mail->items[i];
+        struct subscription *sub = client_subscription(&s->client, d->cookie);
+        s->cost += message_cost(d->msg);
+        if (sub == NULL)
+            continue;
+        struct told *told = &s->told[s->told_count++];
+        SL_ASSERT(s->told_count < TABLE_DELIVERIES_MAX);
+        memcpy(&told->body, message_body(d->msg).at, sizeof told->body);
+        told->cookie = d->cookie;
+        told->returns = d->returns;
+        told->tag = sub->is_no_ack ? settlement_skip(&s->settlement)
+                                   : settlement_add(&s->settlement, sub, sub->next_loan++, d->seq);
+    }
+}
+
+static struct sitter *find(struct table *t, struct sl_handle handle)
+{
+    if (handle.slot >= t->sitters_count || t->sitters[handle.slot]->client.is_closed)
+        return NULL;
+    return t->sitters[handle.slot];
+}

@@ -1,0 +1,58 @@
+/*
+ * table_top.h - the real core on one thread: workers are stepped by hand, mail is kept.
+ *
+ * A sitter is a client with a settlement and a record of what it was told.  Tests on several
+ * workers choose their order of steps; table_settle steps them all until nothing moves.
+ */
+#ifndef SLUICE_TESTS_SUPPORT_TABLE_TOP_H
+#define SLUICE_TESTS_SUPPORT_TABLE_TOP_H
+
+#include "core/broker.h"
+
+#define TABLE_DELIVERIES_MAX 40000
+#define TABLE_SITTERS_MAX 16
+
+struct told { /* one delivery; the message's body as a number */
+    uint64_t body;
+    uint32_t cookie;
+    uint32_t returns;
+    sl_tag tag;
+};
+
+struct sitter {
+    struct client client;
+    struct settlement settlement;
+    struct told told[TABLE_DELIVERIES_MAX];
+    size_t told_count;
+    struct answer *last; /* the newest answer, owned */
+    size_t answers;
+    size_t cancelled;
+    sl_tag confirmed;
+    uint64_t cost; /* of all deliveries */
+};
+
+struct table {
+    struct broker *broker;
+    uint32_t workers;
+    struct sitter *sitters[TABLE_SITTERS_MAX];
+    uint32_t sitters_count;
+};
+
+void table_init(struct table *t, uint32_t workers, uint64_t memory_budget);
+void table_deinit(struct table *t);
+struct sitter *table_sit(struct table *t, uint32_t worker); /* on vhost "/" */
+void table_leave(struct table *t, struct sitter *s);        /* closes its client */
+
+/* One step of one worker: hand over, shard, mail. */
+void table_step(struct table *t, uint32_t worker);
+void table_settle(struct table *t);
+
+/* The answer to what was just asked, after table_settle. */
+enum sl_err table_declare(struct table *t, struct sitter *s, const char *queue);
+enum sl_err table_bind(struct table *t, struct sitter *s, const char *queue, const char *exchange,
+                       const char *key);
+struct subscription *table_consume(struct table *t, struct sitter *s, const char *queue,
+                                   uint32_t prefetch, bool no_ack);
+void table_publish(struct sitter *s, const char *exchange, const char *key, uint64_t body);
+
+#endif

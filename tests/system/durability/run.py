@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+"""The real binary on a disk that is slow, fails and forgets, and under kill -9.
+
+    tests/system/durability/run.py --sluice build/release/sluice kill disk_trouble
+    tests/system/durability/run.py --long --seed 7      50 rounds of each kill, every n-th failure
+"""
+
+import argparse
+import importlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SUPPORT = os.path.join(HERE, "../../support")
+sys.path[:0] = [HERE, SUPPORT]
+
+from broker import add_options  # noqa: E402
+from suite import Tally, run_suite  # noqa: E402
+
+SUITES = ["layer", "kill", "slow_disk", "disk_trouble", "check_store"]
+
+
+class Lab:
+    """What a test of these suites is called with."""
+
+    def __init__(self, options, directory):
+        self.binary = os.path.abspath(options.sluice)
+        self.layer = build_layer(directory, "preload_disk")
+        self.clock_layer = build_layer(directory, "preload_clock")
+        self.is_long, self.seed = options.long, options.seed
+        self.rounds = 50 if options.long else 5
+        self.verbose = options.verbose
+
+    def say(self, text):
+        if self.verbose:
+            print("  " + text, flush=True)
+
+
+def build_layer(directory, name):
+    path = os.path.join(directory, name + ".so")
+    source = os.path.join(SUPPORT, name + ".c")
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror",
+                    "-shared", "-fPIC", "-o", path, source, "-lpthread"], check=True)
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+    print(f"seed {options.seed}", flush=True)
+    tally = Tally()
+    with tempfile.TemporaryDirectory(prefix="sluice-layer-") as directory:
+        lab = Lab(options, directory)
+        for name in options.suites:
+            suite = importlib.import_module(f"test_{name}").suite
+            tally.add(run_suite(suite, lab, options.only, options.threads, options.verbose))
+    print(tally)
+    return 1 if tally.failed else 0
+
+
+sys.exit(main())

@@ -1,0 +1,243 @@
+#!/usr/bin/python3
+"""The gateway as a process: its command line, its files, its ports, its memory at rest."""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "../../..")
+sys.path.insert(0, os.path.join(HERE, "../../support"))
+
+import amqp_client  # noqa: E402
+import broker as brokers  # noqa: E402
+import stomp_client  # noqa: E402
+from suite import Skip, Suite, equal, has, raises, run_suite, wait_until  # noqa: E402
+from wire import Closed, Wire  # noqa: E402
+
+suite = Suite("process")
+MIB = 1 << 20
+
+
+def fails(binary, *flags, status=2):
+    """Starts what must not start; gives what it says."""
+    result = subprocess.run([binary, *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, timeout=20)
+    equal(result.returncode, status, f"{flags}: {result.stdout}")
+    return result.stdout
+
+
+def started(binary, *flags, **options):
+    return brokers.Broker(binary, *flags, **options)
+
+
+@suite.test
+def it_tells_its_version_and_its_flags(binary):
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=20)
+    assert version.returncode == 0 and re.search(r"\d+\.\d+\.\d+", version.stdout), version
+    usage = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=20)
+    equal(usage.returncode, 0)
+    for flag in ("--bind", "--amqp-port", "--stomp-port", "--data-dir", "--workers", "--config"):
+        has(usage.stdout, flag)
+
+
+@suite.test
+def unknown_flags_and_bad_values_are_refused(binary):
+    has(fails(binary, "--sing"), "sing")
+    has(fails(binary, "--workers", "many"), "workers")
+    has(fails(binary, "--amqp-port", "70000"), "amqp-port")
+    has(fails(binary, "--config", "/nonexistent/file"), "/nonexistent/file")
+
+
+@suite.test
+def a_bad_line_of_the_configuration_is_named(binary):
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("[listen]\namqp-port = 5672\nsing = loud\n")
+        file.flush()
+        said = fails(binary, "--config", file.name)
+        has(said, file.name)
+        has(said, "sing")
+
+
+@suite.test
+def the_ready_line_tells_where_it_listens(binary):
+    with started(binary, workers=2) as gateway:
+        for part in (f"amqp=127.0.0.1:{gateway.amqp_port}", "workers=2",
+                     f"stomp=127.0.0.1:{gateway.stomp_port}", f"pid={gateway.process.pid}"):
+            has(gateway.ready, part)
+        amqp_client.connect(gateway).close()
+        stomp_client.connect(gateway).close()
+
+
+@suite.test
+def the_file_is_read_and_flags_go_first(binary):
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("# ours\n[limits]\nmessage-bytes-max = 2048\n[process]\nworkers = 7\n")
+        file.flush()
+        with started(binary, "--config", file.name, workers=1) as gateway:
+            has(gateway.ready, "workers=1")
+            channel = amqp_client.connect(gateway).channel()
+            channel.publish("amq.fanout", "", b"x" * 3000)
+            equal(raises(amqp_client.ChannelClosed, channel.round_trip).code, 406)
+
+
+@suite.test
+def port_zero_switches_a_listener_off(binary):
+    with tempfile.TemporaryDirectory() as directory:
+        port = brokers.free_port()
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", binary, "--bind",
+                                    "127.0.0.1", "--amqp-port", str(port), "--stomp-port", "0",
+                                    "--data-dir", directory], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        try:
+            line = process.stdout.readline()
+            has(line, "sluice ready")
+            assert "stomp=" not in line or "stomp=off" in line or "stomp=-" in line, line
+            amqp_client.Connection(port).open().close()
+            stomp_client.Connection(port).open().close()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            equal(process.wait(15), 0)
+            process.stdout.close()
+
+
+@suite.test
+def a_port_in_use_is_an_error(binary):
+    with started(binary) as gateway, tempfile.TemporaryDirectory() as directory:
+        said = fails(binary, "--bind", "127.0.0.1", "--amqp-port", str(gateway.amqp_port),
+                     "--stomp-port", "0", "--data-dir", directory, status=1)
+        has(said, str(gateway.amqp_port))
+        amqp_client.connect(gateway).close()
+
+
+@suite.test
+def a_data_directory_serves_one_process(binary):
+    with started(binary) as gateway:
+        said = fails(binary, "--bind", "127.0.0.1", "--amqp-port", str(brokers.free_port()),
+                     "--stomp-port", "0", "--data-dir", os.path.join(gateway.directory, "data"),
+                     status=1)
+        has(said, str(gateway.process.pid))
+
+
+@suite.test
+def guest_logs_in_from_loopback_only(binary):
+    addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()
+    other = [a for a in addresses if ":" not in a and not a.startswith("127.")]
+    if not other:
+        raise Skip("this machine has no address but loopback")
+    with started(binary, "--bind", "0.0.0.0") as gateway:
+        amqp_client.connect(gateway).close()
+        wire = amqp_client.Connection(gateway.amqp_port, other[0])
+        closed = raises((amqp_client.ConnectionClosed, Closed), wire.open)
+        assert isinstance(closed, Closed) or closed.code == 403, closed
+        stomp = stomp_client.Connection(gateway.stomp_port, other[0])
+        error = raises(stomp_client.ErrorFrame, stomp.open)
+        equal(error.message, "Bad CONNECT")
+        has(error.body, "non-loopback access denied")
+
+
+@suite.test
+def the_log_has_one_line_per_event(binary):
+    with started(binary, "--log-level", "debug") as gateway:
+        raises((amqp_client.ConnectionClosed, Closed),
+               amqp_client.Connection(gateway.amqp_port).open, user="evil\nline user=admin",
+               password="x")
+        stomp_client.connect(gateway).close()
+        wait_until(lambda: gateway.log_text().count("\n") >= 2, "log lines")
+        for line in gateway.log_text().splitlines():
+            assert re.match(r"^\S+.*\S$", line) and not line.startswith("line user=admin"), line
+
+
+@suite.test
+def memory_at_rest(binary):
+    if suite.is_sanitized:
+        raise Skip("a sanitizer's memory is not the product's")
+    with started(binary) as gateway:
+        amqp_client.connect(gateway).close()
+        at_rest = gateway.rss_kib()
+        assert at_rest < 12 * 1024, f"{at_rest} KiB at rest"
+
+
+@suite.test(alone=True)
+def five_thousand_idle_connections(binary):
+    if suite.is_sanitized:
+        raise Skip("a sanitizer's memory is not the product's")
+    with started(binary, "--shutdown-timeout-ms", "1000") as gateway:
+        before = gateway.rss_kib()
+        count = 5000
+        connections = [amqp_client.connect(gateway) if i % 2 else stomp_client.connect(gateway)
+                       for i in range(count)]
+        grown = gateway.rss_kib() - before
+        assert grown < 60 * 1024, f"{count} idle connections took {grown} KiB"
+        connections[0].ask("BEGIN", {"transaction": "t"})
+        connections[1].channel().round_trip()
+        for connection in connections:
+            connection.kill()
+
+
+@suite.test
+def a_killed_gateway_starts_again(binary):
+    gateway = started(binary)
+    gateway.process.kill()
+    gateway.process.wait()
+    gateway.process.stdout.close()
+    gateway.log.close()
+    assert gateway.start(), "the directory of a dead process must be free"
+    amqp_client.connect(gateway).close()
+    equal(gateway.close(), None)
+
+
+@suite.test
+def both_address_families_are_served(binary):
+    if not os.path.exists("/proc/net/if_inet6"):
+        raise Skip("this machine has no IPv6")
+    with started(binary, "--bind", "") as gateway:
+        for host in ("127.0.0.1", "::1"):
+            amqp_client.Connection(gateway.amqp_port, host).open().close()
+            stomp_client.Connection(gateway.stomp_port, host).open().close()
+
+
+@suite.test
+def accepts_are_spread_over_workers(binary):
+    with started(binary, workers=4) as gateway:
+        connections = [amqp_client.connect(gateway) for _ in range(40)]
+        queue = connections[0].channel().queue_declare("spread", durable=True)[0]
+        for connection in connections:
+            channel = connection.channel()
+            channel.consume(queue, no_ack=True)
+            channel.round_trip()
+        publisher = connections[0].channel()
+        for i in range(400):
+            publisher.publish("", queue, b"%d" % i)
+        bodies = [c.channels[max(c.channels) if c is not connections[0] else 2].message().body
+                  for c in connections for _ in range(10)]
+        equal(sorted(map(int, bodies)), list(range(400)))
+
+
+@suite.test
+def a_dead_reader_of_standard_output_does_no_harm(binary):
+    with started(binary) as gateway:
+        gateway.process.stdout.close()
+        wire = Wire(gateway.stomp_port)
+        wire.send(b"nonsense\n\n\0")
+        amqp_client.connect(gateway).close()
+        gateway.process.stdout = open(os.devnull)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    brokers.add_options(parser)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    suite.is_sanitized = options.sanitized
+    tally = run_suite(suite, os.path.abspath(options.sluice), options.only, options.threads,
+                      options.verbose)
+    print(tally)
+    return 1 if tally.failed else 0
+
+
+sys.exit(main())

@@ -1,0 +1,108 @@
+#include "core/backlog.h"
+
+#include "core/properties.h"
+#include "tests/support/unit.h"
+
+#include <stdlib.h>
+
+static struct message *make_message(void)
+{
+    return message_new(sl_bytes_of(""), sl_bytes_of("q"), properties_none, 0);
+}
+
+static void drain(struct backlog *b)
+{
+    while (!backlog_is_empty(b))
+        message_unref(backlog_pop(b).msg);
+}
+
+static void entries_come_out_in_the_order_they_went_in_over_many_chunks(void)
+{
+    struct backlog b = {0};
+
+    for (uint64_t i = 1; i <= 2000; i++)
+        backlog_push(&b, make_message(), (sl_seq){i});
+    for (uint64_t i = 1; i <= 2000; i++) {
+        struct entry e = backlog_pop(&b);
+        CU_ASSERT_EQUAL(e.seq.v, i);
+        CU_ASSERT_EQUAL(e.returns, 0);
+        message_unref(e.msg);
+    }
+    CU_ASSERT_TRUE(backlog_is_empty(&b));
+    backlog_deinit(&b);
+}
+
+static void returned_entries_go_out_first_and_in_their_own_order(void)
+{
+    struct backlog b = {0};
+    struct entry out[6];
+
+    for (uint64_t i = 1; i <= 8; i++)
+        backlog_push(&b, make_message(), (sl_seq){i});
+    for (int i = 0; i < 6; i++)
+        out[i] = backlog_pop(&b);
+    static const int RETURN_ORDER[] = {3, 0, 5, 1, 4, 2};
+    for (int i = 0; i < 6; i++) {
+        out[RETURN_ORDER[i]].returns++;
+        backlog_return(&b, out[RETURN_ORDER[i]]);
+    }
+    CU_ASSERT_EQUAL(b.count, 8);
+    for (uint64_t i = 1; i <= 8; i++) {
+        struct entry e = backlog_pop(&b);
+        CU_ASSERT_EQUAL(e.seq.v, i);
+        CU_ASSERT_EQUAL(e.returns, i <= 6 ? 1 : 0);
+        message_unref(e.msg);
+    }
+    backlog_deinit(&b);
+}
+
+static void an_entry_returned_while_others_wait_does_not_lose_its_turn(void)
+{
+    struct backlog b = {0};
+
+    backlog_push(&b, make_message(), (sl_seq){1});
+    backlog_push(&b, make_message(), (sl_seq){2});
+    struct entry first = backlog_pop(&b);
+    backlog_push(&b, make_message(), (sl_seq){3});
+    backlog_return(&b, first);
+
+    struct entry again = backlog_pop(&b);
+    CU_ASSERT_EQUAL(again.seq.v, 1);
+    message_unref(again.msg);
+    drain(&b);
+    backlog_deinit(&b);
+}
+
+static void pushing_and_popping_by_turns_keeps_order_for_long(void)
+{
+    struct backlog b = {0};
+    uint64_t in = 0;
+    uint64_t expected = 0;
+
+    for (int round = 0; round < 500; round++) {
+        for (int i = 0; i < 7; i++)
+            backlog_push(&b, make_message(), (sl_seq){++in});
+        for (int i = 0; i < (round % 9); i++) {
+            if (backlog_is_empty(&b))
+                break;
+            struct entry e = backlog_pop(&b);
+            CU_ASSERT_EQUAL(e.seq.v, ++expected);
+            message_unref(e.msg);
+        }
+    }
+    drain(&b);
+    backlog_deinit(&b);
+}
+
+int main(void)
+{
+    static CU_TestInfo tests[] = {
+        UNIT(entries_come_out_in_the_order_they_went_in_over_many_chunks),
+        UNIT(returned_entries_go_out_first_and_in_their_own_order),
+        UNIT(an_entry_returned_while_others_wait_does_not_lose_its_turn),
+        UNIT(pushing_and_popping_by_turns_keeps_order_for_long),
+        CU_TEST_INFO_NULL,
+    };
+    atexit(backlogs_trim);
+    return unit_run("core/backlog", tests);
+}
