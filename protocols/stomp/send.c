@@ -1,7 +1,7 @@
 #include "protocols/stomp/send.h"
 
-#include "core/base/text.h"
 #include "core/base/limits.h"
+#include "core/base/text.h"
 #include "core/properties.h"
 #include "protocols/stomp/operation.h"
 #include "protocols/stomp/properties.h"

@@ -1,8 +1,8 @@
 #include "protocols/stomp/transaction.h"
 
-#include "core/base/text.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/base/text.h"
 #include "core/transaction.h"
 #include "protocols/stomp/reply.h"
 #include "protocols/stomp/send.h"
