@@ -6,17 +6,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define CHUNK_ENTRIES 255u /* with the head, 4 KiB */
+#define CHUNK_ENTRIES 170u /* with the head, 8 KiB */
 #define FIRST_ENTRIES 4u   /* a hundred thousand queues with a message each are usual, too */
 #define ENTRIES_GROWTH 4u
 
 struct backlog_chunk {
     struct backlog_chunk *next;
     uint32_t room;
-    struct {
-        struct message *msg;
-        sl_seq seq;
-    } entries[];
+    struct entry entries[];
 };
 
 /* Shared by all queues of the thread: a busy queue is empty many times a second. */
@@ -47,9 +44,9 @@ void backlogs_trim(void)
     spare_count = 0;
 }
 
-void backlog_push(struct backlog *b, struct message *msg, sl_seq seq)
+void backlog_push(struct backlog *b, const struct entry *entry)
 {
-    SL_CHECK(seq.v > b->last.v);
+    SL_CHECK(entry->seq.v > b->last.v);
     if (b->tail == NULL || b->tail_at == b->tail->room) {
         struct backlog_chunk *chunk =
             chunk_take(b->tail == NULL ? FIRST_ENTRIES : b->tail->room * ENTRIES_GROWTH);
@@ -61,14 +58,12 @@ void backlog_push(struct backlog *b, struct message *msg, sl_seq seq)
         b->tail = chunk;
         b->tail_at = 0;
     }
-    b->tail->entries[b->tail_at].msg = msg;
-    b->tail->entries[b->tail_at].seq = seq;
-    b->tail_at++;
-    b->last = seq;
+    b->tail->entries[b->tail_at++] = *entry;
+    b->last = entry->seq;
     b->count++;
 }
 
-void backlog_return(struct backlog *b, struct entry entry)
+void backlog_return(struct backlog *b, const struct entry *entry)
 {
     size_t at = b->returned_count;
 
@@ -82,30 +77,33 @@ void backlog_return(struct backlog *b, struct entry entry)
     }
     while (at > 0) { /* sift up */
         size_t parent = (at - 1) / 2;
-        if (b->returned[parent].seq.v < entry.seq.v)
+        if (b->returned[parent].seq.v < entry->seq.v)
             break;
         b->returned[at] = b->returned[parent];
         at = parent;
     }
-    b->returned[at] = entry;
+    b->returned[at] = *entry;
     b->returned_count++;
     b->count++;
 }
 
-struct entry backlog_peek(const struct backlog *b)
+enum backlog_head backlog_peek(const struct backlog *b, struct entry *out)
 {
-    SL_ASSERT(b->count > 0);
-    return b->returned_count > 0 ? b->returned[0] : head_entry(b);
+    if (b->count == 0)
+        return BACKLOG_EMPTY;
+    *out = b->returned_count > 0 ? b->returned[0] : head_entry(b);
+    return BACKLOG_READY;
 }
 
-struct entry backlog_pop(struct backlog *b)
+void backlog_pop(struct backlog *b, struct entry *out)
 {
     SL_ASSERT(b->count > 0);
     b->count--;
-    if (b->returned_count > 0)
-        return heap_pop(b);
-
-    struct entry entry = head_entry(b);
+    if (b->returned_count > 0) {
+        *out = heap_pop(b);
+        return;
+    }
+    *out = head_entry(b);
     b->head_at++;
     if (b->head == b->tail && b->head_at == b->tail_at) {
         chunk_give(b->head); /* an empty queue holds no memory */
@@ -116,12 +114,11 @@ struct entry backlog_pop(struct backlog *b)
         b->head_at = 0;
         chunk_give(done);
     }
-    return entry;
 }
 
 static struct entry head_entry(const struct backlog *b)
 {
-    return (struct entry){b->head->entries[b->head_at].msg, b->head->entries[b->head_at].seq, 0};
+    return b->head->entries[b->head_at];
 }
 
 static size_t chunk_bytes(uint32_t room)

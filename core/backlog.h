@@ -13,11 +13,36 @@
 #include "core/base/ids.h"
 #include "core/message.h"
 
-struct entry {
-    struct message *msg;
-    sl_seq seq;
-    uint32_t returns; /* how often it was out before */
+enum entry_flag {
+    ENTRY_LOGGED = 1,   /* what becomes of it is logged */
+    ENTRY_WAS_LENT = 2, /* it may have been out before a crash: redelivered, though not counted */
 };
+
+struct entry {           /* one message in one queue; ring and heap keep it more narrowly */
+    struct message *msg; /* one reference; NULL: paged out, its record is to be fetched */
+    sl_seq seq;
+    sl_lsn place;      /* of its record in the log; 0: it has none */
+    uint64_t deadline; /* it expires then, in ms of the order's time; 0: never */
+    uint32_t record_len;
+    uint32_t body_len;
+    uint32_t returns; /* how often it was out before */
+    uint16_t copies;  /* queues that share the record */
+    uint8_t priority; /* as the queue counts it */
+    uint8_t flags;    /* of enum entry_flag */
+};
+_Static_assert(sizeof(struct entry) == 48, "known when it is kept a million times");
+
+/* Gives the entry of a message that has just come to a queue. */
+static inline struct entry entry_of(struct message *msg, sl_seq seq)
+{
+    return (struct entry){.msg = msg,
+                          .seq = seq,
+                          .record_len = msg->record_len,
+                          .body_len = msg->body_len,
+                          .copies = msg->copies};
+}
+
+enum backlog_head { BACKLOG_EMPTY, BACKLOG_READY, BACKLOG_AWAY };
 
 struct backlog_chunk;
 
@@ -37,14 +62,53 @@ void backlog_deinit(struct backlog *b); /* must be empty */
 /* Releases the chunks that the calling thread keeps for its next ones. */
 void backlogs_trim(void);
 
-/* Takes the reference.  seq is above all pushed before. */
-void backlog_push(struct backlog *b, struct message *msg, sl_seq seq);
+/* Takes the reference.  The sequence is above all pushed before. */
+void backlog_push(struct backlog *b, const struct entry *entry);
 /* Takes the reference in entry, which came from backlog_pop. */
-void backlog_return(struct backlog *b, struct entry entry);
-/* Gives the entry that is next; there must be one. */
-struct entry backlog_pop(struct backlog *b);
-/* The same without taking it. */
-struct entry backlog_peek(const struct backlog *b);
+void backlog_return(struct backlog *b, const struct entry *entry);
+/* Tells the entry that is next.  AWAY: it is paged out; only sequence and deadline are told. */
+enum backlog_head backlog_peek(const struct backlog *b, struct entry *out);
+/* Takes it, after READY. */
+void backlog_pop(struct backlog *b, struct entry *out);
+
+/* ---- for checkpoints, recovery and moving (snapshot.h, recovery.h, evacuation.h) ---- */
+
+struct stored_chunk { /* entries that are in an INDEX record and not in memory */
+    sl_lsn place;     /* of that record */
+    uint32_t record_len;
+    uint32_t count;     /* entries in the record */
+    uint32_t from;      /* the first that is still in the queue; all behind it are */
+    uint32_t transient; /* of those still in it, how many are not logged */
+    sl_seq first;       /* of those still in it */
+    sl_seq last;
+    uint64_t deadline;   /* of the first; 0: never */
+    uint64_t body_bytes; /* of those still in it */
+    sl_lsn lowest;       /* places of their records */
+    sl_lsn highest;
+    uint32_t spans_count; /* what is live of them, by stretch of the log */
+    const struct stored_span *spans;
+};
+
+struct stored_span {
+    uint64_t stretch; /* its number: live.h */
+    uint64_t bytes;
+    uint32_t entries;
+    uint32_t transient;
+};
+
+/* Calls back for every part, in no order: chunks that are stored, single entries that are not
+ * (also those of the returned).  A chunk that is in memory and also stored is told as stored. */
+void backlog_each_part(const struct backlog *b,
+                       void (*on_chunk)(void *context, const struct stored_chunk *chunk),
+                       void (*on_entry)(void *context, const struct entry *entry), void *context);
+
+/* In recovery, in growing sequences with backlog_push of entries without message between: takes
+ * over a stored chunk (spans are copied). */
+void backlog_push_stored(struct backlog *b, const struct stored_chunk *chunk);
+
+/* The entry with that sequence, where it is in memory and ready; NULL: not here.  Until the next
+ * change of the backlog. */
+struct entry *backlog_find(struct backlog *b, sl_seq seq);
 
 static inline bool backlog_is_empty(const struct backlog *b)
 {

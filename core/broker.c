@@ -46,7 +46,7 @@ struct broker *broker_new(const struct broker_options *options)
     if (b == NULL)
         return NULL;
     b->options = *options;
-    order_init(&b->order, NULL);
+    order_init(&b->order, options->clock);
     b->topology = topology_new(options->workers);
     b->workers = calloc(options->workers, sizeof(struct broker_worker *));
     if (b->topology == NULL || b->workers == NULL)
@@ -190,12 +190,12 @@ struct log_visitor broker_recovery_begin(struct broker *b)
     return recovery_visitor(b->recovery);
 }
 
-enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log)
+enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log, uint64_t log_time)
 {
     enum sl_err err = recovery_finish(b->recovery);
 
     b->recovery = NULL;
-    b->order.log = log;
+    order_attach(&b->order, log, log_time);
     for (uint32_t i = 0; i < b->options.workers; i++)
         b->workers[i]->run.journal.is_off = false;
     for (uint32_t i = 0; err == SL_OK && i < b->options.workers; i++)

@@ -64,7 +64,8 @@ struct broker *broker_new(const struct broker_options *options);
 /* Before the first turn: the visitor that rebuilds what the log says, and the log itself, which
  * is borrowed from then on. */
 struct log_visitor broker_recovery_begin(struct broker *b);
-SL_MUST_CHECK enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log);
+SL_MUST_CHECK enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log,
+                                              uint64_t log_time);
 /* Log thread: the durable cursor moved. */
 void broker_on_durable(struct broker *b);
 /* All workers have stopped, the log has not: notes exactly what was out, and lets go of the log. */

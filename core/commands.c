@@ -73,7 +73,7 @@ static void do_declare(struct shard *s, const struct shard_command *c)
             struct peer *p = peer_get(s, c->from, c->window);
             list_push(&p->queues, &q->of_owner);
         }
-        a->messages = q->backlog.count;
+        a->messages = queue_ready(q);
         a->consumers = q->consumers_count;
     }
     shard_answer(s, a);
@@ -93,10 +93,10 @@ static void do_delete(struct shard *s, const struct shard_command *c)
         topology_unlock(s->topology);
     } else if (q != NULL && c->if_unused && q->consumers_count > 0)
         refuse_queue(a, SL_EPRECOND, c, "in use");
-    else if (q != NULL && c->if_empty && !backlog_is_empty(&q->backlog))
+    else if (q != NULL && c->if_empty && queue_ready(q) != 0)
         refuse_queue(a, SL_EPRECOND, c, "not empty");
     else if (q != NULL) {
-        a->messages = q->backlog.count;
+        a->messages = queue_ready(q);
         a->place = remove_queue(s, q);
     }
     shard_answer(s, a);
@@ -108,7 +108,7 @@ static void do_purge(struct shard *s, const struct shard_command *c)
     struct queue *q = use_queue(s, c, a);
 
     if (q != NULL) {
-        a->messages = queue_purge(q, &s->run->journal);
+        a->messages = queue_purge(s, q);
         if (q->ref.number != 0) {
             run_hand_over(s->run); /* for the place of what was just written */
             order_hurry(s->run->order);
@@ -172,28 +172,31 @@ static void do_get(struct shard *s, const struct shard_command *c)
     struct answer *a = answer_new(c->from, c->ticket);
     struct queue *q = use_queue(s, c, a);
 
-    if (q != NULL && !backlog_is_empty(&q->backlog) && queue_may_lend(s, q)) {
+    struct entry entry;
+    if (q != NULL && queue_peek(s, q, &entry) == BACKLOG_READY && queue_may_lend(s, q, &entry)) {
         struct consumer *getter = NULL;
         if (!c->is_no_ack)
             getter = consumer_new(s, q, peer_get(s, c->from, c->window), c, true);
         if (!c->is_no_ack && getter == NULL)
             refuse(a, SL_ENOMEM, "no room for another loan");
         else {
-            struct entry entry = backlog_pop(&q->backlog);
-            bool is_logged = queue_logs(q, entry.msg);
+            queue_pop(s, q, &entry);
+            bool is_logged = (entry.flags & ENTRY_LOGGED) != 0;
             a->msg = entry.msg;
             a->seq = is_logged ? entry.seq : (sl_seq){0};
             a->returns = entry.returns;
             a->queue_number = q->ref.number;
             if (is_logged && getter == NULL)
                 journal_settled(&s->run->journal, q->ref.number, entry.seq);
+            message_ref(entry.msg); /* the answer's */
+            if (getter == NULL)
+                shard_end_entry(s, &entry);
             if (getter != NULL) {
-                message_ref(entry.msg);
-                a->loan = consumer_lend(getter, entry);
+                a->loan = consumer_lend(getter, &entry);
                 a->consumer = (struct consumer_ref){s->index, getter->at};
             }
         }
-        a->messages = q->backlog.count;
+        a->messages = queue_ready(q);
     }
     shard_answer(s, a);
 }

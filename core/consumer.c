@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/discard.h"
 #include "core/memory.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@ static struct sl_bytes peer_key(const struct peer *p);
 static void write_key(uint8_t key[12], struct sl_handle handle);
 static struct delivery *peer_delivery(struct shard *s, struct peer *p);
 static void take_reading(struct shard *s, struct peer *p);
-static void return_entry(struct shard *s, struct queue *q, struct entry entry);
+static void return_entry(struct shard *s, struct queue *q, struct entry *entry);
 static void end_loan(struct consumer *c, struct out_loan *loan);
 static void give_back(struct shard *s, struct consumer *c, uint32_t n);
 static size_t loan_index(const struct consumer *c, uint64_t number);
@@ -173,30 +174,35 @@ void consumer_wake(struct shard *s, struct consumer *c)
     shard_queue_is_busy(s, c->queue);
 }
 
-void consumer_deliver(struct shard *s, struct consumer *c, struct entry entry)
+void consumer_deliver(struct shard *s, struct consumer *c, const struct entry *entry)
 {
     struct peer *p = c->peer;
     struct delivery *d = peer_delivery(s, p);
-    uint64_t cost = message_cost(entry.msg);
+    uint64_t cost = message_cost(entry->msg);
 
-    bool is_logged = queue_logs(c->queue, entry.msg);
+    bool is_logged = (entry->flags & ENTRY_LOGGED) != 0;
 
-    *d =
-        (struct delivery){entry.msg, is_logged ? entry.seq : (sl_seq){0}, c->cookie, entry.returns};
+    *d = (struct delivery){entry->msg, is_logged ? entry->seq : (sl_seq){0}, c->cookie,
+                           entry->returns};
     p->room -= (int64_t)cost;
     p->lent += cost;
     if (!c->is_no_ack) {
-        message_ref(entry.msg);
+        message_ref(entry->msg); /* the mail's */
         consumer_lend(c, entry);
-    } else if (is_logged) /* settled when handed over */
-        journal_settled(&s->run->journal, c->queue->ref.number, entry.seq);
+        return;
+    }
+    if (is_logged) /* settled when handed over */
+        journal_settled(&s->run->journal, c->queue->ref.number, entry->seq);
+    struct entry gone = *entry;
+    gone.msg = NULL; /* the mail's now */
+    shard_end_entry(s, &gone);
 }
 
-uint64_t consumer_lend(struct consumer *c, struct entry entry)
+uint64_t consumer_lend(struct consumer *c, const struct entry *entry)
 {
     if (c->end == c->room)
         make_room(c);
-    c->loans[c->end++] = (struct out_loan){c->next_loan, entry};
+    c->loans[c->end++] = (struct out_loan){c->next_loan, *entry};
     c->out++;
     c->queue->out++;
     return c->next_loan++;
@@ -211,9 +217,11 @@ void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32
         if (loan->entry.msg == NULL)
             continue;
         if (kind == LANE_RETURN)
-            return_entry(s, c->queue, loan->entry);
+            return_entry(s, c->queue, &loan->entry);
+        else if (kind == LANE_REJECT)
+            queue_discard(s, c->queue, &loan->entry, DISCARD_REJECTED);
         else
-            message_unref(loan->entry.msg);
+            shard_end_entry(s, &loan->entry);
         end_loan(c, loan);
         ended++;
     }
@@ -234,7 +242,7 @@ void consumer_return_all(struct shard *s, struct consumer *c)
         struct out_loan *loan = &c->loans[i];
         if (loan->entry.msg == NULL)
             continue;
-        return_entry(s, c->queue, loan->entry);
+        return_entry(s, c->queue, &loan->entry);
         end_loan(c, loan);
     }
     c->first = c->end = 0;
@@ -251,7 +259,7 @@ void consumer_forget_all(struct shard *s, struct consumer *c)
         struct out_loan *loan = &c->loans[i];
         if (loan->entry.msg == NULL)
             continue;
-        message_unref(loan->entry.msg);
+        shard_end_entry(s, &loan->entry);
         end_loan(c, loan);
     }
     c->first = c->end = 0;
@@ -272,15 +280,15 @@ static void take_reading(struct shard *s, struct peer *p)
 }
 
 /* Every return counts, and is logged, but for those that the server's own stop causes. */
-static void return_entry(struct shard *s, struct queue *q, struct entry entry)
+static void return_entry(struct shard *s, struct queue *q, struct entry *entry)
 {
     if (!atomic_load_explicit(&s->is_stopping, memory_order_relaxed)) {
-        entry.returns++;
-        if (queue_logs(q, entry.msg))
-            journal_returned(&s->run->journal, q->ref.number, entry.seq);
+        entry->returns++;
+        if ((entry->flags & ENTRY_LOGGED) != 0)
+            journal_returned(&s->run->journal, q->ref.number, entry->seq);
     } else
-        entry.returns += entry.returns == 0; /* it was out all the same: redelivered */
-    backlog_return(&q->backlog, entry);
+        entry->returns += entry->returns == 0; /* it was out all the same: redelivered */
+    queue_return(s, q, entry);
 }
 
 static void end_loan(struct consumer *c, struct out_loan *loan)

@@ -72,9 +72,9 @@ bool consumer_can_take(struct shard *s, struct consumer *c);
 /* Something was given back: it stands in able again, and its queue is looked at. */
 void consumer_wake(struct shard *s, struct consumer *c);
 /* Takes the entry's reference; the delivery is on its way to the session. */
-void consumer_deliver(struct shard *s, struct consumer *c, struct entry entry);
+void consumer_deliver(struct shard *s, struct consumer *c, const struct entry *entry);
 /* Notes the entry as out; returns the loan's number.  Takes the reference. */
-uint64_t consumer_lend(struct consumer *c, struct entry entry);
+uint64_t consumer_lend(struct consumer *c, const struct entry *entry);
 
 /* Ends n loans from first on; those that are not open are passed over.  kind: LANE_CONSUME,
  * LANE_RETURN or LANE_REJECT.  A getter goes with its loan. */

@@ -171,7 +171,7 @@ static void total_queue(struct inspect_page *page, const struct queue *q)
     if (sum == NULL)
         return;
     sum->queues++;
-    sum->ready += q->backlog.count;
+    sum->ready += queue_ready(q);
     sum->unacked += q->out;
     sum->consumers += q->consumers_count;
 }
@@ -190,7 +190,7 @@ static void list_queue(struct inspect_page *page, const struct queue *q)
     row->is_exclusive = def->is_exclusive;
     row->is_auto_delete = def->is_auto_delete;
     row->owner = def->owner;
-    row->ready = q->backlog.count;
+    row->ready = queue_ready(q);
     row->unacked = q->out;
     row->consumers = q->consumers_count;
 }

@@ -28,6 +28,10 @@ void journal_message(struct journal *j, uint32_t offset, const struct route *rou
     bool is_lent = body.len > LOG_COPY_MAX && head <= LENT_HEAD_BYTES_MAX;
     uint8_t *at;
 
+    msg->log_at = (uint32_t)j->run.bytes; /* a run is far shorter than 4 GiB */
+    msg->record_len = record_length(head + body.len);
+    msg->copies = (uint16_t)(route->durable < UINT16_MAX ? route->durable : UINT16_MAX);
+
     if (is_lent)
         at = log_run_add_lent(&j->run, RECORD_MESSAGE, offset, head, body, message_release,
                               message_ref(msg));

@@ -70,7 +70,9 @@ static struct message *allocate(size_t route_len, struct sl_bytes properties, si
     msg->body_room = (uint32_t)room;
     msg->properties_len = (uint32_t)properties.len;
     msg->route_len = (uint16_t)route_len;
-    msg->is_logged = false;
+    msg->record_len = msg->log_at = 0;
+    msg->copies = 0;
+    msg->is_logged = msg->has_deaths = false;
     memcpy(msg->data + route_len, properties.at, properties.len);
     memory_charge(message_cost(msg));
     return msg;

@@ -25,8 +25,12 @@ struct message { /* fields are message.c's; use the functions */
     uint32_t body_len;
     uint32_t body_room; /* allocated; equal to body_len once sealed, or close to it */
     uint32_t properties_len;
+    uint32_t record_len; /* of its record in the log; 0: it has none */
+    uint32_t log_at;     /* where that record begins, from the start of its run */
     uint16_t route_len;
-    bool is_logged; /* it has a record: durable queues that hold it log what becomes of it */
+    uint16_t copies; /* durable queues that share the record; at most what fits */
+    bool is_logged;  /* it has a record: durable queues that hold it log what becomes of it */
+    bool has_deaths; /* the x-death in its headers is ours, not a publisher's */
     uint8_t data[];
 };
 

@@ -10,11 +10,27 @@ struct posting { /* the parts of one hand-over */
 
 static void post(void *context, struct log_place place);
 
-void order_init(struct order *o, struct commit_log *log)
+void order_init(struct order *o, const struct sl_clock *clock)
 {
-    o->log = log;
+    *o = (struct order){.clock = clock,
+                        .wall_from = sl_clock_wall_ms(clock),
+                        .monotonic_from = sl_clock_monotonic_ms(clock)};
     SL_ASSERT(pthread_mutex_init(&o->lock, NULL) == 0);
     atomic_init(&o->next_seq, 1);
+}
+
+void order_attach(struct order *o, struct commit_log *log, uint64_t not_before)
+{
+    uint64_t now = order_time(o);
+
+    o->log = log;
+    if (now < not_before)
+        o->wall_from += not_before - now;
+}
+
+uint64_t order_time(const struct order *o)
+{
+    return o->wall_from + (sl_clock_monotonic_ms(o->clock) - o->monotonic_from);
 }
 
 void order_deinit(struct order *o)
@@ -28,12 +44,12 @@ sl_lsn order_hand_over(struct order *o, struct log_run *records, struct hand_ove
     struct posting posting = {parts, n};
 
     if (o->log != NULL)
-        return commit_log_append(o->log, records, count, post, &posting).end;
+        return commit_log_append(o->log, records, count, order_time(o), post, &posting).end;
 
     log_run_clear(records);
     pthread_mutex_lock(&o->lock);
     uint64_t base = atomic_load_explicit(&o->next_seq, memory_order_relaxed);
-    struct log_place place = {base, {base + count}};
+    struct log_place place = {.base = base, .end = {base + count}, .time = order_time(o)};
     post(&posting, place);
     atomic_store_explicit(&o->next_seq, base + count, memory_order_release);
     pthread_mutex_unlock(&o->lock);
@@ -48,7 +64,7 @@ sl_lsn order_append(struct order *o, struct log_run *records)
         log_run_clear(records);
         return order_durable(o);
     }
-    sl_lsn end = commit_log_append(o->log, records, 0, post, &nothing).end;
+    sl_lsn end = commit_log_append(o->log, records, 0, order_time(o), post, &nothing).end;
     commit_log_hurry(o->log);
     return end;
 }
@@ -75,7 +91,9 @@ static void post(void *context, struct log_place place)
         struct hand_over *part = &posting->parts[i];
         for (struct lane_batch *b = part->first;; b = (struct lane_batch *)b->node.next) {
             b->base = place.base;
+            b->start = place.start;
             b->end = place.end;
+            b->time = place.time;
             if (b == part->last)
                 break;
         }

@@ -15,6 +15,7 @@
 #ifndef SLUICE_CORE_ORDER_H
 #define SLUICE_CORE_ORDER_H
 
+#include "core/base/clock.h"
 #include "core/base/ids.h"
 #include "core/base/mailbox.h"
 #include "core/store/commit_log.h"
@@ -24,12 +25,17 @@
 #include <stdint.h>
 
 struct order {
-    struct commit_log *log; /* NULL: in memory only; then the following are in use */
+    struct commit_log *log; /* NULL: in memory only; then lock and next_seq are in use */
     pthread_mutex_t lock;
     _Atomic uint64_t next_seq;
+    const struct sl_clock *clock;
+    uint64_t wall_from; /* the time of the order is this, and what has passed since */
+    uint64_t monotonic_from;
 };
 
-void order_init(struct order *o, struct commit_log *log); /* borrows the log */
+void order_init(struct order *o, const struct sl_clock *clock); /* borrows the clock */
+/* Between recovery and the first turn: the log, borrowed, and the last time that it knows. */
+void order_attach(struct order *o, struct commit_log *log, uint64_t not_before);
 void order_deinit(struct order *o);
 
 struct lane_batch;
@@ -52,6 +58,11 @@ void order_hurry(struct order *o);
 
 /* Appends records alone, at once and in a hurry: definitions, under the topology lock; marks. */
 sl_lsn order_append(struct order *o, struct log_run *records);
+
+/* What time it is, in ms since 1970: the wall clock as it was at the start, and from there on as
+ * time passes, whatever becomes of the wall clock; never before the last time in the log.  What
+ * is handed over carries it, and never one that is less than what went before. */
+uint64_t order_time(const struct order *o);
 
 /* Everything before this place is as safe as it will get. */
 sl_lsn order_durable(struct order *o);

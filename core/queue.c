@@ -17,6 +17,7 @@ struct queue *queue_new(const struct topology_queue *def)
     q->def = def;
     q->name = def->name;
     q->is_auto_delete = def->is_auto_delete;
+    rules_read(&q->rules, def->arguments);
     list_init(&q->able);
     list_init(&q->consumers);
     list_init(&q->of_busy);
@@ -29,7 +30,7 @@ void queue_free(struct shard *s, struct queue *q)
 {
     while (!list_is_empty(&q->consumers))
         end_consumer(s, LIST_OF(q->consumers.next, struct consumer, of_queue));
-    queue_purge(q, NULL);
+    queue_empty(s, q);
     backlog_deinit(&q->backlog);
     free(q->gates);
     list_remove(&q->of_waiting);
@@ -42,13 +43,17 @@ bool queue_lend(struct shard *s, struct queue *q)
 {
     uint32_t budget = SL_LEND_BUDGET;
 
-    while (!backlog_is_empty(&q->backlog) && !list_is_empty(&q->able)) {
+    while (!list_is_empty(&q->able)) {
         struct consumer *c = LIST_OF(q->able.next, struct consumer, of_able);
-        if ((q->gates_count != 0 || q->ref.number != 0) && !queue_may_lend(s, q))
+        struct entry next;
+        if (queue_peek(s, q, &next) != BACKLOG_READY)
+            return false;
+        if ((q->gates_count != 0 || q->ref.number != 0) && !queue_may_lend(s, q, &next))
             return false;
         if (!consumer_can_take(s, c))
             continue; /* it has left able */
-        consumer_deliver(s, c, backlog_pop(&q->backlog));
+        queue_pop(s, q, &next);
+        consumer_deliver(s, c, &next);
         if (q->able.next != q->able.prev) { /* the next one's turn */
             list_remove(&c->of_able);
             list_push(&q->able, &c->of_able);
@@ -59,17 +64,46 @@ bool queue_lend(struct shard *s, struct queue *q)
     return false;
 }
 
-uint64_t queue_purge(struct queue *q, struct journal *journal)
+enum backlog_head queue_peek(struct shard *s, struct queue *q, struct entry *out)
+{
+    (void)s;
+    return backlog_peek(&q->backlog, out);
+}
+
+void queue_pop(struct shard *s, struct queue *q, struct entry *out)
+{
+    (void)s;
+    backlog_pop(&q->backlog, out);
+}
+
+void queue_return(struct shard *s, struct queue *q, const struct entry *entry)
+{
+    (void)s;
+    backlog_return(&q->backlog, entry);
+}
+
+uint64_t queue_purge(struct shard *s, struct queue *q)
 {
     uint64_t count = q->backlog.count;
+    struct entry entry;
 
-    while (!backlog_is_empty(&q->backlog)) {
-        struct entry entry = backlog_pop(&q->backlog);
-        if (journal != NULL && queue_logs(q, entry.msg))
-            journal_settled(journal, q->ref.number, entry.seq);
-        message_unref(entry.msg);
+    while (backlog_peek(&q->backlog, &entry) == BACKLOG_READY) {
+        backlog_pop(&q->backlog, &entry);
+        if ((entry.flags & ENTRY_LOGGED) != 0)
+            journal_settled(&s->run->journal, q->ref.number, entry.seq);
+        shard_end_entry(s, &entry);
     }
     return count;
+}
+
+void queue_empty(struct shard *s, struct queue *q)
+{
+    struct entry entry;
+
+    while (backlog_peek(&q->backlog, &entry) == BACKLOG_READY) {
+        backlog_pop(&q->backlog, &entry);
+        shard_end_entry(s, &entry);
+    }
 }
 
 void queue_add_gate(struct queue *q, sl_seq seq, sl_lsn lsn)
@@ -93,16 +127,14 @@ void queue_add_gate(struct queue *q, sl_seq seq, sl_lsn lsn)
     q->gates[(q->gates_first + q->gates_count++) % q->gates_room] = (struct queue_gate){seq, lsn};
 }
 
-bool queue_may_lend(struct shard *s, struct queue *q)
+bool queue_may_lend(struct shard *s, struct queue *q, const struct entry *next)
 {
-    struct entry next = backlog_peek(&q->backlog);
-
     if (q->next_mark != q->mark && sl_lsn_reached(shard_durable(s), q->mark_place))
         q->mark = q->next_mark; /* first: see queue_is_freed_by */
     while (q->gates_count > 0) {
         struct queue_gate *gate = &q->gates[q->gates_first];
         if (!sl_lsn_reached(shard_durable(s), gate->lsn)) {
-            if (next.seq.v < gate->seq.v)
+            if (next->seq.v < gate->seq.v)
                 break;
             shard_queue_waits(s, q);
             return false;
@@ -110,17 +142,17 @@ bool queue_may_lend(struct shard *s, struct queue *q)
         q->gates_first = (q->gates_first + 1) % q->gates_room;
         q->gates_count--;
     }
-    if (!queue_logs(q, next.msg))
+    if ((next->flags & ENTRY_LOGGED) == 0)
         return true;
     /* Less than half a step is left: the next one is logged now. */
-    if (next.seq.v + QUEUE_MARK_STEP / 2 >= q->mark && q->next_mark == q->mark)
+    if (next->seq.v + QUEUE_MARK_STEP / 2 >= q->mark && q->next_mark == q->mark)
         queue_extend_mark(s, q);
-    if (next.seq.v > q->mark) {
+    if (next->seq.v > q->mark) {
         shard_queue_waits(s, q);
         return false;
     }
-    if (next.seq.v > q->lent)
-        q->lent = next.seq.v;
+    if (next->seq.v > q->lent)
+        q->lent = next->seq.v;
     return true;
 }
 

@@ -15,6 +15,7 @@
 
 #include "core/backlog.h"
 #include "core/base/list.h"
+#include "core/rules.h"
 #include "core/shard.h"
 
 /* The lent-up-to mark is logged this many sequences ahead: far enough that the disk has it long
@@ -34,6 +35,7 @@ struct queue {
     bool is_auto_delete;
     bool was_consumed; /* auto-delete waits for a first consumer */
     struct consumer *exclusive_consumer;
+    struct queue_rules rules;
     struct backlog backlog;
     uint64_t out;             /* entries with consumers */
     uint64_t lent;            /* newest logged sequence that was out */
@@ -57,15 +59,30 @@ struct queue *queue_new(const struct topology_queue *def);
 void queue_free(struct shard *s, struct queue *q);
 
 /* Takes the reference. */
-static inline void queue_push(struct queue *q, struct message *msg, sl_seq seq)
+static inline void queue_push(struct queue *q, const struct entry *entry)
 {
-    backlog_push(&q->backlog, msg, seq);
+    backlog_push(&q->backlog, entry);
 }
+
+/* What is ready, over all priorities. */
+static inline uint64_t queue_ready(const struct queue *q)
+{
+    return q->backlog.count;
+}
+
+/* Tells the entry that is next, once what is due was discarded.  AWAY: it is being fetched, and
+ * makes the queue busy when it is there. */
+enum backlog_head queue_peek(struct shard *s, struct queue *q, struct entry *out);
+/* Takes what queue_peek told, after READY. */
+void queue_pop(struct shard *s, struct queue *q, struct entry *out);
+/* A loan came back uncounted or counted: back to its place. */
+void queue_return(struct shard *s, struct queue *q, const struct entry *entry);
 
 /* The entry with that sequence, pushed last, waits for its group. */
 void queue_add_gate(struct queue *q, sl_seq seq, sl_lsn lsn);
-/* May the next entry be lent?  False leaves the queue with those that wait for the log. */
-bool queue_may_lend(struct shard *s, struct queue *q);
+/* May this entry, the next one, be lent?  False leaves the queue with those that wait for the
+ * log. */
+bool queue_may_lend(struct shard *s, struct queue *q, const struct entry *next);
 /* Logs the next mark; it counts once that is durable. */
 void queue_extend_mark(struct shard *s, struct queue *q);
 bool queue_is_freed_by(const struct queue *q, sl_lsn durable);
@@ -78,8 +95,10 @@ static inline bool queue_logs(const struct queue *q, const struct message *msg)
 /* Lends what it can to those who can take, at most SL_LEND_BUDGET; true when it stopped there. */
 bool queue_lend(struct shard *s, struct queue *q);
 
-/* Drops what is ready; returns how much that was.  journal: NULL where nobody is to know. */
-uint64_t queue_purge(struct queue *q, struct journal *journal);
+/* Drops what is ready; returns how much that was. */
+uint64_t queue_purge(struct shard *s, struct queue *q);
+/* The same where nobody is to know: the queue goes. */
+void queue_empty(struct shard *s, struct queue *q);
 
 void queue_check(const struct queue *q); /* asserts the invariants */
 

@@ -31,12 +31,13 @@ static enum sl_err on_record(void *context, const struct record *record, sl_lsn 
 static void on_progress(void *context, uint64_t done, uint64_t all);
 static enum sl_err declare_queue(struct recovery *r, struct vhost *v, struct journal_entry *e);
 static void delete_queue(struct recovery *r, uint64_t number);
-static enum sl_err add_message(struct recovery *r, const struct journal_entry *e, sl_seq seq);
+static enum sl_err add_message(struct recovery *r, const struct journal_entry *e, sl_seq seq,
+                               sl_lsn place);
 static enum sl_err add_entry(struct recovered_queue *q, struct entry entry);
 static void settle(struct recovery *r, struct journal_entry *e, bool is_gone);
 static struct entry *find_entry(struct recovered_queue *q, uint64_t seq);
 static void squeeze(struct recovered_queue *q);
-static void fill_backlog(struct recovered_queue *q);
+static void fill_backlog(struct recovery *r, struct recovered_queue *q);
 static struct recovered_queue *find_queue(struct recovery *r, uint64_t number);
 
 struct recovery *recovery_new(struct topology *t, struct shard **shards)
@@ -54,7 +55,7 @@ struct recovery *recovery_new(struct topology *t, struct shard **shards)
 
 struct log_visitor recovery_visitor(struct recovery *r)
 {
-    return (struct log_visitor){on_record, on_progress, r};
+    return (struct log_visitor){.record = on_record, .progress = on_progress, .context = r};
 }
 
 enum sl_err recovery_finish(struct recovery *r)
@@ -63,7 +64,7 @@ enum sl_err recovery_finish(struct recovery *r)
     size_t cursor = 0;
 
     while ((q = hash_map_next(&r->queues, &cursor)) != NULL) {
-        fill_backlog(q);
+        fill_backlog(r, q);
         free(q->entries);
         free(q);
     }
@@ -82,7 +83,6 @@ static enum sl_err on_record(void *context, const struct record *record, sl_lsn 
     struct text reason = text_on(room, sizeof room);
     enum sl_err err = SL_OK;
 
-    (void)place;
     SL_TRY(journal_read(record, &e));
     topology_lock(r->topology);
     struct vhost *v = topology_vhost(r->topology, e.vhost);
@@ -105,7 +105,7 @@ static enum sl_err on_record(void *context, const struct record *record, sl_lsn 
         case RECORD_UNBIND:
             err = topology_unbind(r->topology, v, (struct sl_handle){0, 0, 0}, &e.binding, &reason);
             break;
-        case RECORD_MESSAGE: err = add_message(r, &e, record->sequence); break;
+        case RECORD_MESSAGE: err = add_message(r, &e, record->sequence, place); break;
         case RECORD_SETTLED: settle(r, &e, true); break;
         case RECORD_RETURNED: settle(r, &e, false); break;
         case RECORD_LENT: {
@@ -179,7 +179,8 @@ static void delete_queue(struct recovery *r, uint64_t number)
 }
 
 /* A queue that is not there any more was deleted while the message was on its way to it. */
-static enum sl_err add_message(struct recovery *r, const struct journal_entry *e, sl_seq seq)
+static enum sl_err add_message(struct recovery *r, const struct journal_entry *e, sl_seq seq,
+                               sl_lsn place)
 {
     struct message *msg = message_new_routed(e->route, e->properties, e->body.len);
     struct sl_reader numbers = sl_reader_of(e->numbers);
@@ -189,12 +190,18 @@ static enum sl_err add_message(struct recovery *r, const struct journal_entry *e
         return SL_ENOMEM;
     err = message_append(&msg, e->body);
     msg->is_logged = true;
+    msg->record_len =
+        record_length(4 + e->numbers.len + e->route.len + 4 + e->properties.len + 4 + e->body.len);
+    msg->copies = (uint16_t)(e->numbers.len / 8 < UINT16_MAX ? e->numbers.len / 8 : UINT16_MAX);
     r->messages++;
     while (err == SL_OK && sl_reader_left(&numbers) > 0) {
         struct recovered_queue *q = find_queue(r, sl_read_u64(&numbers));
         if (q == NULL)
             continue;
-        err = add_entry(q, (struct entry){msg, seq, 0});
+        struct entry entry = entry_of(msg, seq);
+        entry.flags = ENTRY_LOGGED;
+        entry.place = place;
+        err = add_entry(q, entry);
         if (err == SL_OK)
             message_ref(msg);
     }
@@ -274,7 +281,7 @@ static void squeeze(struct recovered_queue *q)
 
 /* What may have been out goes among the returned, so that it says redelivered: never missing,
  * for everything below the mark; and its own order is that of sequences all the same. */
-static void fill_backlog(struct recovered_queue *q)
+static void fill_backlog(struct recovery *r, struct recovered_queue *q)
 {
     q->queue->mark = q->queue->next_mark = q->mark;
     for (size_t i = q->first; i < q->end; i++) {
@@ -286,9 +293,9 @@ static void fill_backlog(struct recovered_queue *q)
             q->queue->lent = entry.seq.v;
         }
         if (entry.returns > 0)
-            backlog_return(&q->queue->backlog, entry);
+            queue_return(r->shards[q->shard], q->queue, &entry);
         else
-            queue_push(q->queue, entry.msg, entry.seq);
+            queue_push(q->queue, &entry);
     }
 }
 

@@ -23,12 +23,18 @@ enum lane_kind {
     LANE_CONSUME,         /* at: consumer; loans [first, first + offset) are settled, and so on */
     LANE_RETURN,
     LANE_REJECT,
-    LANE_COMMAND, /* command: owned by the item */
-    LANE_INSPECT, /* page: owned by the item */
+    LANE_COMMAND,  /* command: owned by the item */
+    LANE_INSPECT,  /* page: owned by the item */
+    LANE_FETCHED,  /* fetched: owned by the item */
+    LANE_SNAPSHOT, /* snapshot: a part is to be given for the checkpoint at the batch's end */
+    LANE_EVACUATE, /* evacuation: survivors in a stretch of the log are to be moved */
 };
 
 struct shard_command;
 struct inspect_page;
+struct fetch_request;
+struct snapshot;
+struct evacuation;
 
 struct lane_item {
     struct slot_ref at;
@@ -39,6 +45,9 @@ struct lane_item {
         uint64_t first_loan;
         struct shard_command *command;
         struct inspect_page *page;
+        struct fetch_request *fetched;
+        struct snapshot *snapshot;
+        struct evacuation *evacuation;
     };
 };
 _Static_assert(sizeof(struct lane_item) == 24, "twelve KiB a batch");
@@ -46,7 +55,9 @@ _Static_assert(sizeof(struct lane_item) == 24, "twelve KiB a batch");
 struct lane_batch {
     struct mail_node node;
     uint64_t base; /* sequence of offset 0; both set by order_hand_over */
+    sl_lsn start;  /* of the run's first record in the log; a message lies at start + log_at */
     sl_lsn end;    /* of the hand-over in the log */
+    uint64_t time; /* of the order, in ms since 1970: never goes back, also over restarts */
     uint32_t count;
     struct lane_item items[SL_LANE_ITEMS];
 };

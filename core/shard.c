@@ -177,6 +177,20 @@ bool shard_is_freed_by(const struct shard *s, sl_lsn durable)
     return false;
 }
 
+void shard_begin_entry(struct shard *s, const struct entry *entry)
+{
+    (void)s;
+    (void)entry;
+}
+
+void shard_end_entry(struct shard *s, struct entry *entry)
+{
+    (void)s;
+    if (entry->msg != NULL)
+        message_unref(entry->msg);
+    entry->msg = NULL;
+}
+
 sl_lsn shard_durable(const struct shard *s)
 {
     return order_durable(s->run->order);
@@ -311,7 +325,13 @@ static void take_enqueue(struct shard *s, const struct lane_item *item,
         return;
     }
     sl_seq seq = {batch->base + item->offset};
-    queue_push(q, item->msg, seq);
+    struct entry entry = entry_of(item->msg, seq);
+    if (queue_logs(q, item->msg)) {
+        entry.flags = ENTRY_LOGGED;
+        entry.place.v = batch->start.v + item->msg->log_at;
+    }
+    shard_begin_entry(s, &entry);
+    queue_push(q, &entry);
     if (item->kind == LANE_ENQUEUE_GROUPED)
         queue_add_gate(q, seq, batch->end);
     shard_queue_is_busy(s, q);

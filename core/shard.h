@@ -113,6 +113,11 @@ void shard_command_free(struct shard_command *command);
 
 struct queue *shard_queue(const struct shard *s, struct slot_ref at); /* NULL: gone */
 void shard_queue_is_busy(struct shard *s, struct queue *q);
+/* An entry has come to a queue; one has left it for good, whatever became of it: what the log
+ * holds of it is live between the two.  The end also releases its message, if it is there. */
+struct entry;
+void shard_begin_entry(struct shard *s, const struct entry *entry);
+void shard_end_entry(struct shard *s, struct entry *entry);
 /* Posts the answer, behind the deliveries lent before; or keeps it until its place is durable. */
 void shard_answer(struct shard *s, struct answer *a);
 /* Keeps an answer that does not come from this shard, but must wait as its own do. */

@@ -45,7 +45,7 @@ enum sl_err log_thread_open(struct log_thread *t, const char *dir, struct broker
         say_findings(&findings);
     else
         say_refusal(err, &findings, why);
-    enum sl_err ended = broker_recovery_end(broker, t->log);
+    enum sl_err ended = broker_recovery_end(broker, t->log, findings.time);
     if (err == SL_OK)
         err = ended;
     return err;
@@ -90,7 +90,7 @@ int log_thread_check_store(const char *dir)
     struct sl_file_ops files;
     struct log_findings findings;
     struct census census = {0};
-    struct log_visitor visitor = {count_record, NULL, &census};
+    struct log_visitor visitor = {.record = count_record, .context = &census};
     char room[1024];
     struct text why = text_on(room, sizeof room);
     int lock;

@@ -34,6 +34,11 @@
     8u /* in one run: together more than a read brings in, so that one fast \
                              queue does not grow while its consumer could take more */
 
+/* paging */
+#define SL_CHUNK_ENTRIES_MAX 170u /* entries of a queue in one chunk: with its head, 8 KiB */
+#define SL_CHUNK_BODY_BYTES                                                                        \
+    (256u * 1024) /* a chunk with this much in it is full, so that fetching one takes little */
+
 /* transactions (SEMANTICS 7) */
 #define SL_TRANSACTION_ACTIONS_MAX 10000u /* publishes and settlements together */
 #define SL_TRANSACTION_BYTES_MAX (64u * 1024 * 1024)

@@ -86,6 +86,7 @@ void commit_log_close(struct commit_log *log)
 }
 
 struct log_place commit_log_append(struct commit_log *log, struct log_run *r, uint64_t count,
+                                   uint64_t now,
                                    void (*ordered)(void *context, struct log_place place),
                                    void *context)
 {
@@ -94,10 +95,14 @@ struct log_place commit_log_append(struct commit_log *log, struct log_run *r, ui
     pthread_mutex_lock(&log->order);
     struct log_place place = {.base = log->next_sequence};
     log->next_sequence += count;
+    if (now > log->time)
+        log->time = now;
+    place.time = log->time;
     bool was_empty = log->filling.first == NULL;
     if (r->first != NULL)
         link_run(log, r, place.base);
     place.end.v = log->filled_to;
+    place.start.v = log->filled_to - r->bytes;
     if (ordered != NULL)
         ordered(context, place);
     bool must_wake = log->is_asleep && r->first != NULL && (was_empty || has_work(log));

@@ -54,10 +54,17 @@ struct log_findings { /* what recovery saw */
     uint64_t records;
     uint64_t cut_bytes; /* of the torn tail */
     sl_seq next;        /* first sequence not used */
+    uint64_t time;      /* of the last append, ms since 1970; 0: unknown */
     char problem[512];  /* when the start is refused: segment, offset, what to do */
 };
 
+struct log_reader;
+
 struct log_visitor {
+    /* Before the first record, unless NULL: the body of the checkpoint that the reading goes on
+     * from ({NULL, 0}: there is none, or it is damaged and the whole log is there), and a reader for
+     * records that it names, which stays until commit_log_open returns. */
+    enum sl_err (*checkpoint)(void *context, struct sl_bytes body, struct log_reader *reader);
     /* Each good record in order; groups come as their inner records, all of them or none, each
      * with its own place.  The log's own kinds are not shown.  An error ends recovery with it.
      * NULL: nobody wants to know. */
@@ -85,14 +92,34 @@ void commit_log_close(struct commit_log *log);
 
 struct log_place {
     uint64_t base; /* sequence of offset 0 */
+    sl_lsn start;  /* of the run's first record */
+    uint64_t time; /* of the order, ms since 1970: never goes back, also over restarts */
     sl_lsn end;    /* durable from here on is durable for all of it */
 };
 
 /* Any thread.  Takes the run's records (r is empty afterwards); sequences [base, base + count)
- * are the caller's.  ordered is called under the lock with the place, once. */
+ * are the caller's.  now: ms since 1970; what went before may have been later.  ordered is called under the lock with the place, once. */
 struct log_place commit_log_append(struct commit_log *log, struct log_run *r, uint64_t count,
+                                   uint64_t now,
                                    void (*ordered)(void *context, struct log_place place),
                                    void *context);
+
+/* ---- retention: housekeeping thread ---- */
+
+struct log_segment {
+    uint64_t base;
+    uint64_t size; /* of the file */
+};
+
+/* Tells the segments that are closed, oldest first; at most room; returns how many there are. */
+size_t commit_log_segments(struct commit_log *log, struct log_segment *out, size_t room);
+/* Removes closed segments, durably, or makes one of them the next segment.  Nothing in them is
+ * needed: a checkpoint that says so is durable.  SL_EIO. */
+SL_MUST_CHECK enum sl_err commit_log_release(struct commit_log *log, const uint64_t *bases,
+                                             size_t n);
+/* What the segments take on the medium, prepared ones included.  Any thread. */
+uint64_t commit_log_disk_bytes(struct commit_log *log);
+uint64_t commit_log_start_number(const struct commit_log *log);
 
 /* Any thread.  Someone waits for what has been appended so far. */
 void commit_log_hurry(struct commit_log *log);

@@ -40,6 +40,8 @@ struct sl_file_ops {
     enum sl_err (*sync_dir)(void *self);
     /* Calls found for each name in the directory. */
     enum sl_err (*list)(void *self, void (*found)(void *context, const char *name), void *context);
+    /* What the medium has free for us, and in all. */
+    enum sl_err (*room)(void *self, uint64_t *free_bytes, uint64_t *total_bytes);
     void *self;
 };
 

@@ -57,6 +57,14 @@ enum record_kind { /* values are on disk: only ever added to */
                    RECORD_SETTLED = 33,  /* ranges of one queue that are gone, with the reason */
                    RECORD_RETURNED = 34, /* loans of one queue that came back: counts */
                    RECORD_LENT = 35,     /* a queue's lent-up-to mark */
+                   RECORD_INDEX = 36,    /* entries of one queue that are not kept in memory; replay
+                                            passes over it, checkpoints name it */
+                   RECORD_PAGED = 37,    /* a transient message that was paged out; the same */
+                   RECORD_MOVED = 38,    /* a message at a new place, for entries still live */
+                   RECORD_DEAD_LETTERED = 39, /* gone from one queue and with others: both ends */
+                   RECORD_REJECTED = 40,      /* entries that a consumer refused; its queue's shard
+                                                 decides what comes of them */
+                   RECORD_PURGED = 41,        /* everything ready of one queue, but what is named */
                    /* 48-63 dedup verdicts, 64-79 prepared messages: kept free for them */
 };
 

@@ -50,7 +50,7 @@ static void *append_records(void *context)
         for (unsigned i = 0; i < b->run; i++)
             memset(log_run_add(&run, RECORD_MESSAGE, i, false, b->body), 'x', b->body);
         uint64_t from = now_ns();
-        struct log_place place = commit_log_append(b->log, &run, b->run, NULL, NULL);
+        struct log_place place = commit_log_append(b->log, &run, b->run, 0, NULL, NULL);
         spent += now_ns() - from;
         appends++;
         uint64_t count;

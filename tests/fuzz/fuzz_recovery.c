@@ -105,7 +105,7 @@ static uint64_t start_and_append(void)
         return UINT64_MAX;
     }
     memset(log_run_add(&run, RECORD_MESSAGE, 0, false, 10), 1, 10);
-    (void)commit_log_append(log, &run, 1, NULL, NULL);
+    (void)commit_log_append(log, &run, 1, 0, NULL, NULL);
     SL_ASSERT(commit_log_flush(log) == SL_OK);
     commit_log_close(log);
     log_run_clear(&run);

@@ -60,7 +60,7 @@ enum sl_err world_start(struct world *w)
     enum sl_err err = commit_log_open(&log_options, &visitor, &w->findings, &w->log);
     if (err != SL_OK)
         w->log = NULL;
-    enum sl_err end = broker_recovery_end(w->broker, w->log);
+    enum sl_err end = broker_recovery_end(w->broker, w->log, w->findings.time);
     if (err == SL_OK)
         err = end;
     if (err != SL_OK)
@@ -221,15 +221,15 @@ static void read_backlog(struct queue *q,
 
     SL_ASSERT(entries != NULL);
     for (size_t i = 0; i < count; i++) {
-        entries[i] = backlog_pop(b);
+        backlog_pop(b, &entries[i]);
         found(context, &(struct world_entry){entries[i], false});
     }
     b->last.v = 0;
     for (size_t i = 0; i < count; i++)
         if (i < returned)
-            backlog_return(b, entries[i]);
+            backlog_return(b, &entries[i]);
         else
-            backlog_push(b, entries[i].msg, entries[i].seq);
+            backlog_push(b, &entries[i]);
     b->last = last;
     free(entries);
 }

@@ -94,7 +94,7 @@ void harness_init_on(struct harness *h, uint64_t memory_budget_bytes, const char
                                   .announce_context = h->broker};
     struct log_visitor visitor = broker_recovery_begin(h->broker);
     SL_ASSERT(commit_log_open(&options, &visitor, &findings, &h->log) == SL_OK);
-    SL_ASSERT(broker_recovery_end(h->broker, h->log) == SL_OK);
+    SL_ASSERT(broker_recovery_end(h->broker, h->log, findings.time) == SL_OK);
     harness_sync(h);
 }
 

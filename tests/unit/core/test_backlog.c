@@ -10,10 +10,25 @@ static struct message *make_message(void)
     return message_new(sl_bytes_of(""), sl_bytes_of("q"), properties_none, 0);
 }
 
+static void push(struct backlog *b, uint64_t seq)
+{
+    struct entry entry = entry_of(make_message(), (sl_seq){seq});
+
+    backlog_push(b, &entry);
+}
+
+static struct entry pop(struct backlog *b)
+{
+    struct entry entry;
+
+    backlog_pop(b, &entry);
+    return entry;
+}
+
 static void drain(struct backlog *b)
 {
     while (!backlog_is_empty(b))
-        message_unref(backlog_pop(b).msg);
+        message_unref(pop(b).msg);
 }
 
 static void entries_come_out_in_the_order_they_went_in_over_many_chunks(void)
@@ -21,9 +36,9 @@ static void entries_come_out_in_the_order_they_went_in_over_many_chunks(void)
     struct backlog b = {0};
 
     for (uint64_t i = 1; i <= 2000; i++)
-        backlog_push(&b, make_message(), (sl_seq){i});
+        push(&b, i);
     for (uint64_t i = 1; i <= 2000; i++) {
-        struct entry e = backlog_pop(&b);
+        struct entry e = pop(&b);
         CU_ASSERT_EQUAL(e.seq.v, i);
         CU_ASSERT_EQUAL(e.returns, 0);
         message_unref(e.msg);
@@ -38,17 +53,17 @@ static void returned_entries_go_out_first_and_in_their_own_order(void)
     struct entry out[6];
 
     for (uint64_t i = 1; i <= 8; i++)
-        backlog_push(&b, make_message(), (sl_seq){i});
+        push(&b, i);
     for (int i = 0; i < 6; i++)
-        out[i] = backlog_pop(&b);
+        out[i] = pop(&b);
     static const int RETURN_ORDER[] = {3, 0, 5, 1, 4, 2};
     for (int i = 0; i < 6; i++) {
         out[RETURN_ORDER[i]].returns++;
-        backlog_return(&b, out[RETURN_ORDER[i]]);
+        backlog_return(&b, &out[RETURN_ORDER[i]]);
     }
     CU_ASSERT_EQUAL(b.count, 8);
     for (uint64_t i = 1; i <= 8; i++) {
-        struct entry e = backlog_pop(&b);
+        struct entry e = pop(&b);
         CU_ASSERT_EQUAL(e.seq.v, i);
         CU_ASSERT_EQUAL(e.returns, i <= 6 ? 1 : 0);
         message_unref(e.msg);
@@ -60,13 +75,13 @@ static void an_entry_returned_while_others_wait_does_not_lose_its_turn(void)
 {
     struct backlog b = {0};
 
-    backlog_push(&b, make_message(), (sl_seq){1});
-    backlog_push(&b, make_message(), (sl_seq){2});
-    struct entry first = backlog_pop(&b);
-    backlog_push(&b, make_message(), (sl_seq){3});
-    backlog_return(&b, first);
+    push(&b, 1);
+    push(&b, 2);
+    struct entry first = pop(&b);
+    push(&b, 3);
+    backlog_return(&b, &first);
 
-    struct entry again = backlog_pop(&b);
+    struct entry again = pop(&b);
     CU_ASSERT_EQUAL(again.seq.v, 1);
     message_unref(again.msg);
     drain(&b);
@@ -81,11 +96,11 @@ static void pushing_and_popping_by_turns_keeps_order_for_long(void)
 
     for (int round = 0; round < 500; round++) {
         for (int i = 0; i < 7; i++)
-            backlog_push(&b, make_message(), (sl_seq){++in});
+            push(&b, ++in);
         for (int i = 0; i < (round % 9); i++) {
             if (backlog_is_empty(&b))
                 break;
-            struct entry e = backlog_pop(&b);
+            struct entry e = pop(&b);
             CU_ASSERT_EQUAL(e.seq.v, ++expected);
             message_unref(e.msg);
         }

@@ -178,7 +178,7 @@ static inline void model_append(struct model *m)
         model_add(m, i, model_len(m), is_group ? count - 1 - i : 0);
     if (is_group)
         log_run_group_end(&m->run);
-    struct log_place place = commit_log_append(m->log, &m->run, count, NULL, NULL);
+    struct log_place place = commit_log_append(m->log, &m->run, count, 0, NULL, NULL);
     m->runs[m->runs_count % MODEL_RUNS_MAX].last = m->appended;
     m->runs[m->runs_count++ % MODEL_RUNS_MAX].end = place.end.v;
 }

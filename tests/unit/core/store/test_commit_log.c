@@ -17,7 +17,7 @@ static void start(void)
 static void append(uint32_t len)
 {
     model_add(&m, 0, len, 0);
-    m.runs[m.runs_count].end = commit_log_append(m.log, &m.run, 1, NULL, NULL).end.v;
+    m.runs[m.runs_count].end = commit_log_append(m.log, &m.run, 1, 0, NULL, NULL).end.v;
     m.runs[m.runs_count++].last = m.appended;
 }
 
@@ -65,11 +65,11 @@ static void numbers_without_records_take_no_place(void)
     uint64_t seen = 0;
 
     start();
-    struct log_place place = commit_log_append(m.log, &m.run, 5, note_base, &seen);
+    struct log_place place = commit_log_append(m.log, &m.run, 5, 0, note_base, &seen);
     CU_ASSERT_EQUAL(place.base, 1);
     CU_ASSERT_EQUAL(seen, 1);
     CU_ASSERT_TRUE(sl_lsn_reached(commit_log_durable(m.log), place.end));
-    place = commit_log_append(m.log, &m.run, 1, note_base, &seen);
+    place = commit_log_append(m.log, &m.run, 1, 0, note_base, &seen);
     CU_ASSERT_EQUAL(seen, 6);
     model_deinit(&m);
 }
@@ -77,12 +77,12 @@ static void numbers_without_records_take_no_place(void)
 static void numbers_go_on_behind_those_on_record(void)
 {
     start();
-    (void)commit_log_append(m.log, &m.run, 5, NULL, NULL);
+    (void)commit_log_append(m.log, &m.run, 5, 0, NULL, NULL);
     append(1);
     CU_ASSERT_EQUAL(model_flush(&m), SL_OK);
     reopen();
     CU_ASSERT_EQUAL(m.findings.next.v, 7);
-    CU_ASSERT_EQUAL(commit_log_append(m.log, &m.run, 1, NULL, NULL).base, 7);
+    CU_ASSERT_EQUAL(commit_log_append(m.log, &m.run, 1, 0, NULL, NULL).base, 7);
     model_deinit(&m);
 }
 
@@ -93,7 +93,7 @@ static void an_absolute_sequence_is_kept(void)
     start();
     m.appended = 1;
     memcpy(log_run_add(&m.run, RECORD_MESSAGE, 77, true, sizeof body), &body, sizeof body);
-    (void)commit_log_append(m.log, &m.run, 1, NULL, NULL);
+    (void)commit_log_append(m.log, &m.run, 1, 0, NULL, NULL);
     CU_ASSERT_EQUAL(commit_log_flush(m.log), SL_OK);
     reopen();
     CU_ASSERT_EQUAL(m.seen_sequence, 77);
@@ -142,7 +142,7 @@ static void a_group_of_many_writes_is_one_record(void)
     for (unsigned i = 0; i < 600; i++)
         model_add(&m, i, 8000, 599 - i);
     log_run_group_end(&m.run);
-    (void)commit_log_append(m.log, &m.run, 600, NULL, NULL);
+    (void)commit_log_append(m.log, &m.run, 600, 0, NULL, NULL);
     append(10);
     CU_ASSERT_EQUAL(model_flush(&m), SL_OK);
     CU_ASSERT_EQUAL(m.lent, 0);
@@ -331,7 +331,7 @@ static void *append_runs(void *context)
         uint64_t base;
         for (unsigned k = 0; k < 2; k++)
             memset(log_run_add(&run, RECORD_MESSAGE, k, false, 100), (int)i, 100);
-        struct log_place place = commit_log_append(m.log, &run, 2, note_told, &base);
+        struct log_place place = commit_log_append(m.log, &run, 2, 0, note_told, &base);
         if (base != place.base)
             abort();
         while (commit_log_is_behind(m.log))

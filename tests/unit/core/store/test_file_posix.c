@@ -129,7 +129,7 @@ static void a_log_on_a_real_disk_opens_again(void)
     CU_ASSERT_EQUAL_FATAL(commit_log_open(&options, &visitor, &findings, &log), SL_OK);
     for (unsigned i = 0; i < 3000; i++) {
         memset(log_run_add(&run, RECORD_MESSAGE, 0, false, 1000), 7, 1000);
-        (void)commit_log_append(log, &run, 1, NULL, NULL);
+        (void)commit_log_append(log, &run, 1, 0, NULL, NULL);
         if (i % 100 == 0) {
             CU_ASSERT_EQUAL(commit_log_flush(log), SL_OK);
             CU_ASSERT_EQUAL(commit_log_prepare(log), SL_OK);

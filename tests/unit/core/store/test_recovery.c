@@ -37,7 +37,7 @@ static void append_batch(unsigned n)
         struct model_body body = {++m.appended, RECORD_LEN, 0};
         memcpy(log_run_add(&m.run, RECORD_MESSAGE, i, false, sizeof body), &body, sizeof body);
     }
-    (void)commit_log_append(m.log, &m.run, n, NULL, NULL);
+    (void)commit_log_append(m.log, &m.run, n, 0, NULL, NULL);
     CU_ASSERT_EQUAL(commit_log_flush(m.log), SL_OK);
 }
 

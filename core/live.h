@@ -1,0 +1,34 @@
+/*
+ * live.h - how much of the log a shard's queues still need, by place.
+ *
+ * The log is looked at in stretches of LIVE_STRETCH_BYTES; segments begin at multiples of it.
+ * A record that several queues share counts a part in each.  Only its shard knows a count; the
+ * keeper learns it with a checkpoint, and a stretch in which a checkpoint finds nothing live
+ * stays so, because what is new goes to the end of the log.
+ *
+ * Thread: the owning shard.
+ */
+#ifndef SLUICE_CORE_LIVE_H
+#define SLUICE_CORE_LIVE_H
+
+#include "core/base/ids.h"
+#include "core/store/commit_log.h"
+
+struct live_stretch {
+    uint64_t bytes;   /* of records, each queue's part */
+    uint64_t entries; /* places in queues, and index records */
+};
+
+struct live {                       /* zeroed is empty */
+    struct live_stretch *stretches; /* a ring that slides forward */
+    uint64_t first;                 /* number of the first: place / stretch_bytes */
+    uint64_t count;
+    uint64_t room;
+    uint64_t stretch_bytes; /* of a segment; set before the first use */
+};
+
+void live_deinit(struct live *l);
+void live_add(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);
+void live_sub(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * rules.h - what a queue does of itself with its entries: the arguments of its declaration as
+ * the queue's shard reads them.
+ *
+ * Arguments were checked when the queue was declared (arguments.h), so reading cannot fail.
+ *
+ * Thread: pure; the struct belongs to the queue.
+ */
+#ifndef SLUICE_CORE_RULES_H
+#define SLUICE_CORE_RULES_H
+
+#include "core/base/bytes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RULES_NONE UINT64_MAX /* no such limit */
+
+enum overflow { OVERFLOW_DROP_HEAD, OVERFLOW_REJECT_PUBLISH, OVERFLOW_REJECT_PUBLISH_DLX };
+
+struct queue_rules {
+    bool is_any;                   /* some rule below is in force: the fast question */
+    uint64_t ttl_ms;               /* x-message-ttl */
+    uint64_t expires_ms;           /* x-expires */
+    uint64_t max_length;           /* x-max-length: ready entries */
+    uint64_t max_bytes;            /* x-max-length-bytes: of their bodies */
+    uint64_t delivery_limit;       /* x-delivery-limit */
+    enum overflow overflow;        /* x-overflow */
+    bool has_dead_letter_exchange; /* "" is the default exchange */
+    bool has_dead_letter_key;
+    struct sl_bytes dead_letter_exchange; /* borrowed from the arguments */
+    struct sl_bytes dead_letter_key;
+    uint8_t max_priority; /* x-max-priority; 0: not a priority queue */
+};
+
+/* arguments: a whole table, which stays as long as the rules. */
+void rules_read(struct queue_rules *r, struct sl_bytes arguments);
+
+#endif
