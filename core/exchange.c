@@ -91,15 +91,17 @@ size_t bindings_count(const struct bindings *b)
     return b->all.count;
 }
 
-struct binding *bindings_find(struct bindings *b, struct exchange *to_exchange,
-                              struct topology_queue *to_queue, struct sl_bytes key,
-                              struct sl_bytes arguments)
+enum sl_err bindings_find(struct bindings *b, struct exchange *to_exchange,
+                          struct topology_queue *to_queue, struct sl_bytes key,
+                          struct sl_bytes arguments, struct binding **out)
 {
     struct binding *probe = binding_new(to_exchange, to_queue, key, arguments);
-    struct binding *binding = probe == NULL ? NULL : hash_map_get(&b->all, probe->identity);
 
+    if (probe == NULL)
+        return SL_ENOMEM;
+    *out = hash_map_get(&b->all, probe->identity);
     free(probe);
-    return binding;
+    return SL_OK;
 }
 
 enum sl_err bindings_add(struct exchange *source, struct exchange *to_exchange,

@@ -33,11 +33,11 @@ void bindings_free(struct bindings *b);                 /* must be empty */
 void bindings_clear(struct bindings *b);                /* frees every binding */
 size_t bindings_count(const struct bindings *b);
 
-/* NULL when there is none.  arguments: a whole table, or {NULL, 0}; the order of its fields is
- * no matter. */
-struct binding *bindings_find(struct bindings *b, struct exchange *to_exchange,
-                              struct topology_queue *to_queue, struct sl_bytes key,
-                              struct sl_bytes arguments);
+/* *out is NULL when there is none.  arguments: a whole table, or {NULL, 0}; the order of its
+ * fields is no matter.  SL_ENOMEM: nobody knows. */
+SL_MUST_CHECK enum sl_err bindings_find(struct bindings *b, struct exchange *to_exchange,
+                                        struct topology_queue *to_queue, struct sl_bytes key,
+                                        struct sl_bytes arguments, struct binding **out);
 /* Idempotent.  SL_ENOMEM. */
 SL_MUST_CHECK enum sl_err bindings_add(struct exchange *source, struct exchange *to_exchange,
                                        struct topology_queue *to_queue, struct sl_bytes key,

@@ -74,6 +74,8 @@ void queue_pop(struct shard *s, struct queue *q, struct entry *out)
 {
     (void)s;
     backlog_pop(&q->backlog, out);
+    if ((out->flags & ENTRY_LOGGED) != 0 && out->seq.v > q->lent)
+        q->lent = out->seq.v;
 }
 
 void queue_return(struct shard *s, struct queue *q, const struct entry *entry)
@@ -151,8 +153,6 @@ bool queue_may_lend(struct shard *s, struct queue *q, const struct entry *next)
         shard_queue_waits(s, q);
         return false;
     }
-    if (next->seq.v > q->lent)
-        q->lent = next->seq.v;
     return true;
 }
 

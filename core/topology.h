@@ -180,7 +180,8 @@ struct binding_request {
 SL_MUST_CHECK enum sl_err topology_bind(struct topology *t, struct vhost *v, struct sl_handle who,
                                         const struct binding_request *r, struct text *reason);
 
-/* Idempotent: what is not bound is a success, and so is a side that does not exist. */
+/* Idempotent: what is not bound is a success, and so is a side that does not exist.
+ * SL_ENOMEM: nothing was done. */
 SL_MUST_CHECK enum sl_err topology_unbind(struct topology *t, struct vhost *v, struct sl_handle who,
                                           const struct binding_request *r, struct text *reason);
 

@@ -34,13 +34,14 @@ enum sl_err topology_unbind(struct topology *t, struct vhost *v, struct sl_handl
                             const struct binding_request *r, struct text *reason)
 {
     struct exchange *idle = NULL;
+    struct binding *b = NULL;
     struct ends ends;
 
     SL_TRY(find_ends(v, who, r, &ends, reason));
     if (ends.source == NULL || (ends.to_exchange == NULL && ends.to_queue == NULL))
         return SL_OK;
-    struct binding *b =
-        bindings_find(ends.source->bindings, ends.to_exchange, ends.to_queue, r->key, r->arguments);
+    SL_TRY(bindings_find(ends.source->bindings, ends.to_exchange, ends.to_queue, r->key,
+                         r->arguments, &b));
     if (b == NULL)
         return SL_OK;
     binding_end(b, &idle);

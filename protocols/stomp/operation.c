@@ -161,7 +161,10 @@ static void refuse(struct stomp_session *s, const struct answer *a)
 {
     struct stomp_operation *o = s->operation;
 
-    stomp_fail_with(s, o->receipt, a->err, a->reason);
+    if (o->step == STOMP_STEP_CONSUME && a->err == SL_EDENIED)
+        stomp_fail(s, o->receipt, "Failed to consume", a->reason);
+    else
+        stomp_fail_with(s, o->receipt, a->err, a->reason);
     if (o->step == STOMP_STEP_CONSUME)
         subscription_free(o->subscription->core);
     stomp_operation_drop(s);

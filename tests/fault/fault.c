@@ -53,6 +53,7 @@ static bool play_first(struct fault *f);
 static bool play_second(struct fault *f);
 static bool start(struct fault *f);
 static bool settle(struct fault *f);
+static bool settle_and_judge_bindings(struct fault *f);
 static void publish_many(struct actor *a);
 static void settle_some(struct actor *a);
 static void clear_faults(struct fault *f);
@@ -259,7 +260,8 @@ static bool play_first(struct fault *f)
     act_commit(c);
     act_commit(p);
     act_bind(c, 3, 1, 0, false);
-    return settle(f);
+    act_bind(p, 2, 3, 3, false);
+    return settle_and_judge_bindings(f);
 }
 
 static bool play_second(struct fault *f)
@@ -306,6 +308,17 @@ static bool settle(struct fault *f)
     if (!f->world.failed)
         cast_check_heard(&f->cast);
     return !f->world.failed;
+}
+
+/* The log says what was asked; what was answered has to be so in this life too. */
+static bool settle_and_judge_bindings(struct fault *f)
+{
+    if (!settle(f))
+        return false;
+    memory_pause(true);
+    verdict_bindings(&f->model, &f->world);
+    memory_pause(false);
+    return true;
 }
 
 static void publish_many(struct actor *a)

@@ -47,14 +47,19 @@ void verdict_pass(struct model *m, struct world *w, bool was_stopped)
     }
     for (uint32_t i = 0; i < SIM_EXCHANGES; i++)
         judge_exchange(m, w, i);
-    for (uint32_t i = 0; i < SIM_EXCHANGES; i++)
-        judge_bindings(m, w, i);
+    verdict_bindings(m, w);
     for (uint32_t i = 0; i < SIM_QUEUES; i++)
         read_queue(m, w, i, was_stopped);
     judge_missing(m, numbers);
     judge_gaps(m);
     judge_groups(m);
     take_over(m);
+}
+
+void verdict_bindings(struct model *m, struct world *w)
+{
+    for (uint32_t i = 0; i < SIM_EXCHANGES; i++)
+        judge_bindings(m, w, i);
 }
 
 static void count_all_as_answered(struct model *m)
@@ -149,12 +154,13 @@ static void judge_binding(struct model *m, struct world *w, const struct exchang
                                 : SIM_EXCHANGE_NAMES[destination - SIM_QUEUES];
     const struct topology_queue *q = to_queue ? world_queue(w, name) : NULL;
     const struct exchange *to = to_queue ? NULL : world_exchange(w, name);
-    bool is_there = false;
+    struct binding *found = NULL;
 
     if (q != NULL || to != NULL)
-        is_there = bindings_find(e->bindings, (struct exchange *)(uintptr_t)to,
-                                 (struct topology_queue *)(uintptr_t)q, sl_bytes_of(key),
-                                 (struct sl_bytes){NULL, 0}) != NULL;
+        SL_ASSERT(bindings_find(e->bindings, (struct exchange *)(uintptr_t)to,
+                                (struct topology_queue *)(uintptr_t)q, sl_bytes_of(key),
+                                (struct sl_bytes){NULL, 0}, &found) == SL_OK);
+    bool is_there = found != NULL;
     enum certainty state = b->name.state;
     if (state == PRESENT && (q == NULL || q->ref.number != b->number) &&
         (to == NULL || to->is_auto_delete))

@@ -28,5 +28,7 @@
 #include "tests/sim/world.h"
 
 void verdict_pass(struct model *m, struct world *w, bool was_stopped);
+/* Of that, what is said of bindings; also of a world that runs and has answered everything. */
+void verdict_bindings(struct model *m, struct world *w);
 
 #endif

@@ -5,6 +5,11 @@
 
 #include <stdlib.h>
 
+#define SEGMENT_BYTES (1024u * 1024)
+
+static void publish(struct sitter *s, const char *exchange, const char *key,
+                    struct sl_bytes properties, uint64_t body);
+static void free_sitters(struct table *t);
 static void take_mail(struct table *t, uint32_t worker);
 static void take_one(struct sitter *s, struct mail *mail);
 static void take_deliveries(struct sitter *s, const struct delivery_mail *mail);
@@ -13,6 +18,14 @@ static struct sitter *find(struct table *t, struct sl_handle handle);
 static void wake_nobody(void *context, uint32_t worker)
 {
     (void)context, (void)worker; /* everybody is stepped by hand */
+}
+
+static void announce(void *table)
+{
+    struct table *t = table;
+
+    if (t->broker != NULL)
+        broker_on_durable(t->broker);
 }
 
 void table_init(struct table *t, uint32_t workers, uint64_t memory_budget)
@@ -26,17 +39,50 @@ void table_init(struct table *t, uint32_t workers, uint64_t memory_budget)
     SL_ASSERT(t->broker != NULL);
 }
 
+void table_init_on(struct table *t, uint32_t workers, uint64_t memory_budget,
+                   struct faulty_disk *disk)
+{
+    struct log_findings findings;
+
+    table_init(t, workers, memory_budget);
+    t->disk = disk;
+    struct log_options options = {.files = faulty_disk_ops(disk),
+                                  .segment_bytes = SEGMENT_BYTES,
+                                  .announce = announce,
+                                  .announce_context = t};
+    struct log_visitor visitor = broker_recovery_begin(t->broker);
+    SL_ASSERT(commit_log_open(&options, &visitor, &findings, &t->log) == SL_OK);
+    SL_ASSERT(broker_recovery_end(t->broker, t->log, findings.time) == SL_OK);
+    table_flush(t);
+}
+
 void table_deinit(struct table *t)
 {
     for (uint32_t i = 0; i < t->sitters_count; i++)
         table_leave(t, t->sitters[i]);
     table_settle(t);
-    for (uint32_t i = 0; i < t->sitters_count; i++) {
-        if (t->sitters[i]->last != NULL)
-            mail_free(&t->sitters[i]->last->mail);
-        free(t->sitters[i]);
+    if (t->log != NULL) {
+        broker_on_stopped(t->broker);
+        commit_log_close(t->log);
     }
+    free_sitters(t);
     broker_free(t->broker);
+    broker_thread_end();
+}
+
+void table_drop(struct table *t)
+{
+    for (uint32_t i = 0; i < t->sitters_count; i++)
+        table_leave(t, t->sitters[i]);
+    free_sitters(t);
+    if (t->log != NULL)
+        faulty_disk_fail_always(t->disk, FAULTY_ANY, SL_EIO);
+    broker_free(t->broker);
+    t->broker = NULL;
+    if (t->log != NULL) {
+        commit_log_close(t->log);
+        faulty_disk_fail_always(t->disk, FAULTY_ANY, SL_OK);
+    }
     broker_thread_end();
 }
 
@@ -90,6 +136,12 @@ void table_settle(struct table *t)
     }
 }
 
+void table_flush(struct table *t)
+{
+    SL_ASSERT(commit_log_flush(t->log) == SL_OK);
+    table_settle(t);
+}
+
 enum sl_err table_declare(struct table *t, struct sitter *s, const char *queue)
 {
     struct queue_declaration d = {.name = sl_bytes_of(queue)};
@@ -125,15 +177,38 @@ struct subscription *table_consume(struct table *t, struct sitter *s, const char
 
 void table_publish(struct sitter *s, const char *exchange, const char *key, uint64_t body)
 {
+    publish(s, exchange, key, properties_none, body);
+}
+
+void table_publish_persistent(struct sitter *s, const char *exchange, const char *key,
+                              uint64_t body)
+{
+    static const uint8_t PERSISTENT[] = {PROPERTY_DELIVERY_MODE >> 8, 0, 2};
+
+    publish(s, exchange, key, (struct sl_bytes){PERSISTENT, sizeof PERSISTENT}, body);
+}
+
+static void publish(struct sitter *s, const char *exchange, const char *key,
+                    struct sl_bytes properties, uint64_t body)
+{
     const struct route *route;
 
     broker_worker_refresh(s->client.worker);
     SL_ASSERT(broker_route(&s->client, sl_bytes_of(exchange), sl_bytes_of(key),
                            (struct sl_bytes){NULL, 0}, &route) == SL_OK);
-    struct message *msg = message_new_routed(route->encoded, properties_none, sizeof body);
+    struct message *msg = message_new_routed(route->encoded, properties, sizeof body);
     struct sl_bytes bytes = {(const uint8_t *)&body, sizeof body};
     SL_ASSERT(msg != NULL && message_append(&msg, bytes) == SL_OK);
     broker_publish(&s->client, route, msg);
+}
+
+static void free_sitters(struct table *t)
+{
+    for (uint32_t i = 0; i < t->sitters_count; i++) {
+        if (t->sitters[i]->last != NULL)
+            mail_free(&t->sitters[i]->last->mail);
+        free(t->sitters[i]);
+    }
 }
 
 static void take_mail(struct table *t, uint32_t worker)

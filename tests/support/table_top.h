@@ -3,11 +3,14 @@
  *
  * A sitter is a client with a settlement and a record of what it was told.  Tests on several
  * workers choose their order of steps; table_settle steps them all until nothing moves.
+ *
+ * On a log nothing is durable before table_flush, and table_deinit is the stop of a server.
  */
 #ifndef SLUICE_TESTS_SUPPORT_TABLE_TOP_H
 #define SLUICE_TESTS_SUPPORT_TABLE_TOP_H
 
 #include "core/broker.h"
+#include "tests/support/file_faulty.h"
 
 #define TABLE_DELIVERIES_MAX 40000
 #define TABLE_SITTERS_MAX 16
@@ -36,16 +39,26 @@ struct table {
     uint32_t workers;
     struct sitter *sitters[TABLE_SITTERS_MAX];
     uint32_t sitters_count;
+    struct commit_log *log;   /* NULL: nothing is kept */
+    struct faulty_disk *disk; /* with a log */
 };
 
 void table_init(struct table *t, uint32_t workers, uint64_t memory_budget);
+/* With a log on that disk, borrowed; what it holds is there again. */
+void table_init_on(struct table *t, uint32_t workers, uint64_t memory_budget,
+                   struct faulty_disk *disk);
 void table_deinit(struct table *t);
+/* The process ends where it stands: who leaves is not heard, nothing more is
+ * flushed. */
+void table_drop(struct table *t);
 struct sitter *table_sit(struct table *t, uint32_t worker); /* on vhost "/" */
 void table_leave(struct table *t, struct sitter *s);        /* closes its client */
 
 /* One step of one worker: hand over, shard, mail. */
 void table_step(struct table *t, uint32_t worker);
 void table_settle(struct table *t);
+/* What the log holds is durable, and what waited for that goes on. */
+void table_flush(struct table *t);
 
 /* The answer to what was just asked, after table_settle. */
 enum sl_err table_declare(struct table *t, struct sitter *s, const char *queue);
@@ -54,5 +67,8 @@ enum sl_err table_bind(struct table *t, struct sitter *s, const char *queue, con
 struct subscription *table_consume(struct table *t, struct sitter *s, const char *queue,
                                    uint32_t prefetch, bool no_ack);
 void table_publish(struct sitter *s, const char *exchange, const char *key, uint64_t body);
+/* The same with delivery-mode 2. */
+void table_publish_persistent(struct sitter *s, const char *exchange, const char *key,
+                              uint64_t body);
 
 #endif

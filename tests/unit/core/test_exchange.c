@@ -31,10 +31,19 @@ static void bind(int queue, const char *key)
         SL_OK);
 }
 
+static struct binding *find(int queue, const char *key, struct sl_bytes arguments)
+{
+    struct binding *b = NULL;
+
+    CU_ASSERT_EQUAL(
+        bindings_find(source.bindings, NULL, &queues[queue], sl_bytes_of(key), arguments, &b),
+        SL_OK);
+    return b;
+}
+
 static void unbind(int queue, const char *key)
 {
-    struct binding *b = bindings_find(source.bindings, NULL, &queues[queue], sl_bytes_of(key),
-                                      (struct sl_bytes){NULL, 0});
+    struct binding *b = find(queue, key, (struct sl_bytes){NULL, 0});
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     bindings_remove(b);
@@ -70,10 +79,8 @@ static void what_is_not_bound_is_not_found(void)
 {
     set_up(EXCHANGE_DIRECT);
     bind(0, "a");
-    CU_ASSERT_PTR_NULL(bindings_find(source.bindings, NULL, &queues[0], SL_BYTES_LITERAL("b"),
-                                     (struct sl_bytes){NULL, 0}));
-    CU_ASSERT_PTR_NULL(bindings_find(source.bindings, NULL, &queues[1], SL_BYTES_LITERAL("a"),
-                                     (struct sl_bytes){NULL, 0}));
+    CU_ASSERT_PTR_NULL(find(0, "b", (struct sl_bytes){NULL, 0}));
+    CU_ASSERT_PTR_NULL(find(1, "a", (struct sl_bytes){NULL, 0}));
     CU_ASSERT_EQUAL(match("b"), 0);
     tear_down();
 }
@@ -163,10 +170,8 @@ static void the_order_of_arguments_is_no_matter(void)
     set_up(EXCHANGE_FANOUT);
     CU_ASSERT_EQUAL(bindings_add(&source, NULL, &queues[0], SL_BYTES_LITERAL("k"), table_end(&m)),
                     SL_OK);
-    CU_ASSERT_PTR_NOT_NULL(
-        bindings_find(source.bindings, NULL, &queues[0], SL_BYTES_LITERAL("k"), table_end(&n)));
-    CU_ASSERT_PTR_NULL(bindings_find(source.bindings, NULL, &queues[0], SL_BYTES_LITERAL("k"),
-                                     (struct sl_bytes){NULL, 0}));
+    CU_ASSERT_PTR_NOT_NULL(find(0, "k", table_end(&n)));
+    CU_ASSERT_PTR_NULL(find(0, "k", (struct sl_bytes){NULL, 0}));
     tear_down();
 }
 

@@ -404,6 +404,25 @@ static void a_missing_exchange_is_said_and_closes(void)
     harness_deinit(&h);
 }
 
+static void a_queue_that_is_anothers_alone_is_not_consumed(void)
+{
+    struct client other;
+    struct subscribe_options alone = {.queue = SL_BYTES_LITERAL("q"), .is_exclusive = true};
+
+    start_logged_in();
+    say(peer, "SEND\ndestination:/queue/q\n\nx@");
+    broker_client_init(&other, h.worker, (struct sl_handle){HARNESS_PEERS_MAX - 1, 1, 0});
+    CU_ASSERT_EQUAL(broker_open_vhost(&other, SL_BYTES_LITERAL("/")), SL_OK);
+    CU_ASSERT_PTR_NOT_NULL(broker_subscribe(&other, 1, &alone));
+    harness_settle(&h);
+    say(peer, "SUBSCRIBE\nid:p\ndestination:/queue/q\nreceipt:s\n\n@");
+    expect("ERROR\nmessage:Failed to consume\ncontent-type:text/plain\nversion:1.0,1.1,1.2\n"
+           "receipt-id:s\ncontent-length:40\n\nqueue 'q' in vhost '/' in exclusive use\n@\n");
+    CU_ASSERT_PTR_NULL(peer->session);
+    broker_client_close(&other);
+    harness_deinit(&h);
+}
+
 static void the_same_id_twice_closes(void)
 {
     start_logged_in();
@@ -695,6 +714,7 @@ int main(void)
         UNIT(an_unannounced_body_may_take_many_reads),
         UNIT(a_topic_reaches_everyone_who_matches),
         UNIT(a_missing_exchange_is_said_and_closes),
+        UNIT(a_queue_that_is_anothers_alone_is_not_consumed),
         UNIT(the_same_id_twice_closes),
         UNIT(a_durable_subscription_needs_an_id_and_outlives_its_connection),
         UNIT(a_reply_address_becomes_a_queue_of_ones_own),
