@@ -1,64 +1,43 @@
 #include "core/backlog.h"
 
+#include "core/backlog_parts.h"
 #include "core/base/assert.h"
 #include "core/memory.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
-#define CHUNK_ENTRIES 170u /* with the head, 8 KiB */
-#define FIRST_ENTRIES 4u   /* a hundred thousand queues with a message each are usual, too */
+#define FIRST_ENTRIES 4u /* a hundred thousand queues with a message each are usual, too */
 #define ENTRIES_GROWTH 4u
+#define RETURNED_FIRST 16u
 
-struct backlog_chunk {
-    struct backlog_chunk *next;
-    uint32_t room;
-    struct entry entries[];
-};
+enum part { PART_ROW, PART_HEAP, PART_FRONT };
 
-/* Shared by all queues of the thread: a busy queue is empty many times a second. */
-#define SPARE_CHUNKS_MAX 64u
-
-static _Thread_local struct backlog_chunk *spare_chunks;
-static _Thread_local uint32_t spare_count;
-
-static struct entry head_entry(const struct backlog *b);
-static size_t chunk_bytes(uint32_t room);
-static struct backlog_chunk *chunk_take(uint32_t room);
-static void chunk_give(struct backlog_chunk *chunk);
-static struct entry heap_pop(struct backlog *b);
+static enum part next_part(const struct backlog *b);
+static sl_seq first_of(const struct chunk *c);
+static struct chunk *next_chunk(struct backlog *b);
+static void clear_chunk(struct chunk *c, void (*on_entry)(void *context, struct entry *entry),
+                        void *context);
+static void free_heap(struct backlog *b);
 
 void backlog_deinit(struct backlog *b)
 {
-    SL_ASSERT(b->count == 0 && b->head == NULL && b->returned == NULL);
+    SL_ASSERT(b->count == 0 && b->head == NULL && b->returned == NULL && b->front == NULL);
     *b = (struct backlog){0};
 }
 
 void backlogs_trim(void)
 {
-    while (spare_chunks != NULL) {
-        struct backlog_chunk *next = spare_chunks->next;
-        free(spare_chunks);
-        spare_chunks = next;
-    }
-    spare_count = 0;
+    chunks_trim();
 }
 
 void backlog_push(struct backlog *b, const struct entry *entry)
 {
+    struct chunk *c = b->tail;
+
     SL_CHECK(entry->seq.v > b->last.v);
-    if (b->tail == NULL || b->tail_at == b->tail->room) {
-        struct backlog_chunk *chunk =
-            chunk_take(b->tail == NULL ? FIRST_ENTRIES : b->tail->room * ENTRIES_GROWTH);
-        if (b->tail == NULL) {
-            b->head = chunk;
-            b->head_at = 0;
-        } else
-            b->tail->next = chunk;
-        b->tail = chunk;
-        b->tail_at = 0;
-    }
-    b->tail->entries[b->tail_at++] = *entry;
+    if (c == NULL || chunk_is_full(c))
+        c = next_chunk(b);
+    chunk_push(c, entry);
     b->last = entry->seq;
     b->count++;
 }
@@ -68,7 +47,7 @@ void backlog_return(struct backlog *b, const struct entry *entry)
     size_t at = b->returned_count;
 
     if (at == b->returned_room) {
-        size_t room = at == 0 ? 16 : at * 2;
+        size_t room = at == 0 ? RETURNED_FIRST : at * 2;
         struct entry *returned = realloc(b->returned, room * sizeof *returned);
         SL_ASSERT(returned != NULL); /* bounded by what was out */
         memory_charge((room - at) * sizeof *returned);
@@ -84,6 +63,7 @@ void backlog_return(struct backlog *b, const struct entry *entry)
     }
     b->returned[at] = *entry;
     b->returned_count++;
+    b->returned_resident += entry->msg != NULL;
     b->count++;
 }
 
@@ -91,76 +71,124 @@ enum backlog_head backlog_peek(const struct backlog *b, struct entry *out)
 {
     if (b->count == 0)
         return BACKLOG_EMPTY;
-    *out = b->returned_count > 0 ? b->returned[0] : head_entry(b);
-    return BACKLOG_READY;
+    enum part part = next_part(b);
+    if (part == PART_HEAP)
+        *out = b->returned[0];
+    else {
+        const struct chunk *c = part == PART_ROW ? b->head : b->front;
+        if (c->entries != NULL)
+            *out = c->entries[c->from];
+        else
+            *out = (struct entry){.seq = c->index->told.first, .deadline = c->index->told.deadline};
+    }
+    return out->msg != NULL ? BACKLOG_READY : BACKLOG_AWAY;
 }
 
 void backlog_pop(struct backlog *b, struct entry *out)
 {
     SL_ASSERT(b->count > 0);
+    enum part part = next_part(b);
     b->count--;
-    if (b->returned_count > 0) {
-        *out = heap_pop(b);
+    if (part == PART_HEAP) {
+        *out = backlog_heap_pop(b);
         return;
     }
-    *out = head_entry(b);
-    b->head_at++;
-    if (b->head == b->tail && b->head_at == b->tail_at) {
-        chunk_give(b->head); /* an empty queue holds no memory */
-        b->head = b->tail = NULL;
-    } else if (b->head_at == b->head->room) {
-        struct backlog_chunk *done = b->head;
-        b->head = done->next;
-        b->head_at = 0;
-        chunk_give(done);
-    }
-}
-
-static struct entry head_entry(const struct backlog *b)
-{
-    return b->head->entries[b->head_at];
-}
-
-static size_t chunk_bytes(uint32_t room)
-{
-    return offsetof(struct backlog_chunk, entries) +
-           room * sizeof((struct backlog_chunk *)NULL)->entries[0];
-}
-
-static struct backlog_chunk *chunk_take(uint32_t room)
-{
-    struct backlog_chunk *chunk = NULL;
-
-    if (room >= CHUNK_ENTRIES) {
-        room = CHUNK_ENTRIES;
-        chunk = spare_chunks;
-    }
-    if (chunk != NULL) {
-        spare_chunks = chunk->next;
-        spare_count--;
+    struct chunk *c = part == PART_ROW ? b->head : b->front;
+    SL_ASSERT(c->entries != NULL);
+    chunk_pop(c, out);
+    if (c->from < c->to)
+        return;
+    if (part == PART_ROW) {
+        backlog_remove(b, c); /* an empty queue holds no memory */
+        b->is_turned = true;
     } else {
-        chunk = malloc(chunk_bytes(room));
-        SL_ASSERT(chunk != NULL);
+        chunk_free(c);
+        b->front = NULL;
     }
-    memory_charge(chunk_bytes(room));
-    chunk->next = NULL;
-    chunk->room = room;
-    return chunk;
 }
 
-static void chunk_give(struct backlog_chunk *chunk)
+void backlog_clear(struct backlog *b, void (*on_entry)(void *context, struct entry *entry),
+                   void *context)
 {
-    memory_release(chunk_bytes(chunk->room));
-    if (chunk->room < CHUNK_ENTRIES || spare_count >= SPARE_CHUNKS_MAX) {
-        free(chunk);
-        return;
+    for (struct chunk *c = b->head, *next; c != NULL; c = next) {
+        next = c->next;
+        clear_chunk(c, on_entry, context);
     }
-    chunk->next = spare_chunks;
-    spare_chunks = chunk;
-    spare_count++;
+    if (b->front != NULL)
+        clear_chunk(b->front, on_entry, context);
+    for (size_t i = 0; i < b->returned_count; i++)
+        on_entry(context, &b->returned[i]);
+    free_heap(b);
+    *b = (struct backlog){.last = b->last};
 }
 
-static struct entry heap_pop(struct backlog *b)
+struct chunk *backlog_append(struct backlog *b, struct chunk *c)
+{
+    c->prev = b->tail;
+    if (b->tail == NULL)
+        b->head = c;
+    else {
+        b->tail->next = c;
+        if (b->tail->entries != NULL)
+            backlog_list(b, b->tail);
+    }
+    b->tail = c;
+    return c;
+}
+
+void backlog_remove(struct backlog *b, struct chunk *c)
+{
+    if (c->is_closed)
+        backlog_unlist(b, c);
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        b->head = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    else
+        b->tail = c->prev;
+    chunk_free(c);
+}
+
+void backlog_list(struct backlog *b, struct chunk *c)
+{
+    struct chunk *older = b->closed_last;
+
+    if (c->is_closed)
+        return;
+    while (older != NULL && first_of(older).v > first_of(c).v)
+        older = older->older;
+    c->older = older;
+    c->newer = older != NULL ? older->newer : b->closed_first;
+    if (c->older != NULL)
+        c->older->newer = c;
+    else
+        b->closed_first = c;
+    if (c->newer != NULL)
+        c->newer->older = c;
+    else
+        b->closed_last = c;
+    c->is_closed = true;
+    b->closed_count++;
+}
+
+void backlog_unlist(struct backlog *b, struct chunk *c)
+{
+    if (c->older != NULL)
+        c->older->newer = c->newer;
+    else
+        b->closed_first = c->newer;
+    if (c->newer != NULL)
+        c->newer->older = c->older;
+    else
+        b->closed_last = c->older;
+    c->older = c->newer = NULL;
+    c->is_closed = false;
+    b->closed_count--;
+}
+
+struct entry backlog_heap_pop(struct backlog *b)
 {
     struct entry top = b->returned[0];
     struct entry last = b->returned[--b->returned_count];
@@ -179,11 +207,57 @@ static struct entry heap_pop(struct backlog *b)
         at = child;
     }
     b->returned[at] = last;
-    if (b->returned_count == 0) {
-        memory_release(b->returned_room * sizeof *b->returned);
-        free(b->returned);
-        b->returned = NULL;
-        b->returned_room = 0;
-    }
+    b->returned_resident -= top.msg != NULL;
+    if (b->returned_count == 0)
+        free_heap(b);
     return top;
+}
+
+/* Returned entries were lent before what is in the row, but for those of a life before. */
+static enum part next_part(const struct backlog *b)
+{
+    enum part part = PART_ROW;
+    sl_seq least = b->head != NULL ? first_of(b->head) : (sl_seq){UINT64_MAX};
+
+    if (b->returned_count > 0 && b->returned[0].seq.v < least.v) {
+        part = PART_HEAP;
+        least = b->returned[0].seq;
+    }
+    if (b->front != NULL && first_of(b->front).v < least.v)
+        part = PART_FRONT;
+    return part;
+}
+
+static sl_seq first_of(const struct chunk *c)
+{
+    return c->entries != NULL ? c->entries[c->from].seq : c->index->told.first;
+}
+
+static struct chunk *next_chunk(struct backlog *b)
+{
+    uint32_t room = FIRST_ENTRIES;
+
+    if (b->tail != NULL && b->tail->room >= SL_CHUNK_ENTRIES_MAX / ENTRIES_GROWTH)
+        room = SL_CHUNK_ENTRIES_MAX;
+    else if (b->tail != NULL && b->tail->room > 0)
+        room = b->tail->room * ENTRIES_GROWTH;
+    return backlog_append(b, chunk_new(room));
+}
+
+static void clear_chunk(struct chunk *c, void (*on_entry)(void *context, struct entry *entry),
+                        void *context)
+{
+    if (c->entries == NULL)
+        chunk_end_spans(c);
+    for (uint32_t i = c->from; i < c->to; i++)
+        on_entry(context, &c->entries[i]);
+    chunk_free(c);
+}
+
+static void free_heap(struct backlog *b)
+{
+    memory_release(b->returned_room * sizeof *b->returned);
+    free(b->returned);
+    b->returned = NULL;
+    b->returned_count = b->returned_room = b->returned_resident = 0;
 }

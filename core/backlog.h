@@ -1,9 +1,10 @@
 /*
  * backlog.h - what a queue holds and nobody has: entries in sequence order.
  *
- * New entries come in sequence order and stand in a chunked ring.  Returned entries were lent
- * before anything in the ring was, so they all go out before it; they stand in a heap by
- * sequence, so that each is back in its own place whatever the order of returns.
+ * New entries come in sequence order and stand in a row of chunks (chunk.h), of which those that
+ * were stored are in the log and not in memory.  Returned entries stand in a heap by sequence, so
+ * that each is back in its own place whatever the order of returns; those of the heap whose
+ * messages are being fetched wait in front, in order.  Next is the least of the three.
  *
  * Thread: the owning shard.
  */
@@ -44,32 +45,54 @@ static inline struct entry entry_of(struct message *msg, sl_seq seq)
 
 enum backlog_head { BACKLOG_EMPTY, BACKLOG_READY, BACKLOG_AWAY };
 
-struct backlog_chunk;
+struct chunk;
+struct fetch_request;
+struct live;
 
 struct backlog { /* zeroed is empty */
-    struct backlog_chunk *head;
-    struct backlog_chunk *tail;
-    uint32_t head_at; /* next to pop, in head */
-    uint32_t tail_at; /* next to fill, in tail */
+    struct chunk *head;
+    struct chunk *tail;
+    struct chunk *closed_first; /* those that are in memory, oldest first */
+    struct chunk *closed_last;
+    struct chunk *front; /* of the returned: those that were asked for; or NULL */
     struct entry *returned;
     size_t returned_count;
     size_t returned_room;
-    uint64_t count; /* both parts */
-    sl_seq last;    /* pushed */
+    size_t returned_resident; /* of the heap, how many have their message */
+    uint64_t count;           /* all parts */
+    sl_seq last;              /* pushed */
+    uint32_t closed_count;
+    bool is_turned; /* another chunk has become the head: the ones behind it may be wanted */
 };
 
 void backlog_deinit(struct backlog *b); /* must be empty */
-/* Releases the chunks that the calling thread keeps for its next ones. */
+/* Releases what the calling thread keeps for its next chunks. */
 void backlogs_trim(void);
 
 /* Takes the reference.  The sequence is above all pushed before. */
 void backlog_push(struct backlog *b, const struct entry *entry);
 /* Takes the reference in entry, which came from backlog_pop. */
 void backlog_return(struct backlog *b, const struct entry *entry);
-/* Tells the entry that is next.  AWAY: it is paged out; only sequence and deadline are told. */
+/* Tells the entry that is next.  AWAY: it is paged out; with place 0 only sequence and deadline
+ * are told, else all but the message. */
 enum backlog_head backlog_peek(const struct backlog *b, struct entry *out);
-/* Takes it, after READY. */
+/* Takes it, after READY, or after AWAY with a place: who needs no message. */
 void backlog_pop(struct backlog *b, struct entry *out);
+/* Empties it.  Calls back for every entry in memory, with its reference; what is only stored ends
+ * in live without being read. */
+void backlog_clear(struct backlog *b, void (*on_entry)(void *context, struct entry *entry),
+                   void *context);
+
+/* ---- paging (paging.h, recall.h) ---- */
+
+/* Fills in what is to be fetched next so that the head, and at most ahead chunks in all from it
+ * on, have their messages; cookie marks what waits for the answer.  NULL: nothing is to be asked. */
+struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t cookie);
+/* Takes the entries and messages of a good answer, or notes that it failed; false: nobody here
+ * waits for it any more. */
+bool backlog_take(struct backlog *b, struct fetch_request *r);
+/* The chunk leaves the closed ones in memory: it is going to be dropped. */
+void backlog_unlist(struct backlog *b, struct chunk *c);
 
 /* ---- for checkpoints, recovery and moving (snapshot.h, recovery.h, evacuation.h) ---- */
 
@@ -103,8 +126,21 @@ void backlog_each_part(const struct backlog *b,
                        void (*on_entry)(void *context, const struct entry *entry), void *context);
 
 /* In recovery, in growing sequences with backlog_push of entries without message between: takes
- * over a stored chunk (spans are copied). */
-void backlog_push_stored(struct backlog *b, const struct stored_chunk *chunk);
+ * over a stored chunk (spans are copied).  Its INDEX record and the spans are live from here on. */
+void backlog_push_stored(struct backlog *b, struct live *live, const struct stored_chunk *chunk);
+
+/* Finds a chunk that is stored only whose INDEX or entries lie in [from, to) of the log; its spans
+ * are the backlog's. */
+bool backlog_wants_open(const struct backlog *b, sl_lsn from, sl_lsn to, struct stored_chunk *out);
+/* The entries of that INDEX record, all of them: the chunk is in memory, and not stored any more.
+ * False: there is no such chunk, or it came back meanwhile. */
+bool backlog_open(struct backlog *b, sl_lsn place, const struct entry *entries, uint32_t count);
+/* A ready entry in memory has its record elsewhere now; its chunk is not stored any more.  False:
+ * it is not here.  Live is the caller's. */
+bool backlog_moved(struct backlog *b, sl_seq seq, sl_lsn place, uint32_t record_len,
+                   uint16_t copies);
+/* INDEX records in [from, to) of chunks that are in memory are given up. */
+void backlog_forget_indexes(struct backlog *b, sl_lsn from, sl_lsn to);
 
 /* The entry with that sequence, where it is in memory and ready; NULL: not here.  Until the next
  * change of the backlog. */

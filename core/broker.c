@@ -15,6 +15,7 @@ struct broker {
     struct recovery *recovery; /* between begin and end */
     struct topology *topology;
     struct order order;
+    struct pressure pressure;
     struct broker_worker **workers;
     struct mailbox *session_inboxes[CREDIT_SHARDS_MAX];
     struct mailbox *shard_inboxes[CREDIT_SHARDS_MAX];
@@ -46,6 +47,7 @@ struct broker *broker_new(const struct broker_options *options)
     if (b == NULL)
         return NULL;
     b->options = *options;
+    b->pressure.budget_bytes = options->memory_budget_bytes;
     order_init(&b->order, options->clock);
     b->topology = topology_new(options->workers);
     b->workers = calloc(options->workers, sizeof(struct broker_worker *));
@@ -126,9 +128,9 @@ struct mail_chain broker_worker_take_mail(struct broker_worker *w)
 bool broker_worker_has_work(struct broker_worker *w)
 {
     if (mailbox_has_mail(&w->inbox) || mailbox_has_mail(&w->shard->inbox) ||
-        !list_is_empty(&w->shard->busy) || w->shard->todo.first != NULL ||
-        w->pending.first != NULL || (!run_is_empty(&w->run) && w->run.group == 0) ||
-        !confirm_line_is_empty(&w->confirms_now))
+        !list_is_empty(&w->shard->busy) || broker_worker_next_due(w) == 0 ||
+        w->shard->todo.first != NULL || w->pending.first != NULL ||
+        (!run_is_empty(&w->run) && w->run.group == 0) || !confirm_line_is_empty(&w->confirms_now))
         return true;
     bool waits = !confirm_line_is_empty(&w->confirms) || shard_waits_for_log(w->shard);
     atomic_store(&w->waits_for_log, waits);
@@ -138,6 +140,16 @@ bool broker_worker_has_work(struct broker_worker *w)
     return (!confirm_line_is_empty(&w->confirms) &&
             sl_lsn_reached(durable, confirm_line_front(&w->confirms))) ||
            shard_is_freed_by(w->shard, durable);
+}
+
+uint64_t broker_worker_next_due(const struct broker_worker *w)
+{
+    uint64_t due = shard_next_due(w->shard);
+
+    if (due == DUE_NEVER)
+        return UINT64_MAX;
+    uint64_t now = order_time(&w->broker->order);
+    return due > now ? due - now : 0;
 }
 
 bool broker_worker_next_confirm(struct broker_worker *w, struct waiting_publisher *out)
@@ -203,25 +215,24 @@ enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log, uint64
     return err;
 }
 
-/* Two marks, so that one freed message does not flip all publishers on and off. */
+void broker_set_disk_low(struct broker *b, bool is_low)
+{
+    atomic_store(&b->pressure.is_disk_low, is_low);
+}
+
+uint8_t broker_held_by(const struct broker *b)
+{
+    return pressure_now(&b->pressure, b->order.log);
+}
+
 bool broker_worker_balance(struct broker_worker *w)
 {
-    uint64_t budget = w->broker->options.memory_budget_bytes;
-    const struct commit_log *log = w->broker->order.log;
     uint8_t before = w->held_by;
 
     memory_settle();
-    uint64_t used = memory_used();
-    if (used > budget)
-        w->held_by |= HELD_BY_MEMORY;
-    else if (used < budget - budget / 5)
-        w->held_by &= (uint8_t)~HELD_BY_MEMORY;
-    if (log != NULL && (commit_log_is_behind(log) || commit_log_is_out_of_room(log)))
-        w->held_by |= HELD_BY_DISK;
-    else
-        w->held_by &= (uint8_t)~HELD_BY_DISK;
+    w->held_by = pressure_look(&w->broker->pressure, w->broker->order.log, &w->openings);
     bool has_room = room_is_back(w);
-    return has_room || (w->held_by != 0) != (before != 0);
+    return has_room || w->held_by != before;
 }
 
 bool broker_take_room(struct client *c, uint64_t bytes)
@@ -237,13 +248,7 @@ bool broker_take_room(struct client *c, uint64_t bytes)
 
 const char *broker_held_reason(const struct client *c)
 {
-    static const char *const REASONS[] = {
-        [0] = "",
-        [HELD_BY_MEMORY] = "low on memory",
-        [HELD_BY_DISK] = "low on disk",
-        [HELD_BY_MEMORY | HELD_BY_DISK] = "low on memory & disk",
-    };
-    return REASONS[c->worker->held_by];
+    return pressure_reason(c->worker->held_by);
 }
 
 void broker_thread_end(void)

@@ -20,6 +20,7 @@
 #include "core/confirms.h"
 #include "core/counters.h"
 #include "core/mail.h"
+#include "core/pressure.h"
 #include "core/route.h"
 #include "core/run.h"
 #include "core/settlement.h"
@@ -27,8 +28,6 @@
 
 struct broker;
 struct shard;
-
-enum held_by { HELD_BY_MEMORY = 1, HELD_BY_DISK = 2 };
 
 struct broker_worker { /* what the core keeps for one worker */
     struct broker *broker;
@@ -46,6 +45,7 @@ struct broker_worker { /* what the core keeps for one worker */
     struct mail_chain pending; /* answers made on this worker, posted at the hand-over */
     struct worker_counters counters;
     uint8_t held_by;      /* of enum held_by: what publishers wait for */
+    uint64_t openings;    /* of memory, that this worker saw */
     uint64_t room_wanted; /* the least that a session of this worker waits for; 0: none does */
 };
 
@@ -76,6 +76,10 @@ void broker_on_stopping(struct broker *b);
 void broker_free(struct broker *b);
 struct broker_worker *broker_worker_at(struct broker *b, uint32_t worker);
 struct topology *broker_topology(struct broker *b);
+/* The disk is below its floor: publishers wait, until it is said that it is not.  Any thread. */
+void broker_set_disk_low(struct broker *b, bool is_low);
+/* What publishers are held for, of enum held_by: what an alarm shows.  Any thread. */
+uint8_t broker_held_by(const struct broker *b);
 
 /* ---- a worker's turn ---- */
 
@@ -89,11 +93,13 @@ bool broker_worker_run_shard(struct broker_worker *w);
 /* Takes the mail for this worker's sessions; the caller frees each with mail_free. */
 struct mail_chain broker_worker_take_mail(struct broker_worker *w);
 bool broker_worker_has_work(struct broker_worker *w);
+/* In how many ms its shard is to be run all the same; UINT64_MAX: not at all. */
+uint64_t broker_worker_next_due(const struct broker_worker *w);
 /* Takes the next publisher of this worker whose publishes are safe; false: none. */
 bool broker_worker_next_confirm(struct broker_worker *w, struct waiting_publisher *out);
-/* End of turn: adds up memory, looks at the log, sets held_by.  True when publishers are held
- * now and were not, or the other way round, or when there is room again that a session of this
- * worker waits for: on_pressure is for all of these. */
+/* End of turn: adds up memory, looks at the log, sets held_by.  True when publishers are held for
+ * something else than before, or when there is room again that a session of this worker waits for:
+ * on_pressure is for both. */
 bool broker_worker_balance(struct broker_worker *w);
 /* The calling thread does no more of the above: releases what it kept for reuse. */
 void broker_thread_end(void);
@@ -131,7 +137,7 @@ static inline bool broker_is_held(const struct client *c)
 /* Takes room for a body of that many bytes, to be kept in its arrival.  False: there is none now;
  * the front end's on_pressure says when it is worth asking again. */
 SL_MUST_CHECK bool broker_take_room(struct client *c, uint64_t bytes);
-/* "low on memory", "low on disk" or "low on memory & disk". */
+/* As pressure_reason says it; "" while nobody is to be told. */
 const char *broker_held_reason(const struct client *c);
 
 /* Seals and takes msg, and gives it its place in the order.  route->count is 0: the message is

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/consumer.h"
+#include "core/expiry.h"
 #include "core/queue.h"
 
 #include <stdlib.h>
@@ -22,7 +23,6 @@ static void do_goodbye(struct shard *s, const struct shard_command *c);
 
 static struct queue *use_queue(struct shard *s, const struct shard_command *c, struct answer *a);
 static sl_lsn log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def);
-static sl_lsn remove_queue(struct shard *s, struct queue *q);
 static void leave(struct shard *s, struct consumer *consumer);
 static void delete_if_unused(struct shard *s, struct queue *q);
 static void refuse(struct answer *a, enum sl_err err, const char *reason);
@@ -73,6 +73,8 @@ static void do_declare(struct shard *s, const struct shard_command *c)
             struct peer *p = peer_get(s, c->from, c->window);
             list_push(&p->queues, &q->of_owner);
         }
+        expiry_renew(s, q);
+        queue_tend(s, q);
         a->messages = queue_ready(q);
         a->consumers = q->consumers_count;
     }
@@ -84,6 +86,8 @@ static void do_delete(struct shard *s, const struct shard_command *c)
     struct answer *a = answer_new(c->from, c->ticket);
     struct queue *q = use_queue(s, c, a);
 
+    if (q != NULL)
+        queue_tend(s, q);
     if (q == NULL && a->err == SL_ENOENT) { /* RabbitMQ: gone is as good as deleted */
         free(a->reason);
         a->reason = NULL;
@@ -97,7 +101,7 @@ static void do_delete(struct shard *s, const struct shard_command *c)
         refuse_queue(a, SL_EPRECOND, c, "not empty");
     else if (q != NULL) {
         a->messages = queue_ready(q);
-        a->place = remove_queue(s, q);
+        a->place = shard_remove_queue(s, q);
     }
     shard_answer(s, a);
 }
@@ -173,6 +177,10 @@ static void do_get(struct shard *s, const struct shard_command *c)
     struct queue *q = use_queue(s, c, a);
 
     struct entry entry;
+    if (q != NULL) {
+        expiry_renew(s, q);
+        queue_tend(s, q);
+    }
     if (q != NULL && queue_peek(s, q, &entry) == BACKLOG_READY && queue_may_lend(s, q, &entry)) {
         struct consumer *getter = NULL;
         if (!c->is_no_ack)
@@ -237,7 +245,7 @@ static void do_goodbye(struct shard *s, const struct shard_command *c)
             leave(s, consumer);
     }
     while (!list_is_empty(&p->queues))
-        remove_queue(s, LIST_OF(p->queues.next, struct queue, of_owner));
+        shard_remove_queue(s, LIST_OF(p->queues.next, struct queue, of_owner));
     peer_free(s, p);
 }
 
@@ -288,8 +296,7 @@ static sl_lsn log_declaration(struct shard *s, struct queue *q, const struct top
     return order_append(s->run->order, record);
 }
 
-/* Returns where the deletion is in the log. */
-static sl_lsn remove_queue(struct shard *s, struct queue *q)
+sl_lsn shard_remove_queue(struct shard *s, struct queue *q)
 {
     uint32_t slot = q->ref.at.slot;
     struct queue_ref ref = q->ref;
@@ -321,6 +328,7 @@ static void leave(struct shard *s, struct consumer *consumer)
         if (q->exclusive_consumer == consumer)
             q->exclusive_consumer = NULL;
         consumer->is_cancelled = true;
+        expiry_renew(s, q);
         list_remove(&consumer->of_able);
     }
     if (consumer->out == 0)
@@ -331,7 +339,7 @@ static void leave(struct shard *s, struct consumer *consumer)
 static void delete_if_unused(struct shard *s, struct queue *q)
 {
     if (q->is_auto_delete && q->was_consumed && q->consumers_count == 0)
-        remove_queue(s, q);
+        shard_remove_queue(s, q);
 }
 
 static void refuse(struct answer *a, enum sl_err err, const char *reason)

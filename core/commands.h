@@ -14,6 +14,9 @@
  * whoever finds it there finds it here; recovery calls it too. */
 struct queue *shard_enter_queue(struct shard *s, const struct topology_queue *def);
 
+/* Takes the queue out of everything; returns where the deletion is in the log. */
+sl_lsn shard_remove_queue(struct shard *s, struct queue *q);
+
 /* The command stays the caller's. */
 void command_execute(struct shard *s, const struct shard_command *command);
 

@@ -251,6 +251,14 @@ void consumer_return_all(struct shard *s, struct consumer *c)
     give_back(s, c, ended);
 }
 
+void consumer_each_loan(const struct consumer *c,
+                        void (*on_entry)(void *context, const struct entry *entry), void *context)
+{
+    for (size_t i = c->first; i < c->end; i++)
+        if (c->loans[i].entry.msg != NULL)
+            on_entry(context, &c->loans[i].entry);
+}
+
 void consumer_forget_all(struct shard *s, struct consumer *c)
 {
     uint32_t ended = c->out;
@@ -285,7 +293,7 @@ static void return_entry(struct shard *s, struct queue *q, struct entry *entry)
     if (!atomic_load_explicit(&s->is_stopping, memory_order_relaxed)) {
         entry->returns++;
         if ((entry->flags & ENTRY_LOGGED) != 0)
-            journal_returned(&s->run->journal, q->ref.number, entry->seq);
+            journal_returned(&s->run->journal, q->ref.number, entry->seq, entry->returns);
     } else
         entry->returns += entry->returns == 0; /* it was out all the same: redelivered */
     queue_return(s, q, entry);

@@ -82,6 +82,9 @@ void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32
                      uint32_t kind);
 /* All loans go back to their places. */
 void consumer_return_all(struct shard *s, struct consumer *c);
+/* Calls back for everything that it has out. */
+void consumer_each_loan(const struct consumer *c,
+                        void (*on_entry)(void *context, const struct entry *entry), void *context);
 /* Loans end with their queue. */
 void consumer_forget_all(struct shard *s, struct consumer *c);
 

@@ -6,17 +6,12 @@
 #define DISTANCE_BYTES_MAX 10u
 #define LENT_HEAD_BYTES_MAX (16u * 1024) /* a wider fan-out copies: the run wants heads small */
 
-static void gather(struct journal *j, enum record_kind kind, uint64_t queue_number, sl_seq seq);
+static void gather(struct journal *j, enum record_kind kind, uint64_t queue_number,
+                   uint32_t returns, sl_seq seq);
 static void write_distance(struct journal_list *list, uint64_t distance);
 static uint8_t *definition(struct log_run *r, enum record_kind kind, size_t n, struct sl_writer *w);
 static size_t short_len(struct sl_bytes b);
 static size_t long_len(struct sl_bytes b);
-static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e);
-static enum sl_err read_queue(struct sl_reader *r, struct journal_entry *e);
-static enum sl_err read_binding(struct sl_reader *r, struct journal_entry *e);
-static enum sl_err read_message(struct sl_reader *r, struct journal_entry *e);
-static enum sl_err read_list(struct sl_reader *r, struct journal_entry *e);
-static struct sl_bytes read_arguments(struct sl_reader *r);
 
 void journal_message(struct journal *j, uint32_t offset, const struct route *route,
                      struct message *msg)
@@ -39,6 +34,7 @@ void journal_message(struct journal *j, uint32_t offset, const struct route *rou
         at = log_run_add(&j->run, RECORD_MESSAGE, offset, false, head + body.len);
 
     struct sl_writer w = {at, at + head + (is_lent ? 0 : body.len), false};
+    log_run_set_flags(at, msg->has_deaths ? JOURNAL_HAS_DEATHS : 0);
     sl_write_u32(&w, route->durable);
     for (uint32_t i = 0; i < route->count; i++)
         if (route->targets[i].number != 0)
@@ -53,12 +49,32 @@ void journal_message(struct journal *j, uint32_t offset, const struct route *rou
 
 void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq)
 {
-    gather(j, RECORD_SETTLED, queue_number, seq);
+    gather(j, RECORD_SETTLED, queue_number, 0, seq);
 }
 
-void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq)
+void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq, uint32_t returns)
 {
-    gather(j, RECORD_RETURNED, queue_number, seq);
+    gather(j, RECORD_RETURNED, queue_number, returns, seq);
+}
+
+void journal_moved(struct log_run *r, sl_seq seq, const uint64_t *numbers, uint32_t n,
+                   const struct message *msg)
+{
+    struct sl_bytes route = message_route(msg);
+    struct sl_bytes properties = message_properties(msg);
+    struct sl_bytes body = message_body(msg);
+    size_t len = 4 + 8ull * n + route.len + long_len(properties) + long_len(body);
+    uint8_t *at = log_run_add(r, RECORD_MOVED, seq.v, true, len);
+    struct sl_writer w = {at, at + len, false};
+
+    log_run_set_flags(at, msg->has_deaths ? JOURNAL_HAS_DEATHS : 0);
+    sl_write_u32(&w, n);
+    for (uint32_t i = 0; i < n; i++)
+        sl_write_u64(&w, numbers[i]);
+    sl_write_bytes(&w, route);
+    sl_write_long_string(&w, properties);
+    sl_write_long_string(&w, body);
+    SL_ASSERT(!w.overflowed && w.pos == w.end);
 }
 
 void journal_lent(struct log_run *r, uint64_t queue_number, uint64_t mark)
@@ -139,77 +155,30 @@ void journal_flush(struct journal *j)
 
     if (list->queue_number == 0)
         return;
-    definition(&j->run, list->kind, 8 + 4 + 8 + list->len, &w);
+    bool is_counted = list->kind == RECORD_RETURNED;
+    definition(&j->run, list->kind, 8 + (is_counted ? 4 : 0) + 4 + 8 + list->len, &w);
     sl_write_u64(&w, list->queue_number);
+    if (is_counted)
+        sl_write_u32(&w, list->returns);
     sl_write_u32(&w, list->count);
     sl_write_u64(&w, list->first);
     sl_write_bytes(&w, (struct sl_bytes){list->distances, list->len});
     list->queue_number = 0;
 }
 
-enum sl_err journal_read(const struct record *record, struct journal_entry *entry)
-{
-    struct sl_reader r = sl_reader_of(record->body);
-    enum sl_err err = SL_OK;
-
-    *entry = (struct journal_entry){0};
-    switch (record->kind) {
-    case RECORD_DECLARE_EXCHANGE: err = read_exchange(&r, entry); break;
-    case RECORD_DELETE_EXCHANGE:
-        entry->vhost = sl_read_short_string(&r);
-        entry->exchange.name = sl_read_short_string(&r);
-        break;
-    case RECORD_DECLARE_QUEUE: err = read_queue(&r, entry); break;
-    case RECORD_DELETE_QUEUE: entry->number = sl_read_u64(&r); break;
-    case RECORD_BIND:
-    case RECORD_UNBIND: err = read_binding(&r, entry); break;
-    case RECORD_MESSAGE: err = read_message(&r, entry); break;
-    case RECORD_SETTLED:
-    case RECORD_RETURNED: err = read_list(&r, entry); break;
-    case RECORD_LENT:
-        entry->number = sl_read_u64(&r);
-        entry->mark = sl_read_u64(&r);
-        break;
-    default: return SL_ECORRUPT;
-    }
-    return err != SL_OK || r.is_short || sl_reader_left(&r) > 7 ? SL_ECORRUPT : SL_OK;
-}
-
-bool journal_next(struct journal_entry *entry, uint64_t *seq)
-{
-    uint64_t distance = 0;
-
-    if (entry->list_count == 0)
-        return false;
-    if (entry->list_at == 0) {
-        entry->list_at = entry->mark;
-    } else {
-        for (unsigned shift = 0; shift < 7 * DISTANCE_BYTES_MAX; shift += 7) {
-            uint8_t octet = sl_read_u8(&entry->list);
-            distance |= (uint64_t)(octet & 0x7f) << shift;
-            if ((octet & 0x80) == 0)
-                break;
-        }
-        if (entry->list.is_short || distance == 0)
-            return false;
-        entry->list_at += distance;
-    }
-    entry->list_count--;
-    *seq = entry->list_at;
-    return true;
-}
-
-static void gather(struct journal *j, enum record_kind kind, uint64_t queue_number, sl_seq seq)
+static void gather(struct journal *j, enum record_kind kind, uint64_t queue_number,
+                   uint32_t returns, sl_seq seq)
 {
     struct journal_list *list = &j->list;
 
     if (j->is_off)
         return;
     SL_ASSERT(queue_number != 0 && seq.v != 0);
-    if (list->queue_number != queue_number || list->kind != kind || seq.v <= list->last ||
-        list->len > JOURNAL_LIST_BYTES - DISTANCE_BYTES_MAX) {
+    if (list->queue_number != queue_number || list->kind != kind || list->returns != returns ||
+        seq.v <= list->last || list->len > JOURNAL_LIST_BYTES - DISTANCE_BYTES_MAX) {
         journal_flush(j);
         list->kind = kind;
+        list->returns = returns;
         list->queue_number = queue_number;
         list->first = seq.v;
         list->count = list->len = 0;
@@ -244,84 +213,4 @@ static size_t short_len(struct sl_bytes b)
 static size_t long_len(struct sl_bytes b)
 {
     return 4 + b.len;
-}
-
-static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e)
-{
-    e->vhost = sl_read_short_string(r);
-    e->exchange.name = sl_read_short_string(r);
-    uint8_t type = sl_read_u8(r);
-    if (type > EXCHANGE_HEADERS)
-        return SL_ECORRUPT;
-    uint8_t flags = sl_read_u8(r);
-    e->exchange.type = sl_bytes_of(exchange_type_name((enum exchange_type)type));
-    e->exchange.is_durable = true;
-    e->exchange.is_auto_delete = flags & 1;
-    e->exchange.is_internal = flags >> 1 & 1;
-    e->exchange.arguments = read_arguments(r);
-    return SL_OK;
-}
-
-static enum sl_err read_queue(struct sl_reader *r, struct journal_entry *e)
-{
-    e->number = sl_read_u64(r);
-    e->vhost = sl_read_short_string(r);
-    e->queue.name = sl_read_short_string(r);
-    e->queue.is_auto_delete = sl_read_u8(r) & 1;
-    e->mark = sl_read_u64(r);
-    e->queue.arguments = read_arguments(r);
-    e->queue.is_durable = true;
-    e->queue.may_be_reserved = true;
-    return e->queue.name.len == 0 || e->number == 0 ? SL_ECORRUPT : SL_OK;
-}
-
-static enum sl_err read_binding(struct sl_reader *r, struct journal_entry *e)
-{
-    e->vhost = sl_read_short_string(r);
-    e->binding.source = sl_read_short_string(r);
-    e->binding.to_exchange = sl_read_u8(r) != 0;
-    e->binding.destination = sl_read_short_string(r);
-    e->binding.key = sl_read_short_string(r);
-    e->binding.arguments = read_arguments(r);
-    return SL_OK;
-}
-
-static enum sl_err read_message(struct sl_reader *r, struct journal_entry *e)
-{
-    const char *why;
-    uint32_t count = sl_read_u32(r);
-
-    e->numbers = sl_read_bytes(r, 8ull * count);
-    const uint8_t *route = r->pos;
-    sl_read_short_string(r);
-    sl_read_short_string(r);
-    e->route = (struct sl_bytes){route, (size_t)(r->pos - route)};
-    e->properties = sl_read_long_string(r);
-    e->body = sl_read_long_string(r);
-    if (r->is_short || count == 0)
-        return SL_ECORRUPT;
-    return properties_check(e->properties, &why);
-}
-
-static enum sl_err read_list(struct sl_reader *r, struct journal_entry *e)
-{
-    e->number = sl_read_u64(r);
-    e->list_count = sl_read_u32(r);
-    e->mark = sl_read_u64(r); /* the first; journal_next starts from it */
-    e->list = *r;
-    r->pos = r->end;
-    return e->list_count == 0 || e->mark == 0 ? SL_ECORRUPT : SL_OK;
-}
-
-static struct sl_bytes read_arguments(struct sl_reader *r)
-{
-    struct sl_bytes rest = {r->pos, sl_reader_left(r)};
-    const char *why;
-    size_t used = 0;
-
-    if (r->is_short || table_check(rest, &used, &why) != SL_OK) {
-        r->is_short = true;
-        return (struct sl_bytes){NULL, 0};
-    }
-    return sl_read_bytes(r, used);
 }

@@ -13,8 +13,19 @@
  *   MESSAGE           u32 n, n queue numbers u64, route (exchange, key), u32 length, properties,
  *                     u32 length, body
  *   SETTLED           u64 queue number, list        these entries are gone
- *   RETURNED          u64 queue number, list        these came back once more
+ *   RETURNED          u64 queue number, u32 n, list these have come back n times by now
  *   LENT              u64 queue number, u64 lent-up-to
+ *   MOVED             as MESSAGE; its sequence is that of the message: for these queues its record
+ *                     is this one from now on
+ *   PAGED             as MESSAGE, of a transient message; n may be 0
+ *   DEAD_LETTERED     u64 queue number, u64 sequence, u8 reason: that entry is gone; then as
+ *                     MESSAGE, for the queues that it went to; n may be 0
+ *   REJECTED          u64 queue number, list        these were refused; gone or dead-lettered, as a
+ *                     later record says, or as the queue's rules say where none does
+ *   PURGED            u64 queue number, u64 highest, list that may be empty
+ *                     everything up to the highest is gone, but for these
+ *
+ * Flags of records that hold a message: 1, its headers have deaths that the broker wrote.
  *
  * A list is u32 n, the first sequence as u64, and n - 1 distances to the next, each above 0, in
  * seven-bit groups, low ones first, the high bit set on all but the last octet of a number.
@@ -33,10 +44,12 @@
 #include "core/store/log_run.h"
 
 #define JOURNAL_LIST_BYTES 1024u
+#define JOURNAL_HAS_DEATHS 1u /* flag of a record with a message */
 
 struct journal_list { /* a list being gathered: same queue, growing sequences */
     enum record_kind kind;
     uint64_t queue_number; /* 0: nothing is being gathered */
+    uint32_t returns;      /* of all of them */
     uint64_t last;
     uint64_t first;
     uint32_t count;
@@ -55,7 +68,11 @@ void journal_message(struct journal *j, uint32_t offset, const struct route *rou
                      struct message *msg);
 /* Gathered until something else is written: see journal_flush. */
 void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq);
-void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq);
+/* returns: how often it has come back by now. */
+void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq, uint32_t returns);
+/* A copy of the message with that sequence, for those durable queues. */
+void journal_moved(struct log_run *r, sl_seq seq, const uint64_t *numbers, uint32_t n,
+                   const struct message *msg);
 
 /* Definitions and marks go into a run of their own: they are appended at once (order_append),
  * definitions under the topology lock. */
@@ -79,17 +96,27 @@ struct journal_entry { /* borrowed from the record */
     struct exchange_declaration exchange; /* name, flags, arguments */
     struct queue_declaration queue;
     struct binding_request binding;
+    uint64_t source;         /* DEAD_LETTERED: sequence in the queue `number` */
+    uint64_t highest;        /* PURGED */
+    uint32_t returns;        /* RETURNED */
+    uint8_t reason;          /* DEAD_LETTERED */
+    bool has_deaths;         /* of a message */
     struct sl_bytes numbers; /* of a message's queues, u64 each */
     struct sl_bytes route;
     struct sl_bytes properties;
     struct sl_bytes body;
-    struct sl_reader list;
+    struct sl_reader list; /* journal_next reads it */
     uint32_t list_count;
+    uint64_t list_first;
     uint64_t list_at;
 };
 
 SL_MUST_CHECK enum sl_err journal_read(const struct record *record, struct journal_entry *entry);
-/* The next sequence of a SETTLED or RETURNED entry; false: no more, or nonsense. */
+/* The next sequence of an entry with a list; false: no more, or nonsense. */
 bool journal_next(struct journal_entry *entry, uint64_t *seq);
+/* Makes the message of an entry that has one, as it was.  record: the one that was read. */
+SL_MUST_CHECK enum sl_err journal_read_message(const struct record *record,
+                                               const struct journal_entry *entry,
+                                               struct message **out);
 
 #endif

@@ -11,7 +11,7 @@
 #ifndef SLUICE_CORE_LIVE_H
 #define SLUICE_CORE_LIVE_H
 
-#include "core/base/ids.h"
+#include "core/backlog.h"
 #include "core/store/commit_log.h"
 
 struct live_stretch {
@@ -20,12 +20,24 @@ struct live_stretch {
 };
 
 struct live {                       /* zeroed is empty */
-    struct live_stretch *stretches; /* a ring that slides forward */
+    struct live_stretch *stretches; /* a ring that slides forward: number % room */
     uint64_t first;                 /* number of the first: place / stretch_bytes */
     uint64_t count;
     uint64_t room;
     uint64_t stretch_bytes; /* of a segment; set before the first use */
 };
+
+/* What an entry counts at its place: its part of the record that its queues share. */
+static inline uint64_t live_entry_bytes(const struct entry *entry)
+{
+    return entry->record_len / (entry->copies == 0 ? 1u : entry->copies);
+}
+
+/* Of that number, from first on, less than count of them. */
+static inline const struct live_stretch *live_at(const struct live *l, uint64_t number)
+{
+    return &l->stretches[number % l->room];
+}
 
 void live_deinit(struct live *l);
 void live_add(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);

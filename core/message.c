@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/memory.h"
+#include "core/properties.h"
 
 #include <stdlib.h>
 
@@ -73,6 +74,7 @@ static struct message *allocate(size_t route_len, struct sl_bytes properties, si
     msg->record_len = msg->log_at = 0;
     msg->copies = 0;
     msg->is_logged = msg->has_deaths = false;
+    msg->expires = properties_expire(properties);
     memcpy(msg->data + route_len, properties.at, properties.len);
     memory_charge(message_cost(msg));
     return msg;

@@ -31,6 +31,7 @@ struct message { /* fields are message.c's; use the functions */
     uint16_t copies; /* durable queues that share the record; at most what fits */
     bool is_logged;  /* it has a record: durable queues that hold it log what becomes of it */
     bool has_deaths; /* the x-death in its headers is ours, not a publisher's */
+    bool expires;    /* it has an expiration of its own */
     uint8_t data[];
 };
 

@@ -132,6 +132,20 @@ bool properties_headers(struct sl_bytes flat, struct sl_bytes *table)
     return true;
 }
 
+bool expiration_read(struct sl_bytes expiration, uint64_t *ms)
+{
+    *ms = 0;
+    for (size_t i = 0; i < expiration.len; i++) {
+        uint8_t digit = (uint8_t)(expiration.at[i] - '0');
+        if (digit > 9)
+            return false;
+        *ms = *ms * 10 + digit;
+        if (*ms > UINT32_MAX)
+            return false;
+    }
+    return expiration.len != 0;
+}
+
 static enum sl_err check_headers(struct sl_reader *r, const char **why)
 {
     size_t used;

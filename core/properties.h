@@ -69,5 +69,12 @@ void properties_encode(const struct properties *p, struct sl_writer *w);
 bool properties_are_persistent(struct sl_bytes flat); /* delivery-mode 2 */
 uint8_t properties_priority(struct sl_bytes flat);    /* 0 when absent */
 bool properties_headers(struct sl_bytes flat, struct sl_bytes *table);
+static inline bool properties_expire(struct sl_bytes flat) /* there is an expiration */
+{
+    return (sl_load_u16(flat.at) & PROPERTY_EXPIRATION) != 0;
+}
+
+/* The milliseconds of an expiration; false: it is no decimal number, or above 2^32 - 1. */
+bool expiration_read(struct sl_bytes expiration, uint64_t *ms);
 
 #endif

@@ -3,9 +3,14 @@
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/consumer.h"
+#include "core/discard.h"
+#include "core/expiry.h"
+#include "core/levels.h"
+#include "core/limit.h"
 
 #include <stdlib.h>
 
+static bool lend(struct shard *s, struct queue *q);
 static void end_consumer(struct shard *s, struct consumer *c);
 
 struct queue *queue_new(const struct topology_queue *def)
@@ -18,6 +23,8 @@ struct queue *queue_new(const struct topology_queue *def)
     q->name = def->name;
     q->is_auto_delete = def->is_auto_delete;
     rules_read(&q->rules, def->arguments);
+    q->drops_head = rules_limit(&q->rules) && !rules_refuse(&q->rules);
+    q->most_ready = q->drops_head ? q->rules.max_length : RULES_NONE;
     list_init(&q->able);
     list_init(&q->consumers);
     list_init(&q->of_busy);
@@ -31,7 +38,8 @@ void queue_free(struct shard *s, struct queue *q)
     while (!list_is_empty(&q->consumers))
         end_consumer(s, LIST_OF(q->consumers.next, struct consumer, of_queue));
     queue_empty(s, q);
-    backlog_deinit(&q->backlog);
+    levels_deinit(q);
+    due_remove(&s->dues, &q->due);
     free(q->gates);
     list_remove(&q->of_waiting);
     list_remove(&q->of_busy);
@@ -40,6 +48,25 @@ void queue_free(struct shard *s, struct queue *q)
 }
 
 bool queue_lend(struct shard *s, struct queue *q)
+{
+    bool more = lend(s, q);
+
+    if (!more && q->drops_head)
+        more = limit_enforce(s, q);
+    if (!more && q->has_deadlines)
+        more = expiry_discard(s, q);
+    return more;
+}
+
+void queue_tend(struct shard *s, struct queue *q)
+{
+    while (q->drops_head && limit_enforce(s, q))
+        continue;
+    while (q->has_deadlines && expiry_discard(s, q))
+        continue;
+}
+
+static bool lend(struct shard *s, struct queue *q)
 {
     uint32_t budget = SL_LEND_BUDGET;
 
@@ -64,33 +91,59 @@ bool queue_lend(struct shard *s, struct queue *q)
     return false;
 }
 
+void queue_push(struct queue *q, const struct entry *entry)
+{
+    backlog_push(queue_level(q, entry->priority), entry);
+    q->ready_bytes += entry->body_len;
+    q->has_deadlines |= entry->deadline != 0;
+}
+
+void queue_restored(struct shard *s, struct queue *q)
+{
+    s->now = order_time(s->run->order);
+    expiry_watch(s, q);
+    expiry_renew(s, q);
+    shard_queue_is_busy(s, q); /* a limit holds at once */
+}
+
 enum backlog_head queue_peek(struct shard *s, struct queue *q, struct entry *out)
 {
-    (void)s;
-    return backlog_peek(&q->backlog, out);
+    for (;;) {
+        enum backlog_head head = backlog_peek(queue_front(q), out);
+        if (head != BACKLOG_READY || !q->has_deadlines || !expiry_is_due(s, out))
+            return head;
+        queue_pop(s, q, out);
+        queue_discard(s, q, out, DISCARD_EXPIRED);
+    }
 }
 
 void queue_pop(struct shard *s, struct queue *q, struct entry *out)
 {
-    (void)s;
-    backlog_pop(&q->backlog, out);
+    backlog_pop(queue_front(q), out);
+    q->ready_bytes -= out->body_len;
     if ((out->flags & ENTRY_LOGGED) != 0 && out->seq.v > q->lent)
         q->lent = out->seq.v;
+    if (q->has_deadlines)
+        expiry_watch(s, q);
 }
 
 void queue_return(struct shard *s, struct queue *q, const struct entry *entry)
 {
-    (void)s;
-    backlog_return(&q->backlog, entry);
+    backlog_return(queue_level(q, entry->priority), entry);
+    q->ready_bytes += entry->body_len;
+    if (q->has_deadlines)
+        expiry_watch(s, q);
 }
 
 uint64_t queue_purge(struct shard *s, struct queue *q)
 {
-    uint64_t count = q->backlog.count;
+    queue_tend(s, q);
+    uint64_t count = queue_count(q);
     struct entry entry;
 
-    while (backlog_peek(&q->backlog, &entry) == BACKLOG_READY) {
-        backlog_pop(&q->backlog, &entry);
+    while (backlog_peek(queue_front(q), &entry) == BACKLOG_READY) {
+        backlog_pop(queue_front(q), &entry);
+        q->ready_bytes -= entry.body_len;
         if ((entry.flags & ENTRY_LOGGED) != 0)
             journal_settled(&s->run->journal, q->ref.number, entry.seq);
         shard_end_entry(s, &entry);
@@ -102,8 +155,9 @@ void queue_empty(struct shard *s, struct queue *q)
 {
     struct entry entry;
 
-    while (backlog_peek(&q->backlog, &entry) == BACKLOG_READY) {
-        backlog_pop(&q->backlog, &entry);
+    while (backlog_peek(queue_front(q), &entry) == BACKLOG_READY) {
+        backlog_pop(queue_front(q), &entry);
+        q->ready_bytes -= entry.body_len;
         shard_end_entry(s, &entry);
     }
 }
@@ -181,7 +235,8 @@ void queue_check(const struct queue *q)
 void queue_extend_mark(struct shard *s, struct queue *q)
 {
     struct log_run *record = &s->run->at_once;
-    uint64_t newest = q->backlog.last.v > q->mark ? q->backlog.last.v : q->mark;
+    uint64_t pushed = queue_newest(q).v;
+    uint64_t newest = pushed > q->mark ? pushed : q->mark;
 
     q->next_mark = newest + QUEUE_MARK_STEP;
     journal_lent(record, q->ref.number, q->next_mark);

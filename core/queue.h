@@ -36,7 +36,14 @@ struct queue {
     bool was_consumed; /* auto-delete waits for a first consumer */
     struct consumer *exclusive_consumer;
     struct queue_rules rules;
-    struct backlog backlog;
+    struct backlog backlog;   /* of priority 0; for the others see levels.h */
+    struct levels *levels;    /* NULL: there are none */
+    uint64_t ready_bytes;     /* of the bodies that are ready */
+    uint64_t most_ready;      /* what is above goes at the next opportunity */
+    uint64_t lease_end;       /* unused until then, it is deleted; 0: never */
+    struct due due;           /* to be looked at: expiry.h */
+    bool drops_head;          /* has a limit, and does not refuse publishers */
+    bool has_deadlines;       /* some entry has come that may expire */
     uint64_t out;             /* entries with consumers */
     uint64_t lent;            /* newest logged sequence that was out */
     uint64_t mark;            /* logged entries up to here may be lent */
@@ -59,15 +66,15 @@ struct queue *queue_new(const struct topology_queue *def);
 void queue_free(struct shard *s, struct queue *q);
 
 /* Takes the reference. */
-static inline void queue_push(struct queue *q, const struct entry *entry)
-{
-    backlog_push(&q->backlog, entry);
-}
+void queue_push(struct queue *q, const struct entry *entry);
 
-/* What is ready, over all priorities. */
+/* What is ready, over all priorities; and the same as others are to see it. */
+uint64_t queue_count(const struct queue *q);
 static inline uint64_t queue_ready(const struct queue *q)
 {
-    return q->backlog.count;
+    uint64_t count = queue_count(q);
+
+    return count < q->most_ready ? count : q->most_ready;
 }
 
 /* Tells the entry that is next, once what is due was discarded.  AWAY: it is being fetched, and
@@ -92,7 +99,13 @@ static inline bool queue_logs(const struct queue *q, const struct message *msg)
     return q->ref.number != 0 && msg->is_logged;
 }
 
-/* Lends what it can to those who can take, at most SL_LEND_BUDGET; true when it stopped there. */
+/* Discards what is expired or too much, all of it: before what is ready is told. */
+void queue_tend(struct shard *s, struct queue *q);
+/* Its entries came back from the log: what they add up to, and what they are due for. */
+void queue_restored(struct shard *s, struct queue *q);
+
+/* Lends what it can to those who can take, and discards what must not stay; at most
+ * SL_LEND_BUDGET, true when it stopped there. */
 bool queue_lend(struct shard *s, struct queue *q);
 
 /* Drops what is ready; returns how much that was. */

@@ -240,7 +240,8 @@ static void settle(struct recovery *r, struct journal_entry *e, bool is_gone)
         if (entry == NULL || entry->msg == NULL)
             continue;
         if (!is_gone) {
-            entry->returns++;
+            if (e->returns > entry->returns)
+                entry->returns = e->returns;
             continue;
         }
         message_unref(entry->msg);
@@ -288,6 +289,8 @@ static void fill_backlog(struct recovery *r, struct recovered_queue *q)
         struct entry entry = q->entries[i];
         if (entry.msg == NULL)
             continue;
+        if (q->queue->rules.max_priority != 0)
+            entry.priority = rules_priority(&q->queue->rules, message_properties(entry.msg));
         if (entry.seq.v <= q->mark) {
             entry.returns += entry.returns == 0;
             q->queue->lent = entry.seq.v;
@@ -297,6 +300,7 @@ static void fill_backlog(struct recovery *r, struct recovered_queue *q)
         else
             queue_push(q->queue, &entry);
     }
+    queue_restored(r->shards[q->shard], q->queue);
 }
 
 static struct recovered_queue *find_queue(struct recovery *r, uint64_t number)

@@ -36,4 +36,21 @@ struct queue_rules {
 /* arguments: a whole table, which stays as long as the rules. */
 void rules_read(struct queue_rules *r, struct sl_bytes arguments);
 
+/* Is what is ready limited, by number or by bytes? */
+static inline bool rules_limit(const struct queue_rules *r)
+{
+    return r->max_length != RULES_NONE || r->max_bytes != RULES_NONE;
+}
+/* Are publishers refused where the limit is reached?  Else the oldest go. */
+static inline bool rules_refuse(const struct queue_rules *r)
+{
+    return rules_limit(r) && r->overflow != OVERFLOW_DROP_HEAD;
+}
+
+/* When a message with these properties, which came at time_ms, expires in this queue: by the
+ * queue's time to live or its own expiration, whichever is less.  0: never. */
+uint64_t rules_deadline(const struct queue_rules *r, struct sl_bytes properties, uint64_t time_ms);
+/* As the queue counts it: 0 to max_priority. */
+uint8_t rules_priority(const struct queue_rules *r, struct sl_bytes properties);
+
 #endif

@@ -4,6 +4,7 @@
 #include "core/base/limits.h"
 #include "core/commands.h"
 #include "core/consumer.h"
+#include "core/expiry.h"
 #include "core/inspect.h"
 #include "core/queue.h"
 
@@ -16,6 +17,7 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
                           const struct lane_batch *batch);
 static void take_enqueue(struct shard *s, const struct lane_item *item,
                          const struct lane_batch *batch);
+static void obey_rules(struct shard *s, const struct queue *q, uint64_t time, struct entry *entry);
 static bool lend_from_busy(struct shard *s);
 static void flush_peers(struct shard *s);
 static void post_outlets(struct shard *s);
@@ -32,6 +34,7 @@ struct shard *shard_new(uint32_t index, uint32_t workers, struct topology *t,
     s->workers = workers;
     s->topology = t;
     s->shards = shards;
+    s->fresh = UINT64_MAX;
     s->outlets = calloc(workers, sizeof *s->outlets);
     if (s->outlets == NULL) {
         free(s);
@@ -77,6 +80,7 @@ void shard_free(struct shard *s)
             mail_free(mail);
         }
     mailbox_deinit(&s->inbox);
+    due_heap_deinit(&s->dues);
     hash_map_deinit(&s->peers);
     slot_table_deinit(&s->consumers);
     free(s->outlets);
@@ -86,6 +90,7 @@ void shard_free(struct shard *s)
 
 bool shard_run(struct shard *s)
 {
+    s->now = order_time(s->run->order);
     mail_chain_join(&s->todo, mailbox_take(&s->inbox));
     if (shard_waits_for_log(s)) {
         post_safe(s);
@@ -101,6 +106,7 @@ bool shard_run(struct shard *s)
     bool more = false;
     for (uint32_t round = 0; round == 0 || (more && round < SL_LEND_ROUNDS); round++)
         more = lend_from_busy(s);
+    more |= expiry_run(s);
     more |= s->todo.first != NULL;
     flush_peers(s);
     post_outlets(s);
@@ -276,6 +282,8 @@ static bool take_batch(struct shard *s, const struct lane_batch *batch, uint32_t
 {
     if (batch->base > s->newest)
         s->newest = batch->base;
+    if (batch->time > s->now)
+        s->now = batch->time;
     for (; s->todo_at < batch->count; s->todo_at++) {
         const struct lane_item *item = &batch->items[s->todo_at];
         uint32_t cost = take_item(s, item, batch);
@@ -330,11 +338,25 @@ static void take_enqueue(struct shard *s, const struct lane_item *item,
         entry.flags = ENTRY_LOGGED;
         entry.place.v = batch->start.v + item->msg->log_at;
     }
+    if (q->rules.is_any || item->msg->expires)
+        obey_rules(s, q, batch->time, &entry);
     shard_begin_entry(s, &entry);
     queue_push(q, &entry);
+    if (entry.deadline != 0)
+        expiry_watch(s, q);
     if (item->kind == LANE_ENQUEUE_GROUPED)
         queue_add_gate(q, seq, batch->end);
     shard_queue_is_busy(s, q);
+}
+
+static void obey_rules(struct shard *s, const struct queue *q, uint64_t time, struct entry *entry)
+{
+    struct sl_bytes properties = message_properties(entry->msg);
+
+    entry->priority = rules_priority(&q->rules, properties);
+    entry->deadline = rules_deadline(&q->rules, properties, time);
+    if (entry->seq.v < s->fresh)
+        s->fresh = entry->seq.v;
 }
 
 /* One round over the queues that were busy when it began; who has more waits for the next. */

@@ -15,6 +15,7 @@
 #include "core/base/list.h"
 #include "core/base/mailbox.h"
 #include "core/credit.h"
+#include "core/due.h"
 #include "core/mail.h"
 #include "core/run.h"
 #include "core/topology.h"
@@ -76,6 +77,9 @@ struct shard {
     struct mail_chain unsafe;     /* answers that wait for the log, in the order of their places */
     struct run *run;              /* the worker's: what the shard decides goes into its journal */
     uint64_t newest;              /* sequence that it has heard of */
+    uint64_t now;                 /* the order's time, as this run knows it */
+    uint64_t fresh;               /* what came in this run begins there; UINT64_MAX: expiry.h */
+    struct due_heap dues;         /* of queue.due */
     atomic_bool is_stopping;      /* returns are the server's doing now, and not counted */
     struct list writing;          /* peers with a mail begun */
     struct shard_outlet *outlets; /* one per worker */
@@ -97,6 +101,11 @@ void shard_extend_marks(struct shard *s);
 void shard_log_lent(struct shard *s, struct log_run *marks);
 
 bool shard_waits_for_log(const struct shard *s);
+/* When it is to be run although nothing is to be heard, by the order's time; DUE_NEVER. */
+static inline uint64_t shard_next_due(const struct shard *s)
+{
+    return due_next(&s->dues);
+}
 /* Has something that waited for the log only waited for this? */
 bool shard_is_freed_by(const struct shard *s, sl_lsn durable);
 

@@ -15,6 +15,7 @@
 
 static enum sl_err open_data_dir(struct gateway *g, struct text *why);
 static enum sl_err open_broker(struct gateway *g, struct text *why);
+static enum sl_err open_log(struct gateway *g, struct text *why);
 static uint64_t memory_budget(const struct config *config);
 static void wake(void *context, uint32_t worker);
 static enum sl_err open_workers(struct gateway *g, struct text *why);
@@ -37,8 +38,7 @@ enum sl_err gateway_open(struct gateway *g, const struct config *config, struct 
     machine_tune_allocator(g->workers_count + 1);
     hash_map_seed(sl_random_u64());
     if ((err = open_data_dir(g, why)) != SL_OK || (err = open_broker(g, why)) != SL_OK ||
-        (err = log_thread_open(&g->log, g->data_dir, g->broker, why)) != SL_OK ||
-        (err = open_workers(g, why)) != SL_OK ||
+        (err = open_log(g, why)) != SL_OK || (err = open_workers(g, why)) != SL_OK ||
         (err = open_port(g, config->amqp_port, &amqp_protocol, why)) != SL_OK ||
         (err = open_port(g, config->stomp_port, &stomp_protocol, why)) != SL_OK)
         gateway_close(g);
@@ -48,6 +48,7 @@ enum sl_err gateway_open(struct gateway *g, const struct config *config, struct 
 enum sl_err gateway_start(struct gateway *g)
 {
     SL_TRY(log_thread_start(&g->log));
+    SL_TRY(housekeeping_start(&g->housekeeping));
     for (uint32_t i = 0; i < g->workers_count; i++)
         SL_TRY(worker_start(&g->workers[i]));
     return SL_OK;
@@ -62,6 +63,7 @@ void gateway_close(struct gateway *g)
         for (uint32_t i = 0; i < g->workers_count; i++)
             had_work |= g->workers[i].core != NULL && worker_settle(&g->workers[i]);
     }
+    housekeeping_stop(&g->housekeeping);
     if (g->log.is_started)
         broker_on_stopped(g->broker);
     log_thread_close(&g->log);
@@ -150,6 +152,13 @@ static enum sl_err open_broker(struct gateway *g, struct text *why)
         return SL_OK;
     text_add(why, "out of memory");
     return SL_ENOMEM;
+}
+
+static enum sl_err open_log(struct gateway *g, struct text *why)
+{
+    SL_TRY(log_thread_open(&g->log, g->data_dir, g->broker, why));
+    housekeeping_init(&g->housekeeping, &g->log, g->config->disk_free_limit_bytes);
+    return SL_OK;
 }
 
 static uint64_t memory_budget(const struct config *config)

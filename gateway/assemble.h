@@ -10,7 +10,7 @@
 
 #include "core/base/text.h"
 #include "gateway/config.h"
-#include "gateway/log_thread.h"
+#include "gateway/housekeeping.h"
 #include "gateway/worker.h"
 
 struct gateway {
@@ -20,6 +20,7 @@ struct gateway {
     int report_fd; /* workers say that they have no connection left */
     struct broker *broker;
     struct log_thread log;
+    struct housekeeping housekeeping;
     struct worker *workers;
     uint32_t workers_count;
 };

@@ -23,7 +23,8 @@ struct config {
     uint32_t workers;     /* 0: one less than there are cores */
     uint32_t log_level;   /* enum sl_log_level */
     uint32_t shutdown_timeout_ms;
-    uint64_t memory_budget_bytes; /* 0: from the machine's memory */
+    uint64_t memory_budget_bytes;   /* 0: from the machine's memory */
+    uint64_t disk_free_limit_bytes; /* 0: from the file system's size */
 
     struct protocol_settings protocol;
 };

@@ -36,8 +36,12 @@ const struct setting SETTINGS[] = {
      "how long clients have to finish after SIGTERM"},
 
     {"limits", "memory-budget", BYTES(memory_budget_bytes), 0, 1ull << 50, "0",
-     "memory for messages, beyond which publishers are held; 0 means 256m, or 40 % of the "
-     "memory of the machine or its control group where that is less"},
+     "memory for messages: from half of it on they are paged out to the disk, beyond it publishers "
+     "are held; 0 means 256m, or 40 % of the memory of the machine or its control group where that "
+     "is less"},
+    {"limits", "disk-free-limit", BYTES(disk_free_limit_bytes), 0, 1ull << 50, "0",
+     "free bytes of the data directory's file system below which publishers are held; 0 means 1g, "
+     "or 20 % of the file system where that is less, but not less than three segments (192m)"},
     {"limits", "message-bytes-max", BYTES(protocol.message_bytes_max), 1024,
      SL_MESSAGE_BYTES_MAX_ALLOWED, "16m", "largest body of a message"},
     {"limits", "login-timeout-ms", COUNT(protocol.login_timeout_ms), 100, 600000, "10000",

@@ -36,6 +36,7 @@ void conn_open(struct conn_set *set, int fd, const struct protocol *native)
     c->watch = (struct loop_watch){.fd = fd, .on_ready = on_ready};
     c->limit_ms = set->env.now_ms + set->env.settings->login_timeout_ms;
     list_init(&c->of_graveyard);
+    list_init(&c->of_held);
     timer_init(&c->timer, on_fire);
     counter_add(&set->env.worker->counters.connections_opened, 1);
     if (loop_add(set->loop, &c->watch, LOOP_READ) != SL_OK) {
@@ -110,6 +111,10 @@ void conn_attend(struct conn *c)
         conn_end(c);
     else
         want(c, c->watch.events & LOOP_WRITE);
+    if (!s->is_held)
+        list_remove(&c->of_held);
+    else if (list_is_empty(&c->of_held))
+        list_push(&c->set->held, &c->of_held); /* behind those who wait longer */
     arm(c);
 }
 
@@ -144,6 +149,7 @@ void conn_close_session(struct conn *c)
     s->protocol->close(s);
     list_remove(&s->of_dirty);
     list_remove(&s->of_runnable);
+    list_remove(&c->of_held);
     session_deinit(s);
     free(s);
     c->session = NULL;

@@ -49,6 +49,7 @@ struct conn {
     struct timer timer;
     uint64_t limit_ms; /* the connection's own deadline in this state, or TIMER_NEVER */
     struct list of_graveyard;
+    struct list of_held; /* in the set, while the session is held */
 };
 
 /* Takes fd, which is connected and does not block.  Without memory it is closed. */

@@ -47,8 +47,6 @@ void conn_read(struct conn *c)
     size_t room = env->worker->held_by != 0 ? HELD_READ_BYTES : SL_READ_BYTES;
     size_t got;
 
-    if (c->session != NULL && !list_is_empty(&c->session->of_runnable))
-        return; /* what it left unread comes first, later in this turn */
     size_t kept = fetch_unread(c);
     enum sl_err err = c->transport.ops->read(&c->transport, c->set->input + kept, room, &got);
     if (err == SL_EAGAIN)

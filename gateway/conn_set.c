@@ -6,6 +6,9 @@
 
 #include <stdlib.h>
 
+#define LET_GO_PER_TURN 8u
+
+static void tell_pressure(struct conn *c);
 static struct session *session_at(struct conn_set *set, struct sl_handle handle);
 static void move_list(struct list *from, struct list *to);
 
@@ -22,6 +25,7 @@ enum sl_err conn_set_init(struct conn_set *set, struct loop *loop, struct broker
     list_init(&set->env.dirty);
     list_init(&set->env.runnable);
     list_init(&set->graveyard);
+    list_init(&set->held);
     timer_wheel_init(&set->wheel, set->env.now_ms);
     return SL_OK;
 }
@@ -86,23 +90,33 @@ void conn_set_flush(struct conn_set *set)
     }
 }
 
-/* Those that were held for memory may go on when the pressure is over. */
+/* Some in each turn, and then it is looked at the pressure again: what is free goes round, and
+ * the first do not fill it before the others have had anything of it. */
+void conn_set_let_go(struct conn_set *set)
+{
+    for (uint32_t n = 0; n < LET_GO_PER_TURN && conn_set_lets_go(set); n++) {
+        struct list *node = list_pop(&set->held);
+
+        set->to_let_go = node == NULL ? 0 : set->to_let_go - 1;
+        if (node != NULL)
+            tell_pressure(LIST_OF(node, struct conn, of_held));
+    }
+}
+
+/* Who is held waits for its turn; the others, and who is to be told that it is held, hear it now. */
 void conn_set_on_pressure(struct conn_set *set)
 {
+    bool is_held = set->env.worker->held_by != 0;
     uint32_t cursor = 0;
     struct conn *c;
 
+    set->to_let_go = 0;
     while ((c = slot_table_next(&set->slots, &cursor)) != NULL) {
-        struct session *s = c->session;
-
         if (c->state != CONN_OPEN)
             continue;
-        s->protocol->on_pressure(s);
-        if (s->is_held && !broker_is_held(&s->client)) {
-            s->is_held = false;
-            conn_resume_later(c);
-        }
-        conn_attend(c);
+        if (is_held || !c->session->is_held)
+            tell_pressure(c);
+        set->to_let_go += !list_is_empty(&c->of_held);
     }
 }
 
@@ -161,6 +175,20 @@ void conn_set_kill_all(struct conn_set *set)
 
     while ((c = slot_table_next(&set->slots, &cursor)) != NULL)
         conn_kill(c);
+}
+
+static void tell_pressure(struct conn *c)
+{
+    struct session *s = c->session;
+
+    if (c->state != CONN_OPEN)
+        return;
+    s->protocol->on_pressure(s);
+    if (s->is_held && !broker_is_held(&s->client)) {
+        s->is_held = false;
+        conn_resume_later(c);
+    }
+    conn_attend(c);
 }
 
 /* A session that said its last word hears no more: what was lent to it goes back when it

@@ -14,6 +14,8 @@ struct conn_set {
     struct timer_wheel wheel;
     struct slot_table slots; /* of struct conn */
     struct list graveyard;   /* dead, or to linger without a session */
+    struct list held;        /* connections whose sessions are held, the longest first */
+    uint32_t to_let_go;      /* of these, when nothing holds them */
     uint8_t *input;          /* unread bytes of one connection, and what is read behind them */
 };
 
@@ -30,12 +32,19 @@ static inline uint32_t conn_set_count(const struct conn_set *set)
 }
 
 /* The steps of a turn, in its order. */
+void conn_set_let_go(struct conn_set *set);
 void conn_set_resume(struct conn_set *set);
 void conn_set_on_mail(struct conn_set *set, struct mail *mail);
 void conn_set_on_confirm(struct conn_set *set, const struct waiting_publisher *p);
 void conn_set_flush(struct conn_set *set);
 void conn_set_on_pressure(struct conn_set *set);
 void conn_set_bury(struct conn_set *set);
+
+/* There are sessions that may go on now. */
+static inline bool conn_set_lets_go(const struct conn_set *set)
+{
+    return set->to_let_go != 0 && set->env.worker->held_by == 0;
+}
 
 /* One step of listing the sessions, for the page's subject. */
 void conn_set_describe(struct conn_set *set, struct inspect_page *page);

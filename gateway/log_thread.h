@@ -1,11 +1,11 @@
 /*
- * log_thread.h - the threads that loop over the commit log's steps, and its life.
+ * log_thread.h - the commit log's life, and the thread that flushes it and wakes workers that wait
+ * for the disk.
  *
- * Two: one flushes (and wakes workers that wait for the disk), one prepares segments and writes
- * down what the disk refuses.  A log that fails ends the process here, at once and non-zero:
- * nothing that was not durable may be confirmed any more, and nothing else can go on.
+ * A log that fails ends the process here, at once and non-zero: nothing that was not durable may
+ * be confirmed any more, and nothing else can go on.
  *
- * Thread: main, but for the threads themselves.
+ * Thread: main, but for the thread itself.
  */
 #ifndef SLUICE_GATEWAY_LOG_THREAD_H
 #define SLUICE_GATEWAY_LOG_THREAD_H
@@ -19,8 +19,6 @@ struct log_thread {
     struct broker *broker; /* borrowed */
     struct commit_log *log;
     pthread_t flusher;
-    pthread_t preparer;
-    atomic_bool stop;
     bool has_files;
     bool is_started;
 };
@@ -29,11 +27,12 @@ struct log_thread {
 SL_MUST_CHECK enum sl_err log_thread_open(struct log_thread *t, const char *dir,
                                           struct broker *broker, struct text *why);
 SL_MUST_CHECK enum sl_err log_thread_start(struct log_thread *t);
-/* Workers have stopped.  Stops the threads, writes what is left, closes.  Idempotent. */
+/* Workers and housekeeping have stopped.  Stops the thread, writes what is left, closes.  Idempotent. */
 void log_thread_close(struct log_thread *t);
 
-/* sluice --check-store DIR: reads without changing a byte, says what is there.  The exit status
- * of the process. */
-int log_thread_check_store(const char *dir);
+/* Says why a log could not be opened. */
+void log_thread_say_refusal(enum sl_err err, const struct log_findings *f, struct text *why);
+/* The disk failed.  Any thread. */
+void log_thread_end_failed(void) __attribute__((noreturn));
 
 #endif

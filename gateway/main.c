@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "gateway/admin/admin.h"
 #include "gateway/assemble.h"
+#include "gateway/check_store.h"
 #include "gateway/drain.h"
 #include "gateway/machine.h"
 #include "gateway/signals.h"
@@ -34,7 +35,7 @@ int main(int count, char **arguments)
     int status = EXIT_USAGE;
 
     if (count == 3 && strcmp(arguments[1], "--check-store") == 0)
-        return log_thread_check_store(arguments[2]);
+        return check_store(arguments[2]);
     config_init(&config);
     if (config_read_arguments(&config, count, arguments, &request, &why) != SL_OK)
         fprintf(stderr, "sluice: %s\n", why.at);

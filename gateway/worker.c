@@ -92,6 +92,7 @@ void worker_turn(struct worker *w)
     w->conns.env.now_ms = sl_clock_monotonic_ms(w->conns.env.clock);
 
     loop_dispatch(w->loop); /* bytes -> frames -> broker calls; handed over per connection */
+    conn_set_let_go(&w->conns);
     conn_set_resume(&w->conns);
     w->has_more = broker_worker_run_shard(w->core);
     take_mail(w);
@@ -136,16 +137,22 @@ static int time_to_wait(struct worker *w)
     uint64_t next_ms = timer_wheel_next_ms(&w->conns.wheel);
     uint64_t now_ms = sl_clock_monotonic_ms(w->conns.env.clock);
     uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+    uint64_t due_ms = broker_worker_next_due(w->core);
 
+    if (next_ms == TIMER_NEVER || due_ms < wait_ms)
+        wait_ms = due_ms;
     if ((w->core->held_by != 0 || w->core->room_wanted != 0) && wait_ms > HELD_POLL_MS)
         return HELD_POLL_MS;
-    return next_ms == TIMER_NEVER || wait_ms > INT32_MAX ? -1 : (int)wait_ms;
+    if (wait_ms > INT32_MAX)
+        return next_ms == TIMER_NEVER && due_ms == UINT64_MAX ? -1 : INT32_MAX;
+    return (int)wait_ms;
 }
 
 static bool has_work(const struct worker *w)
 {
     return w->has_more || !list_is_empty(&w->conns.env.runnable) ||
-           !list_is_empty(&w->conns.env.dirty) || broker_worker_has_work(w->core) ||
+           !list_is_empty(&w->conns.env.dirty) || conn_set_lets_go(&w->conns) ||
+           broker_worker_has_work(w->core) ||
            atomic_load_explicit(&w->order, memory_order_relaxed) != (int)w->obeyed;
 }
 

@@ -35,7 +35,7 @@
                              queue does not grow while its consumer could take more */
 
 /* paging */
-#define SL_CHUNK_ENTRIES_MAX 170u /* entries of a queue in one chunk: with its head, 8 KiB */
+#define SL_CHUNK_ENTRIES_MAX 168u /* entries of a queue in one chunk: with its head, 8 KiB */
 #define SL_CHUNK_BODY_BYTES                                                                        \
     (256u * 1024) /* a chunk with this much in it is full, so that fetching one takes little */
 

@@ -214,6 +214,7 @@ static enum sl_err open_log(struct commit_log *log, const struct log_visitor *vi
     SL_TRY(recovery_read(&log->set, visitor, findings, &found));
     SL_TRY(recovery_mend(&log->set, &found, log->options.segment_bytes, &log->current));
     log->next_sequence = findings->next.v;
+    log->time = findings->time;
     go_on_behind(log, &found);
     return SL_OK;
 }
@@ -244,6 +245,7 @@ static void go_on_behind(struct commit_log *log, const struct recovery *r)
         log->filled_limit = log->filled_to;
     }
     log->at_sequence = log->next_sequence;
+    log->at_time = log->time;
     log->recorded = r->is_covered ? r->end.v : r->recorded.v;
     atomic_store_explicit(&log->end, r->end.v, memory_order_release);
     atomic_store_explicit(&log->durable, r->end.v, memory_order_release);

@@ -31,7 +31,7 @@
 #include <stdatomic.h>
 
 #define LOG_SEGMENT_BYTES (64ull * 1024 * 1024)
-#define LOG_FORMAT_VERSION 1u
+#define LOG_FORMAT_VERSION 2u
 #define LOG_PAGE_BYTES 4096u /* a batch ends at a page: file.h says what that is good for */
 #define LOG_LAZY_MS 10u
 #define LOG_LAZY_BYTES (1024u * 1024)              /* or when this much has gathered */

@@ -7,6 +7,7 @@
 #include <stdio.h> /* renameat */
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define PAGE_BYTES 4096u
@@ -34,6 +35,7 @@ static enum sl_err rename_in(void *self, const char *from, const char *to);
 static enum sl_err sync_dir(void *self);
 static enum sl_err list_in(void *self, void (*found)(void *context, const char *name),
                            void *context);
+static enum sl_err room_of(void *self, uint64_t *free_bytes, uint64_t *total_bytes);
 static enum sl_err error_of(int number);
 
 enum sl_err file_posix_open(const char *path, struct sl_file_ops *ops)
@@ -61,6 +63,7 @@ enum sl_err file_posix_open(const char *path, struct sl_file_ops *ops)
         .rename = rename_in,
         .sync_dir = sync_dir,
         .list = list_in,
+        .room = room_of,
         .self = dir,
     };
     return SL_OK;
@@ -248,6 +251,18 @@ static enum sl_err list_in(void *self, void (*found)(void *context, const char *
     enum sl_err err = errno == 0 ? SL_OK : error_of(errno);
     closedir(entries);
     return err;
+}
+
+static enum sl_err room_of(void *self, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    const struct directory *dir = self;
+    struct statvfs fs;
+
+    if (fstatvfs(dir->fd, &fs) != 0)
+        return SL_EIO;
+    *free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    *total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+    return SL_OK;
 }
 
 static enum sl_err error_of(int number)

@@ -77,8 +77,8 @@ void log_flush_farewell(struct commit_log *log)
     if (log->recorded >= durable || log->current_is_sealed ||
         log->current.size - offset < RECORD_BATCH_BYTES + RECORD_END_BYTES)
         return;
-    record_write_batch(batch, log->at_sequence, (sl_lsn){durable}, log->start_number,
-                       (sl_lsn){log->at});
+    record_write_batch(batch, log->at_sequence, (struct record_batch){{durable}, log->at_time},
+                       log->start_number, (sl_lsn){log->at});
     /* It says only what is known already, so nobody waits for it and nothing hangs on it. */
     if (log->options.files.write_at(log->current.file, offset, &(struct iovec){batch, sizeof batch},
                                     1) == SL_OK)
@@ -92,6 +92,7 @@ static void take_batch(struct commit_log *log)
     struct piece_list more = log->filling;
     log->filling = (struct piece_list){NULL, NULL};
     log->at_sequence = log->next_sequence;
+    log->at_time = log->time;
     if (more.first != NULL)
         pad_to_page(log, more.last);
     atomic_store_explicit(&log->is_urgent, false, memory_order_relaxed);
@@ -251,8 +252,9 @@ static void seal_batch(struct sealing *s, const struct log_piece *piece)
     struct commit_log *log = s->log;
 
     log->recorded = commit_log_durable(log).v;
-    record_write_batch(piece->at - RECORD_BATCH_BYTES, piece->base, (sl_lsn){log->recorded},
-                       log->start_number, (sl_lsn){s->at});
+    record_write_batch(piece->at - RECORD_BATCH_BYTES, piece->base,
+                       (struct record_batch){{log->recorded}, log->at_time}, log->start_number,
+                       (sl_lsn){s->at});
     s->at += RECORD_BATCH_BYTES;
 }
 
@@ -273,11 +275,10 @@ static uint32_t seal_record(struct sealing *s, uint8_t *at, uint32_t room,
 
     bool has_lent = h.length > room; /* then it is the piece's last record */
     uint32_t here = has_lent ? room : h.length;
-    if (s->group == NULL) {
-        uint32_t seed = record_checksum_seed(s->log->start_number, (sl_lsn){s->at});
-        h.crc32c = sum_record(seed, at + 4, here - 4, has_lent, piece);
-        memcpy(at, &h.crc32c, sizeof h.crc32c);
-    } else {
+    uint32_t seed = record_checksum_seed(s->log->start_number, (sl_lsn){s->at});
+    h.crc32c = sum_record(seed, at + 4, here - 4, has_lent, piece);
+    memcpy(at, &h.crc32c, sizeof h.crc32c);
+    if (s->group != NULL) { /* its checksum covers the records as they lie there */
         s->group_sum = sum_record(s->group_sum, at, here, has_lent, piece);
         s->group_left -= h.length;
         end_whole_group(s);

@@ -89,6 +89,23 @@ void log_run_group_end(struct log_run *r)
     r->group = NULL;
 }
 
+void log_run_each(const struct log_run *r,
+                  void (*found)(void *context, const struct record *record), void *context)
+{
+    struct record_header h;
+
+    for (const struct log_piece *piece = r->first; piece != NULL; piece = piece->next)
+        for (const uint8_t *at = piece->at; at != piece->at + piece->used; at += h.length) {
+            memcpy(&h, at, sizeof h);
+            struct record record = {
+                .kind = h.kind,
+                .flags = h.flags,
+                .sequence = {h.sequence},
+                .body = {at + RECORD_HEADER_BYTES, h.length - RECORD_HEADER_BYTES}};
+            found(context, &record);
+        }
+}
+
 void log_run_clear(struct log_run *r)
 {
     log_piece_release(r->first, NULL);

@@ -39,6 +39,13 @@ struct log_run { /* zeroed is empty */
 uint8_t *log_run_add(struct log_run *r, enum record_kind kind, uint64_t offset, bool is_absolute,
                      size_t n);
 
+/* The record's flags; body: as it was lent, nothing was added since. */
+static inline void log_run_set_flags(uint8_t *body, uint16_t flags)
+{
+    memcpy(body - RECORD_HEADER_BYTES + offsetof(struct record_header, flags), &flags,
+           sizeof flags);
+}
+
 /* A record whose body is head, to be filled, and behind it lent bytes that stay where they are
  * until release(owner) is called, on the log's thread. */
 uint8_t *log_run_add_lent(struct log_run *r, enum record_kind kind, uint64_t offset,
@@ -49,6 +56,10 @@ uint8_t *log_run_add_lent(struct log_run *r, enum record_kind kind, uint64_t off
  * it below RECORD_BYTES_MAX. */
 void log_run_group_begin(struct log_run *r);
 void log_run_group_end(struct log_run *r);
+
+/* Calls back for every record, in order; where there are no lent bodies and no groups. */
+void log_run_each(const struct log_run *r,
+                  void (*found)(void *context, const struct record *record), void *context);
 
 /* Drops everything, lent bodies and blocks too.  Also ends a run's life. */
 void log_run_clear(struct log_run *r);

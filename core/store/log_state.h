@@ -65,6 +65,7 @@ struct commit_log {
     struct stage stage;
     uint64_t at;          /* lsn: what is written ends here */
     uint64_t at_sequence; /* of the next batch record, when no run says it */
+    uint64_t at_time;     /* of the order, when the batch was taken */
     uint64_t recorded;    /* the durable cursor in the last batch that was written */
     bool was_busy;        /* the last flush had something: more will come soon */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the disk is little endian, as we are");
-_Static_assert(RECORD_BATCH_BYTES == RECORD_HEADER_BYTES + 16, "two numbers");
+_Static_assert(RECORD_BATCH_BYTES == RECORD_HEADER_BYTES + 24, "three numbers");
 _Static_assert(RECORD_END_BYTES == RECORD_HEADER_BYTES + 8, "one number");
 
 static bool read_numbers(struct sl_bytes body, uint64_t *numbers, size_t n);
@@ -36,10 +36,10 @@ void record_write(uint8_t *at, enum record_kind kind, uint64_t sequence, struct 
     memcpy(at, &h, sizeof h);
 }
 
-void record_write_batch(uint8_t at[RECORD_BATCH_BYTES], uint64_t sequence, sl_lsn durable,
-                        uint64_t start_number, sl_lsn place)
+void record_write_batch(uint8_t at[RECORD_BATCH_BYTES], uint64_t sequence,
+                        struct record_batch batch, uint64_t start_number, sl_lsn place)
 {
-    uint64_t body[2] = {durable.v, start_number};
+    uint64_t body[3] = {batch.durable.v, start_number, batch.time};
 
     record_write(at, RECORD_BATCH, sequence, (struct sl_bytes){(const uint8_t *)body, sizeof body},
                  start_number, place);
@@ -75,13 +75,14 @@ enum sl_err record_decode(struct sl_bytes in, uint64_t start_number, sl_lsn plac
     return SL_OK;
 }
 
-bool record_read_batch(const struct record *record, uint64_t start_number, sl_lsn *durable)
+bool record_read_batch(const struct record *record, uint64_t start_number,
+                       struct record_batch *batch)
 {
-    uint64_t numbers[2];
+    uint64_t numbers[3];
 
-    if (!read_numbers(record->body, numbers, 2) || numbers[1] != start_number)
+    if (!read_numbers(record->body, numbers, 3) || numbers[1] != start_number)
         return false;
-    durable->v = numbers[0];
+    *batch = (struct record_batch){{numbers[0]}, numbers[2]};
     return true;
 }
 

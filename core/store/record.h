@@ -24,11 +24,12 @@
  *   - zero is zero.  A reader that finds otherwise refuses the file, which keeps those bytes
  *     free for a later format.
  *   - a group (RECORD_GROUP) is one record whose body is a row of whole records: it is there
- *     with all of them or not at all.  The records inside carry no checksum of their own (0).
+ *     with all of them or not at all.  The records inside carry their own checksums as well, so
+ *     that each can be read by its place.
  *
  * Three kinds are the log's own; their bodies are u64 le:
- *   RECORD_BATCH  durable cursor, start number of the log: so that no body that a peer can
- *                 write looks like one
+ *   RECORD_BATCH  durable cursor, start number of the log, so that no body that a peer can
+ *                 write looks like one, and time of the order, ms since 1970
  *   RECORD_END    base lsn of the next segment
  *   RECORD_GROUP  records
  */
@@ -82,7 +83,7 @@ _Static_assert(offsetof(struct record_header, kind) == 16, "see the drawing");
 
 #define RECORD_HEADER_BYTES 24u
 #define RECORD_BYTES_MAX (1u << 30)
-#define RECORD_BATCH_BYTES 40u
+#define RECORD_BATCH_BYTES 48u
 #define RECORD_END_BYTES 32u
 
 /* The padded length of a record with n bytes of body. */
@@ -99,8 +100,12 @@ uint32_t record_checksum_seed(uint64_t start_number, sl_lsn place);
 /* Writes header, body, padding and checksum at `at`, where record_length(body.len) bytes are. */
 void record_write(uint8_t *at, enum record_kind kind, uint64_t sequence, struct sl_bytes body,
                   uint64_t start_number, sl_lsn place);
-void record_write_batch(uint8_t at[RECORD_BATCH_BYTES], uint64_t sequence, sl_lsn durable,
-                        uint64_t start_number, sl_lsn place);
+struct record_batch { /* what a batch says, but for the start number */
+    sl_lsn durable;
+    uint64_t time;
+};
+void record_write_batch(uint8_t at[RECORD_BATCH_BYTES], uint64_t sequence,
+                        struct record_batch batch, uint64_t start_number, sl_lsn place);
 void record_write_end(uint8_t at[RECORD_END_BYTES], uint64_t sequence, uint64_t next_base,
                       uint64_t start_number, sl_lsn place);
 
@@ -120,7 +125,8 @@ SL_MUST_CHECK enum sl_err record_decode(struct sl_bytes in, uint64_t start_numbe
                                         struct record *record, uint32_t *length);
 
 /* The bodies of the log's own kinds; false: too short, or a batch of another log. */
-bool record_read_batch(const struct record *record, uint64_t start_number, sl_lsn *durable);
+bool record_read_batch(const struct record *record, uint64_t start_number,
+                       struct record_batch *batch);
 bool record_read_end(const struct record *record, uint64_t *next_base);
 
 /* The records inside a group's body, one after the other; false at the end or at nonsense,

@@ -194,13 +194,15 @@ static enum sl_err take_record(struct reading *r, const struct record *record, u
 static enum sl_err take_batch(struct reading *r, const struct record *record)
 {
     uint64_t place = r->segment.base + r->offset;
-    sl_lsn cursor;
+    struct record_batch batch;
 
-    if (!record_read_batch(record, r->out->start_number, &cursor) || cursor.v > place)
+    if (!record_read_batch(record, r->out->start_number, &batch) || batch.durable.v > place)
         return refuse(r, "a whole batch record that makes no sense");
-    if (cursor.v > r->out->recorded.v)
-        r->out->recorded = cursor;
-    r->out->is_covered = cursor.v == place;
+    if (batch.durable.v > r->out->recorded.v)
+        r->out->recorded = batch.durable;
+    if (batch.time > r->findings->time)
+        r->findings->time = batch.time;
+    r->out->is_covered = batch.durable.v == place;
     return SL_OK;
 }
 
@@ -325,7 +327,7 @@ static void try_batch(struct reading *r, struct sl_bytes at, const struct segmen
     struct record record;
     uint32_t length;
     sl_lsn place = {segment->base + offset};
-    sl_lsn cursor;
+    struct record_batch batch;
 
     if (at.len < RECORD_BATCH_BYTES)
         return;
@@ -333,10 +335,10 @@ static void try_batch(struct reading *r, struct sl_bytes at, const struct segmen
     if (h.length != RECORD_BATCH_BYTES || h.kind != RECORD_BATCH)
         return;
     if (record_decode(at, r->out->start_number, place, &record, &length) != SL_OK ||
-        !record_read_batch(&record, r->out->start_number, &cursor))
+        !record_read_batch(&record, r->out->start_number, &batch))
         return;
-    if (cursor.v > behind->cursor.v && cursor.v <= place.v)
-        *behind = (struct behind){cursor, segment->base, offset};
+    if (batch.durable.v > behind->cursor.v && batch.durable.v <= place.v)
+        *behind = (struct behind){batch.durable, segment->base, offset};
 }
 
 static enum sl_err refuse(struct reading *r, const char *format, ...)

@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 static uint64_t load(const _Atomic uint64_t *counter);
@@ -33,7 +32,6 @@ void facts_init(struct facts *f, const struct gateway *g)
 void facts_refresh(struct facts *f, const struct gateway *g)
 {
     struct rlimit limit = {0};
-    struct statvfs disk = {0};
 
     f->published = f->unroutable = f->confirmed = f->delivered = 0;
     f->connections_opened = f->connections_closed = 0;
@@ -52,8 +50,9 @@ void facts_refresh(struct facts *f, const struct gateway *g)
     f->descriptors_used = count_descriptors();
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     f->descriptors_total = limit.rlim_cur;
-    (void)statvfs(f->data_dir, &disk);
-    f->disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
+    f->disk_free = load(&g->housekeeping.disk.free_bytes);
+    f->disk_free_limit = load(&g->housekeeping.disk.limit_bytes);
+    f->held_by = broker_held_by(g->broker);
 }
 
 static uint64_t load(const _Atomic uint64_t *counter)

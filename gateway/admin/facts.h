@@ -33,6 +33,8 @@ struct facts {
     uint64_t descriptors_used;
     uint64_t descriptors_total;
     uint64_t disk_free;
+    uint64_t disk_free_limit;
+    uint8_t held_by; /* of enum held_by */
 };
 
 /* What stays: once.  What moves: before it is shown. */

@@ -184,8 +184,10 @@ static json_t *render_node(const struct view *v)
     json_put(o, "sockets_used", json_of_number(f->connections));
     json_put(o, "mem_used", json_of_number(f->memory_used));
     json_put(o, "mem_limit", json_of_number(f->memory_limit));
-    json_put(o, "mem_alarm", json_boolean(f->memory_used > f->memory_limit));
+    json_put(o, "mem_alarm", json_boolean((f->held_by & HELD_BY_MEMORY) != 0));
     json_put(o, "disk_free", json_of_number(f->disk_free));
+    json_put(o, "disk_free_limit", json_of_number(f->disk_free_limit));
+    json_put(o, "disk_free_alarm", json_boolean((f->held_by & HELD_BY_DISK) != 0));
     json_put(o, "db_dir", json_string(f->data_dir));
     json_put(o, "rates_mode", json_string("none"));
     json_put(o, "exchange_types", exchange_types());

@@ -276,9 +276,12 @@ static void print_status(const json_t *overview, const json_t *node)
            up % 60);
     print_fact("data directory", node, "db_dir");
     print_fact("disk free, bytes", node, "disk_free");
+    print_fact("  held below", node, "disk_free_limit");
+    print_fact("  publishers held", node, "disk_free_alarm");
     print_fact("workers", node, "processors");
     print_fact("message memory, bytes", node, "mem_used");
     print_fact("  of at most", node, "mem_limit");
+    print_fact("  publishers held", node, "mem_alarm");
     print_fact("descriptors", node, "fd_used");
     print_fact("  of at most", node, "fd_total");
     print_fact("connections", overview, "object_totals.connections");

@@ -38,7 +38,6 @@ static enum sl_err check_properties(struct amqp_channel *ch, struct sl_bytes pro
                                     struct text *why);
 static enum sl_err check_values(struct amqp_connection *c, struct sl_bytes properties,
                                 struct text *why);
-static bool expiration_is_fine(struct sl_bytes expiration);
 static enum sl_err find_route(struct amqp_channel *ch, struct sl_bytes properties,
                               const struct route **route);
 static void publish(struct amqp_channel *ch, const struct route *route, struct message *msg);
@@ -78,12 +77,18 @@ bool amqp_publish_is_held(struct amqp_channel *ch, const struct amqp_frame *fram
         frame->type != AMQP_FRAME_METHOD || frame->payload.len < 4 ||
         sl_load_u32(frame->payload.at) != AMQP_BASIC_PUBLISH)
         return false;
-    if (c->can_blocked && !c->is_told_blocked) {
-        amqp_send_name(c, 0, AMQP_CONNECTION_BLOCKED,
-                       sl_bytes_of(broker_held_reason(&c->session.client)));
-        c->is_told_blocked = true;
-    }
+    amqp_publish_tell_blocked(c);
     return true;
+}
+
+void amqp_publish_tell_blocked(struct amqp_connection *c)
+{
+    const char *reason = broker_held_reason(&c->session.client);
+
+    if (!c->can_blocked || c->is_told_blocked || *reason == '\0')
+        return;
+    amqp_send_name(c, 0, AMQP_CONNECTION_BLOCKED, sl_bytes_of(reason));
+    c->is_told_blocked = true;
 }
 
 void amqp_publish_method(struct amqp_channel *ch, struct sl_reader *r)
@@ -271,6 +276,7 @@ static enum sl_err check_properties(struct amqp_channel *ch, struct sl_bytes pro
 static enum sl_err check_values(struct amqp_connection *c, struct sl_bytes flat, struct text *why)
 {
     struct properties p;
+    uint64_t ms;
 
     if ((sl_load_u16(flat.at) & (PROPERTY_USER_ID | PROPERTY_EXPIRATION)) == 0)
         return SL_OK;
@@ -283,27 +289,13 @@ static enum sl_err check_values(struct amqp_connection *c, struct sl_bytes flat,
         text_add(why, "'");
         return SL_EPRECOND;
     }
-    if ((p.present & PROPERTY_EXPIRATION) != 0 && !expiration_is_fine(p.expiration)) {
+    if ((p.present & PROPERTY_EXPIRATION) != 0 && !expiration_read(p.expiration, &ms)) {
         text_add(why, "invalid expiration '");
         text_add_bytes(why, p.expiration);
         text_add(why, "': a number of milliseconds up to 4294967295 is expected");
         return SL_EPRECOND;
     }
     return SL_OK;
-}
-
-static bool expiration_is_fine(struct sl_bytes expiration)
-{
-    uint64_t ms = 0;
-
-    for (size_t i = 0; i < expiration.len; i++) {
-        if (expiration.at[i] < '0' || expiration.at[i] > '9')
-            return false;
-        ms = ms * 10 + (uint64_t)(expiration.at[i] - '0');
-        if (ms > UINT32_MAX)
-            return false;
-    }
-    return expiration.len != 0;
 }
 
 static enum sl_err find_route(struct amqp_channel *ch, struct sl_bytes properties,

@@ -16,8 +16,10 @@
  * it to the ordinary way, which also knows what to say. */
 size_t amqp_publish_whole(struct amqp_connection *c, struct sl_bytes in);
 
-/* Is this frame a publish that has to wait for memory?  Tells the peer, once. */
+/* Is this frame a publish that has to wait for memory or the disk?  Tells the peer, once. */
 bool amqp_publish_is_held(struct amqp_channel *ch, const struct amqp_frame *frame);
+/* Tells the peer why its publishes wait, once; not what is over in a moment. */
+void amqp_publish_tell_blocked(struct amqp_connection *c);
 
 /* Handler of the method table: content follows. */
 void amqp_publish_method(struct amqp_channel *ch, struct sl_reader *r);

@@ -129,8 +129,13 @@ static void on_pressure(struct session *s)
 {
     struct amqp_connection *c = amqp_connection_of(s);
 
-    if (broker_is_held(&s->client) || !amqp_connection_is_alive(c))
+    if (!amqp_connection_is_alive(c))
         return;
+    if (broker_is_held(&s->client)) {
+        if (s->is_held) /* for what it was not told, until now */
+            amqp_publish_tell_blocked(c);
+        return;
+    }
     if (c->is_told_blocked)
         amqp_send_method(c, 0, AMQP_CONNECTION_UNBLOCKED);
     c->is_told_blocked = false;

@@ -15,7 +15,7 @@
 #define SEEN_SLOTS 2048u
 _Static_assert(SL_STOMP_HEADERS_MAX <= SEEN_SLOTS / 2, "half empty, so that looking is short");
 
-enum header_use { USE_TEXT, USE_PRIORITY, USE_TIMESTAMP, USE_PERSISTENT, USE_NOT };
+enum header_use { USE_TEXT, USE_EXPIRATION, USE_PRIORITY, USE_TIMESTAMP, USE_PERSISTENT, USE_NOT };
 
 static const struct known {
     struct sl_bytes name;
@@ -35,7 +35,7 @@ static const struct known {
     TEXT("content-encoding", PROPERTY_CONTENT_ENCODING, content_encoding),
     TEXT("correlation-id", PROPERTY_CORRELATION_ID, correlation_id),
     TEXT("reply-to", PROPERTY_REPLY_TO, reply_to),
-    TEXT("expiration", PROPERTY_EXPIRATION, expiration),
+    {NAME("expiration"), USE_EXPIRATION, PROPERTY_EXPIRATION, 0},
     TEXT("type", PROPERTY_TYPE, type),
     TEXT("user-id", PROPERTY_USER_ID, user_id),
     TEXT("app-id", PROPERTY_APP_ID, app_id),
@@ -160,6 +160,9 @@ static enum sl_err read_known(const struct known *known, struct sl_bytes value,
             return SL_ETOOBIG;
         memcpy((char *)p + known->offset, &value, sizeof value);
         return SL_OK;
+    case USE_EXPIRATION:
+        p->expiration = value;
+        return expiration_read(value, &n) ? SL_OK : SL_ESYNTAX;
     case USE_PRIORITY:
         if (!stomp_number(value, UINT8_MAX, &n))
             return SL_ESYNTAX;

@@ -7,8 +7,7 @@
 
 #define SEGMENT_BYTES (1024u * 1024)
 
-static void publish(struct sitter *s, const char *exchange, const char *key,
-                    struct sl_bytes properties, uint64_t body);
+static uint64_t tell_time(void *table);
 static void free_sitters(struct table *t);
 static void take_mail(struct table *t, uint32_t worker);
 static void take_one(struct sitter *s, struct mail *mail);
@@ -32,9 +31,9 @@ void table_init(struct table *t, uint32_t workers, uint64_t memory_budget)
 {
     struct broker_options options = {.workers = workers,
                                      .memory_budget_bytes = memory_budget,
-                                     .clock = &sl_clock_system,
+                                     .clock = &t->clock,
                                      .wake = wake_nobody};
-    *t = (struct table){.workers = workers};
+    *t = (struct table){.workers = workers, .clock = {tell_time, tell_time, t}, .now_ms = 1000000};
     t->broker = broker_new(&options);
     SL_ASSERT(t->broker != NULL);
 }
@@ -142,9 +141,21 @@ void table_flush(struct table *t)
     table_settle(t);
 }
 
+void table_wait(struct table *t, uint64_t ms)
+{
+    t->now_ms += ms;
+    table_settle(t);
+}
+
 enum sl_err table_declare(struct table *t, struct sitter *s, const char *queue)
 {
-    struct queue_declaration d = {.name = sl_bytes_of(queue)};
+    return table_declare_with(t, s, queue, (struct sl_bytes){NULL, 0});
+}
+
+enum sl_err table_declare_with(struct table *t, struct sitter *s, const char *queue,
+                               struct sl_bytes arguments)
+{
+    struct queue_declaration d = {.name = sl_bytes_of(queue), .arguments = arguments};
 
     broker_declare_queue(&s->client, 1, &d, "amq.gen-");
     table_settle(t);
@@ -175,9 +186,18 @@ struct subscription *table_consume(struct table *t, struct sitter *s, const char
     return sub;
 }
 
+int64_t table_ready(struct table *t, struct sitter *s, const char *queue)
+{
+    struct queue_declaration d = {.name = sl_bytes_of(queue), .is_passive = true};
+
+    broker_declare_queue(&s->client, 1, &d, "amq.gen-");
+    table_settle(t);
+    return s->last->err == SL_OK ? (int64_t)s->last->messages : -1;
+}
+
 void table_publish(struct sitter *s, const char *exchange, const char *key, uint64_t body)
 {
-    publish(s, exchange, key, properties_none, body);
+    table_publish_with(s, exchange, key, properties_none, body);
 }
 
 void table_publish_persistent(struct sitter *s, const char *exchange, const char *key,
@@ -185,11 +205,11 @@ void table_publish_persistent(struct sitter *s, const char *exchange, const char
 {
     static const uint8_t PERSISTENT[] = {PROPERTY_DELIVERY_MODE >> 8, 0, 2};
 
-    publish(s, exchange, key, (struct sl_bytes){PERSISTENT, sizeof PERSISTENT}, body);
+    table_publish_with(s, exchange, key, (struct sl_bytes){PERSISTENT, sizeof PERSISTENT}, body);
 }
 
-static void publish(struct sitter *s, const char *exchange, const char *key,
-                    struct sl_bytes properties, uint64_t body)
+void table_publish_with(struct sitter *s, const char *exchange, const char *key,
+                        struct sl_bytes properties, uint64_t body)
 {
     const struct route *route;
 
@@ -209,6 +229,11 @@ static void free_sitters(struct table *t)
             mail_free(&t->sitters[i]->last->mail);
         free(t->sitters[i]);
     }
+}
+
+static uint64_t tell_time(void *table)
+{
+    return ((struct table *)table)->now_ms;
 }
 
 static void take_mail(struct table *t, uint32_t worker)

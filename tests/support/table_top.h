@@ -41,6 +41,8 @@ struct table {
     uint32_t sitters_count;
     struct commit_log *log;   /* NULL: nothing is kept */
     struct faulty_disk *disk; /* with a log */
+    struct sl_clock clock; /* stands still but for table_wait */
+    uint64_t now_ms;
 };
 
 void table_init(struct table *t, uint32_t workers, uint64_t memory_budget);
@@ -54,6 +56,9 @@ void table_drop(struct table *t);
 struct sitter *table_sit(struct table *t, uint32_t worker); /* on vhost "/" */
 void table_leave(struct table *t, struct sitter *s);        /* closes its client */
 
+/* Time passes, and what was due is done. */
+void table_wait(struct table *t, uint64_t ms);
+
 /* One step of one worker: hand over, shard, mail. */
 void table_step(struct table *t, uint32_t worker);
 void table_settle(struct table *t);
@@ -62,6 +67,8 @@ void table_flush(struct table *t);
 
 /* The answer to what was just asked, after table_settle. */
 enum sl_err table_declare(struct table *t, struct sitter *s, const char *queue);
+enum sl_err table_declare_with(struct table *t, struct sitter *s, const char *queue,
+                               struct sl_bytes arguments);
 enum sl_err table_bind(struct table *t, struct sitter *s, const char *queue, const char *exchange,
                        const char *key);
 struct subscription *table_consume(struct table *t, struct sitter *s, const char *queue,
@@ -70,5 +77,9 @@ void table_publish(struct sitter *s, const char *exchange, const char *key, uint
 /* The same with delivery-mode 2. */
 void table_publish_persistent(struct sitter *s, const char *exchange, const char *key,
                               uint64_t body);
+void table_publish_with(struct sitter *s, const char *exchange, const char *key,
+                        struct sl_bytes properties, uint64_t body);
+/* What is ready in the queue, as a passive declaration tells; -1: there is none. */
+int64_t table_ready(struct table *t, struct sitter *s, const char *queue);
 
 #endif

@@ -363,7 +363,7 @@ def full_file_system(lab, place):
     def grow():
         subprocess.run(["mount", "-o", "remount,size=400m", place], check=True)
 
-    with Machine(lab.binary, data=place) as machine:
+    with Machine(lab.binary, "--disk-free-limit", "1", data=place) as machine:
         ballast = os.path.join(place, "ballast")
         count = held_and_released(machine, grow)
         machine.power_off()

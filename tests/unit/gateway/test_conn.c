@@ -330,11 +330,69 @@ static void a_held_session_goes_on_when_memory_is_free_again(void)
     CU_ASSERT_STRING_EQUAL(received(), "h\n");
     memory_release(2 << 20);
     turn();
-    CU_ASSERT_EQUAL(probe->pressures, 2);
     turn();
+    CU_ASSERT_EQUAL(probe->pressures, 2);
     turn();
     CU_ASSERT_STRING_EQUAL(received(), "x\ny\n");
     finish();
+}
+
+enum { CROWD = 20 };
+
+static void open_crowd(int *peers)
+{
+    for (int i = 0; i < CROWD; i++) {
+        int pair[2];
+
+        CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        peers[i] = pair[0];
+        conn_open(&worker.conns, pair[1], &PROBE);
+        CU_ASSERT_EQUAL_FATAL(write(peers[i], "h\nx\n", 4), 4);
+        turn();
+    }
+}
+
+/* How many of them, from the first on, have gone on; the others have not. */
+static int gone_on(const int *peers, const bool *has_before, bool *has)
+{
+    char room[16];
+    int count = 0;
+
+    for (int i = 0; i < CROWD; i++) {
+        has[i] = has_before[i];
+        for (ssize_t n; (n = read(peers[i], room, sizeof room)) > 0;)
+            has[i] |= memchr(room, 'x', (size_t)n) != NULL;
+        CU_ASSERT_TRUE(!has[i] || i == 0 || has[i - 1]);
+        count += has[i];
+    }
+    return count;
+}
+
+static void who_was_held_longest_goes_on_first_and_the_others_when_there_is_room_still(void)
+{
+    bool has[CROWD] = {false};
+    int peers[CROWD];
+
+    begin();
+    memory_charge(2 << 20);
+    turn();
+    open_crowd(peers);
+    CU_ASSERT_EQUAL(gone_on(peers, has, has), 0);
+    memory_release(2 << 20);
+    turn(); /* looks at the pressure */
+    memory_charge(2 << 20);
+    turn(); /* the first few go on, and it is short again */
+    int first = gone_on(peers, has, has);
+    CU_ASSERT_TRUE(first > 0 && first < CROWD / 2);
+    turn();
+    CU_ASSERT_EQUAL(gone_on(peers, has, has), first);
+    memory_release(2 << 20);
+    for (int i = 0; i < 5; i++)
+        turn();
+    CU_ASSERT_EQUAL(gone_on(peers, has, has), CROWD);
+    finish();
+    for (int i = 0; i < CROWD; i++)
+        close(peers[i]);
 }
 
 static void last_words_go_out_before_the_socket_closes_and_input_is_dropped(void)
@@ -484,6 +542,7 @@ int main(void)
         UNIT(a_resumed_session_gets_its_unread_bytes_before_new_ones_however_many),
         UNIT(a_peer_that_does_not_read_is_not_read_from),
         UNIT(a_held_session_goes_on_when_memory_is_free_again),
+        UNIT(who_was_held_longest_goes_on_first_and_the_others_when_there_is_room_still),
         UNIT(last_words_go_out_before_the_socket_closes_and_input_is_dropped),
         UNIT(an_aborted_session_says_nothing_more),
         UNIT(last_words_that_nobody_reads_are_given_up),

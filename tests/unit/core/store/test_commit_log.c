@@ -86,6 +86,22 @@ static void numbers_go_on_behind_those_on_record(void)
     model_deinit(&m);
 }
 
+static void time_never_goes_back_also_over_restarts(void)
+{
+    start();
+    CU_ASSERT_EQUAL(m.findings.time, 0);
+    model_add(&m, 0, 1, 0);
+    CU_ASSERT_EQUAL(commit_log_append(m.log, &m.run, 1, 5000, NULL, NULL).time, 5000);
+    model_add(&m, 0, 1, 0);
+    CU_ASSERT_EQUAL(commit_log_append(m.log, &m.run, 1, 4000, NULL, NULL).time, 5000);
+    CU_ASSERT_EQUAL(model_flush(&m), SL_OK);
+    reopen();
+    CU_ASSERT_EQUAL(m.findings.time, 5000);
+    CU_ASSERT_EQUAL(commit_log_append(m.log, &m.run, 1, 3000, NULL, NULL).time, 5000);
+    CU_ASSERT_EQUAL(commit_log_append(m.log, &m.run, 1, 6000, NULL, NULL).time, 6000);
+    model_deinit(&m);
+}
+
 static void an_absolute_sequence_is_kept(void)
 {
     struct model_body body = {1, 0, 0};
@@ -420,6 +436,7 @@ int main(void)
         UNIT(a_flush_of_nothing_touches_nothing),
         UNIT(numbers_without_records_take_no_place),
         UNIT(numbers_go_on_behind_those_on_record),
+        UNIT(time_never_goes_back_also_over_restarts),
         UNIT(an_absolute_sequence_is_kept),
         UNIT(a_log_of_many_segments_reads_back_whole),
         UNIT(a_record_larger_than_a_segment_gets_one_of_its_own),

@@ -92,14 +92,15 @@ static void a_batch_of_another_log_is_not_believed(void)
     uint8_t at[RECORD_BATCH_BYTES];
     struct record record;
     uint32_t length;
-    sl_lsn durable;
+    struct record_batch batch;
 
-    record_write_batch(at, 9, (sl_lsn){77}, START, PLACE);
+    record_write_batch(at, 9, (struct record_batch){{77}, 1234}, START, PLACE);
     CU_ASSERT_EQUAL_FATAL(
         record_decode((struct sl_bytes){at, sizeof at}, START, PLACE, &record, &length), SL_OK);
-    CU_ASSERT_FALSE(record_read_batch(&record, START + 1, &durable));
-    CU_ASSERT_TRUE(record_read_batch(&record, START, &durable));
-    CU_ASSERT_EQUAL(durable.v, 77);
+    CU_ASSERT_FALSE(record_read_batch(&record, START + 1, &batch));
+    CU_ASSERT_TRUE(record_read_batch(&record, START, &batch));
+    CU_ASSERT_EQUAL(batch.durable.v, 77);
+    CU_ASSERT_EQUAL(batch.time, 1234);
     CU_ASSERT_EQUAL(length, sizeof at);
 }
 

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#define RECORD_BYTES 40u /* with RECORD_LEN; as long as a batch record */
-#define RECORD_LEN 0u
+#define RECORD_BYTES 48u /* with RECORD_LEN; as long as a batch record */
+#define RECORD_LEN 8u
 
 static struct model m;
 
@@ -35,14 +35,16 @@ static void append_batch(unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         struct model_body body = {++m.appended, RECORD_LEN, 0};
-        memcpy(log_run_add(&m.run, RECORD_MESSAGE, i, false, sizeof body), &body, sizeof body);
+        uint8_t *at = log_run_add(&m.run, RECORD_MESSAGE, i, false, sizeof body + RECORD_LEN);
+        memcpy(at, &body, sizeof body);
+        model_fill(at + sizeof body, body.number, RECORD_LEN);
     }
     (void)commit_log_append(m.log, &m.run, n, 0, NULL, NULL);
     CU_ASSERT_EQUAL(commit_log_flush(m.log), SL_OK);
 }
 
 /* Three batches of two records each, as a process that was killed leaves them:
- * 4096 batch, 4136, 4176, 4216 batch, 4256, 4296, 4336 batch, 4376, 4416, end 4456. */
+ * 4096 batch, 4144, 4192, 4240 batch, 4288, 4336, 4384 batch, 4432, 4480, end 4528. */
 #define SECOND_BATCH (SEGMENT_HEADER_BYTES + 3 * RECORD_BYTES)
 #define THIRD_BATCH (SEGMENT_HEADER_BYTES + 6 * RECORD_BYTES)
 #define END_OF_THREE (SEGMENT_HEADER_BYTES + 9 * RECORD_BYTES)
@@ -100,7 +102,7 @@ static void damage_anywhere_below_the_cursor_is_refused(void)
         damage(0, at, 1);                                                /* twice is not at all */
     }
     damage(0, SECOND_BATCH + RECORD_BYTES, 1);
-    expect_refusal("segment 0000000000000000.log, offset 4256");
+    expect_refusal("segment 0000000000000000.log, offset 4288");
     model_deinit(&m);
 }
 
@@ -218,8 +220,8 @@ static void a_segment_of_another_log_is_refused(void)
 static void another_format_version_is_refused_with_both_numbers(void)
 {
     make_segments();
-    damage(0, 8, 1); /* 1 becomes 0x54 */
-    expect_refusal("format version 84; this program reads version 1");
+    damage(0, 8, 1); /* 2 becomes 0x57 */
+    expect_refusal("format version 87; this program reads version 2");
     model_deinit(&m);
 }
 
@@ -230,7 +232,7 @@ static void put_group(uint16_t first_kind, uint16_t second_kind, uint32_t second
     struct sl_bytes old = faulty_disk_get(m.disk, name_of(0));
     struct record_header inner[2] = {{.length = 24, .sequence = 5, .kind = first_kind},
                                      {.length = second_length, .kind = second_kind}};
-    uint8_t body[56] = {0};
+    uint8_t body[72] = {0};
     uint64_t start_number;
     uint8_t *bytes = malloc(old.len);
 
@@ -246,17 +248,17 @@ static void put_group(uint16_t first_kind, uint16_t second_kind, uint32_t second
 static void a_whole_group_that_makes_no_sense_is_refused_and_not_cut(void)
 {
     make_three_batches();
-    put_group(RECORD_BIND, RECORD_BIND, 32);
+    put_group(RECORD_BIND, RECORD_BIND, 48);
     CU_ASSERT_EQUAL(commit_log_check(&m.ops, &(struct log_visitor){0}, &m.findings), SL_OK);
     CU_ASSERT_EQUAL(m.findings.records, 6);
-    put_group(RECORD_BIND, RECORD_BIND, 24); /* eight bytes are left */
-    expect_refusal("offset 4376");
-    put_group(RECORD_BIND, RECORD_BIND, 40);
-    expect_refusal("offset 4376");
-    put_group(RECORD_GROUP, RECORD_BIND, 32);
-    expect_refusal("offset 4376");
-    put_group(RECORD_BIND, RECORD_END, 32);
-    expect_refusal("offset 4376");
+    put_group(RECORD_BIND, RECORD_BIND, 40); /* eight bytes are left */
+    expect_refusal("offset 4432");
+    put_group(RECORD_BIND, RECORD_BIND, 56);
+    expect_refusal("offset 4432");
+    put_group(RECORD_GROUP, RECORD_BIND, 48);
+    expect_refusal("offset 4432");
+    put_group(RECORD_BIND, RECORD_END, 48);
+    expect_refusal("offset 4432");
     model_deinit(&m);
 }
 
@@ -274,7 +276,7 @@ static void a_visitors_error_ends_the_start(void)
     make_three_batches();
     options = (struct log_options){.files = m.ops, .segment_bytes = MODEL_SEGMENT_BYTES};
     CU_ASSERT_EQUAL(commit_log_open(&options, &visitor, &m.findings, &m.log), SL_ECORRUPT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(m.findings.problem, "offset 4136"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(m.findings.problem, "offset 4144"));
     model_deinit(&m);
 }
 
@@ -294,7 +296,7 @@ static void a_clean_stop_leaves_nothing_to_cut_and_vouches_for_everything(void)
         model_close(&m);
     }
     damage(0, SEGMENT_HEADER_BYTES + 2 * RECORD_BYTES, 1); /* the last record */
-    expect_refusal("offset 4176");
+    expect_refusal("offset 4192");
     model_deinit(&m);
 }
 

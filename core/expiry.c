@@ -1,0 +1,80 @@
+#include "core/expiry.h"
+
+#include "core/base/limits.h"
+#include "core/commands.h"
+#include "core/discard.h"
+#include "core/levels.h"
+
+static bool is_unused(const struct queue *q);
+static void look_at(struct shard *s, struct queue *q);
+
+void expiry_watch(struct shard *s, struct queue *q)
+{
+    struct entry next;
+
+    if (backlog_peek(queue_front(q), &next) != BACKLOG_EMPTY && next.deadline != 0)
+        due_by(&s->dues, &q->due, next.deadline);
+}
+
+void expiry_renew(struct shard *s, struct queue *q)
+{
+    if (q->rules.expires_ms == RULES_NONE)
+        return;
+    q->lease_end = s->now + q->rules.expires_ms;
+    due_by(&s->dues, &q->due, q->lease_end);
+}
+
+bool expiry_discard(struct shard *s, struct queue *q)
+{
+    struct entry next;
+
+    for (uint32_t i = 0; i < SL_LEND_BUDGET; i++) {
+        enum backlog_head head = backlog_peek(queue_front(q), &next);
+        if (head == BACKLOG_EMPTY || !expiry_is_due(s, &next))
+            return false;
+        if (head == BACKLOG_AWAY) {
+            (void)queue_peek(s, q, &next); /* has it fetched; the queue is busy then */
+            return false;
+        }
+        queue_pop(s, q, &next);
+        queue_discard(s, q, &next, DISCARD_EXPIRED);
+    }
+    return true;
+}
+
+bool expiry_run(struct shard *s)
+{
+    struct due *due;
+    bool more = false;
+
+    s->fresh = UINT64_MAX;
+    for (uint32_t i = 0; !more && (due = due_take(&s->dues, s->now)) != NULL; i++) {
+        look_at(s, LIST_OF(due, struct queue, due));
+        more = i >= SL_LEND_BUDGET;
+    }
+    return more || due_next(&s->dues) <= s->now;
+}
+
+static bool is_unused(const struct queue *q)
+{
+    return q->consumers_count == 0;
+}
+
+static void look_at(struct shard *s, struct queue *q)
+{
+    if (q->lease_end != 0 && q->lease_end <= s->now) {
+        if (is_unused(q)) {
+            shard_remove_queue(s, q);
+            return;
+        }
+        q->lease_end = s->now + q->rules.expires_ms;
+    }
+    if (q->lease_end != 0)
+        due_by(&s->dues, &q->due, q->lease_end);
+
+    struct entry next;
+    if (expiry_discard(s, q))
+        due_by(&s->dues, &q->due, s->now);
+    else if (backlog_peek(queue_front(q), &next) != BACKLOG_AWAY || !expiry_is_due(s, &next))
+        expiry_watch(s, q); /* else it is being fetched */
+}

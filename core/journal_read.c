@@ -1,0 +1,196 @@
+#include "core/journal.h"
+
+#include "core/base/assert.h"
+#include "core/properties.h"
+#include "core/table.h"
+
+#define DISTANCE_BYTES_MAX 10u
+
+static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e);
+static enum sl_err read_queue(struct sl_reader *r, struct journal_entry *e);
+static enum sl_err read_binding(struct sl_reader *r, struct journal_entry *e);
+static enum sl_err read_message(struct sl_reader *r, struct journal_entry *e);
+static enum sl_err read_list(struct sl_reader *r, struct journal_entry *e);
+static struct sl_bytes read_arguments(struct sl_reader *r);
+
+enum sl_err journal_read(const struct record *record, struct journal_entry *entry)
+{
+    struct sl_reader r = sl_reader_of(record->body);
+    enum sl_err err = SL_OK;
+
+    *entry = (struct journal_entry){.has_deaths = (record->flags & JOURNAL_HAS_DEATHS) != 0};
+    switch (record->kind) {
+    case RECORD_DECLARE_EXCHANGE: err = read_exchange(&r, entry); break;
+    case RECORD_DELETE_EXCHANGE:
+        entry->vhost = sl_read_short_string(&r);
+        entry->exchange.name = sl_read_short_string(&r);
+        break;
+    case RECORD_DECLARE_QUEUE: err = read_queue(&r, entry); break;
+    case RECORD_DELETE_QUEUE: entry->number = sl_read_u64(&r); break;
+    case RECORD_BIND:
+    case RECORD_UNBIND: err = read_binding(&r, entry); break;
+    case RECORD_MESSAGE:
+    case RECORD_MOVED:
+        err = read_message(&r, entry);
+        if (entry->numbers.len == 0)
+            err = SL_ECORRUPT;
+        break;
+    case RECORD_PAGED: err = read_message(&r, entry); break;
+    case RECORD_DEAD_LETTERED:
+        entry->number = sl_read_u64(&r);
+        entry->source = sl_read_u64(&r);
+        entry->reason = sl_read_u8(&r);
+        err = read_message(&r, entry);
+        break;
+    case RECORD_RETURNED:
+    case RECORD_SETTLED:
+    case RECORD_REJECTED:
+        entry->number = sl_read_u64(&r);
+        if (record->kind == RECORD_RETURNED)
+            entry->returns = sl_read_u32(&r);
+        err = read_list(&r, entry);
+        if (entry->list_count == 0)
+            err = SL_ECORRUPT;
+        break;
+    case RECORD_PURGED:
+        entry->number = sl_read_u64(&r);
+        entry->highest = sl_read_u64(&r);
+        err = read_list(&r, entry);
+        break;
+    case RECORD_INDEX: return SL_OK; /* index.h reads it */
+    case RECORD_LENT:
+        entry->number = sl_read_u64(&r);
+        entry->mark = sl_read_u64(&r);
+        break;
+    default: return SL_ECORRUPT;
+    }
+    return err != SL_OK || r.is_short || sl_reader_left(&r) > 7 ? SL_ECORRUPT : SL_OK;
+}
+
+enum sl_err journal_read_message(const struct record *record, const struct journal_entry *entry,
+                                 struct message **out)
+{
+    struct message *msg = message_new_routed(entry->route, entry->properties, entry->body.len);
+    size_t copies = entry->numbers.len / 8;
+
+    *out = NULL;
+    if (msg == NULL)
+        return SL_ENOMEM;
+    enum sl_err err = message_append(&msg, entry->body);
+    if (err != SL_OK) {
+        message_unref(msg);
+        return err;
+    }
+    msg->is_logged = record->kind != RECORD_PAGED;
+    msg->has_deaths = entry->has_deaths;
+    msg->record_len = RECORD_HEADER_BYTES + (uint32_t)record->body.len;
+    msg->copies = (uint16_t)(copies < UINT16_MAX ? copies : UINT16_MAX);
+    *out = msg;
+    return SL_OK;
+}
+
+bool journal_next(struct journal_entry *entry, uint64_t *seq)
+{
+    uint64_t distance = 0;
+
+    if (entry->list_count == 0)
+        return false;
+    if (entry->list_at == 0) {
+        entry->list_at = entry->list_first;
+    } else {
+        for (unsigned shift = 0; shift < 7 * DISTANCE_BYTES_MAX; shift += 7) {
+            uint8_t octet = sl_read_u8(&entry->list);
+            distance |= (uint64_t)(octet & 0x7f) << shift;
+            if ((octet & 0x80) == 0)
+                break;
+        }
+        if (entry->list.is_short || distance == 0)
+            return false;
+        entry->list_at += distance;
+    }
+    entry->list_count--;
+    *seq = entry->list_at;
+    return true;
+}
+
+static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e)
+{
+    e->vhost = sl_read_short_string(r);
+    e->exchange.name = sl_read_short_string(r);
+    uint8_t type = sl_read_u8(r);
+    if (type > EXCHANGE_HEADERS)
+        return SL_ECORRUPT;
+    uint8_t flags = sl_read_u8(r);
+    e->exchange.type = sl_bytes_of(exchange_type_name((enum exchange_type)type));
+    e->exchange.is_durable = true;
+    e->exchange.is_auto_delete = flags & 1;
+    e->exchange.is_internal = flags >> 1 & 1;
+    e->exchange.arguments = read_arguments(r);
+    return SL_OK;
+}
+
+static enum sl_err read_queue(struct sl_reader *r, struct journal_entry *e)
+{
+    e->number = sl_read_u64(r);
+    e->vhost = sl_read_short_string(r);
+    e->queue.name = sl_read_short_string(r);
+    e->queue.is_auto_delete = sl_read_u8(r) & 1;
+    e->mark = sl_read_u64(r);
+    e->queue.arguments = read_arguments(r);
+    e->queue.is_durable = true;
+    e->queue.may_be_reserved = true;
+    return e->queue.name.len == 0 || e->number == 0 ? SL_ECORRUPT : SL_OK;
+}
+
+static enum sl_err read_binding(struct sl_reader *r, struct journal_entry *e)
+{
+    e->vhost = sl_read_short_string(r);
+    e->binding.source = sl_read_short_string(r);
+    e->binding.to_exchange = sl_read_u8(r) != 0;
+    e->binding.destination = sl_read_short_string(r);
+    e->binding.key = sl_read_short_string(r);
+    e->binding.arguments = read_arguments(r);
+    return SL_OK;
+}
+
+static enum sl_err read_message(struct sl_reader *r, struct journal_entry *e)
+{
+    const char *why;
+    uint32_t count = sl_read_u32(r);
+
+    e->numbers = sl_read_bytes(r, 8ull * count);
+    const uint8_t *route = r->pos;
+    sl_read_short_string(r);
+    sl_read_short_string(r);
+    e->route = (struct sl_bytes){route, (size_t)(r->pos - route)};
+    e->properties = sl_read_long_string(r);
+    e->body = sl_read_long_string(r);
+    if (r->is_short)
+        return SL_ECORRUPT;
+    return properties_check(e->properties, &why);
+}
+
+static enum sl_err read_list(struct sl_reader *r, struct journal_entry *e)
+{
+    bool is_empty;
+
+    e->list_count = sl_read_u32(r);
+    is_empty = e->list_count == 0;
+    e->list_first = is_empty ? 0 : sl_read_u64(r);
+    e->list = *r; /* what is behind it is padding */
+    r->pos = r->end;
+    return e->list_first == 0 && !is_empty ? SL_ECORRUPT : SL_OK;
+}
+
+static struct sl_bytes read_arguments(struct sl_reader *r)
+{
+    struct sl_bytes rest = {r->pos, sl_reader_left(r)};
+    const char *why;
+    size_t used = 0;
+
+    if (r->is_short || table_check(rest, &used, &why) != SL_OK) {
+        r->is_short = true;
+        return (struct sl_bytes){NULL, 0};
+    }
+    return sl_read_bytes(r, used);
+}
