@@ -168,14 +168,14 @@ void arguments_list_dormant(struct sl_bytes arguments, struct text *to)
 static enum sl_err check_layout(struct resource queue, const struct queue_declaration *d,
                                 const struct known *known, struct text *reason)
 {
-    const char *property = !d->is_durable      ? "non-durable"
-                           : d->is_auto_delete ? "auto-delete"
-                           : d->is_exclusive   ? "exclusive-owner"
-                                               : NULL;
+    const char *property = d->is_auto_delete ? "auto-delete"
+                           : d->is_exclusive ? "exclusive-owner"
+                           : !d->is_durable  ? "non-durable"
+                                             : NULL;
 
     if (!is_quorum(known))
         return SL_OK;
-    if (d->may_be_reserved && property == NULL) {
+    if (d->may_be_reserved && d->number == 0 && property == NULL) {
         text_add(reason, "Cannot declare a server-named queue for type rabbit_quorum_queue");
         return SL_EPRECOND;
     }

@@ -15,8 +15,9 @@
 #include "core/message.h"
 
 enum entry_flag {
-    ENTRY_LOGGED = 1,   /* what becomes of it is logged */
-    ENTRY_WAS_LENT = 2, /* it may have been out before a crash: redelivered, though not counted */
+    ENTRY_LOGGED = 1,     /* what becomes of it is logged */
+    ENTRY_WAS_LENT = 2,   /* it may have been out before a crash: redelivered, though not counted */
+    ENTRY_TO_DISCARD = 4, /* only its message is waited for; why: discard_reason_of */
 };
 
 struct entry {           /* one message in one queue; ring and heap keep it more narrowly */
@@ -41,6 +42,12 @@ static inline struct entry entry_of(struct message *msg, sl_seq seq)
                           .record_len = msg->record_len,
                           .body_len = msg->body_len,
                           .copies = msg->copies};
+}
+
+/* It was out before, in this life or perhaps in one before. */
+static inline bool entry_is_redelivered(const struct entry *entry)
+{
+    return entry->returns > 0 || (entry->flags & ENTRY_WAS_LENT) != 0;
 }
 
 enum backlog_head { BACKLOG_EMPTY, BACKLOG_READY, BACKLOG_AWAY };

@@ -10,6 +10,7 @@ static void gather_front(struct backlog *b);
 static void take_messages(struct chunk *c, struct fetch_request *r);
 static struct chunk *find_waiting(struct backlog *b, uint64_t cookie);
 static struct chunk *find_chunk(const struct backlog *b, uint64_t seq);
+static uint64_t first_in(const struct chunk *c);
 static struct entry *find_in(struct chunk *c, uint64_t seq);
 static bool lies_in(sl_lsn place, sl_lsn from, sl_lsn to);
 
@@ -233,18 +234,27 @@ static struct chunk *find_waiting(struct backlog *b, uint64_t cookie)
     return c;
 }
 
-/* The chunk of the row in which it would stand; NULL: before all of them, or there is none. */
+/* The chunk of the row in which it would stand; NULL: before all of them, or there is none.  Looked
+ * for from the end that is nearer: what is in memory of a long row is near one of them. */
 static struct chunk *find_chunk(const struct backlog *b, uint64_t seq)
 {
-    struct chunk *c = b->tail;
+    struct chunk *c = b->head;
 
-    while (c != NULL) {
-        sl_seq first = c->entries != NULL ? c->entries[c->from].seq : c->index->told.first;
-        if (first.v <= seq)
-            break;
-        c = c->prev;
+    if (c == NULL || first_in(c) > seq)
+        return NULL;
+    if (first_in(b->tail) > seq && seq - first_in(c) < first_in(b->tail) - seq) {
+        while (first_in(c->next) <= seq)
+            c = c->next;
+        return c;
     }
+    for (c = b->tail; first_in(c) > seq;)
+        c = c->prev;
     return c;
+}
+
+static uint64_t first_in(const struct chunk *c)
+{
+    return c->entries != NULL ? c->entries[c->from].seq.v : c->index->told.first.v;
 }
 
 static struct entry *find_in(struct chunk *c, uint64_t seq)

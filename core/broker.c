@@ -3,6 +3,8 @@
 #include "core/backlog.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/dead_letter.h"
+#include "core/fetch.h"
 #include "core/memory.h"
 #include "core/properties.h"
 #include "core/recovery.h"
@@ -10,11 +12,14 @@
 
 #include <stdlib.h>
 
+#define RESIDENT_SHARE 4u /* of the budget: what a start may fill with messages */
+
 struct broker {
     struct broker_options options;
     struct recovery *recovery; /* between begin and end */
     struct topology *topology;
     struct order order;
+    struct fetch *fetch; /* with the log */
     struct pressure pressure;
     struct broker_worker **workers;
     struct mailbox *session_inboxes[CREDIT_SHARDS_MAX];
@@ -31,10 +36,16 @@ struct worker_block { /* one allocation, so that no two workers share a cache li
     struct waker waker;
 };
 
+typedef void confirm_adder(struct confirm_line *line, struct sl_handle session, uint64_t who,
+                           sl_tag tag, uint64_t run);
+
+static enum sl_err end_recovery(struct broker *b, struct commit_log *log);
 static enum sl_err add_worker(struct broker *b, uint32_t index);
 static enum sl_err add_shard(struct broker *b, uint32_t index);
 static void free_worker(struct broker *b, uint32_t index);
+static void wake_others(struct broker_worker *w);
 static void wake(void *reader);
+static void add_confirm(struct client *c, uint64_t who, sl_tag tag, confirm_adder *add);
 static bool room_is_back(struct broker_worker *w);
 static uint64_t room_of(const struct broker *b);
 static void post_pending(struct broker_worker *w);
@@ -61,7 +72,7 @@ struct broker *broker_new(const struct broker_options *options)
             goto free_broker;
     for (uint32_t i = 0; i < options->workers; i++) {
         run_init(&b->workers[i]->run, &b->order, i, b->shard_inboxes, options->workers);
-        shard_attach(b->workers[i]->shard, &b->workers[i]->run);
+        shard_attach(b->workers[i]->shard, &b->workers[i]->run, &b->workers[i]->counters);
     }
     return b;
 
@@ -79,6 +90,8 @@ void broker_free(struct broker *b)
     for (uint32_t i = 0; b->workers != NULL && i < b->options.workers; i++)
         free_worker(b, i);
     free(b->workers);
+    if (b->fetch != NULL)
+        fetch_free(b->fetch);
     if (b->topology != NULL)
         topology_free(b->topology);
     order_deinit(&b->order);
@@ -117,7 +130,18 @@ void broker_worker_hand_over(struct broker_worker *w)
 
 bool broker_worker_run_shard(struct broker_worker *w)
 {
-    return shard_run(w->shard);
+    bool more = shard_run(w->shard);
+
+    if (w->shard->paging.has_risen) {
+        w->shard->paging.has_risen = false;
+        wake_others(w);
+    }
+    return more;
+}
+
+struct fetch *broker_fetch(struct broker *b)
+{
+    return b->fetch;
 }
 
 struct mail_chain broker_worker_take_mail(struct broker_worker *w)
@@ -182,8 +206,13 @@ void broker_on_stopped(struct broker *b)
     }
     order_append(&b->order, marks);
     b->order.log = NULL; /* the caller closes it now */
-    for (uint32_t i = 0; i < b->options.workers; i++)
+    if (b->fetch != NULL)
+        fetch_free(b->fetch);
+    b->fetch = NULL;
+    for (uint32_t i = 0; i < b->options.workers; i++) {
         b->workers[i]->run.journal.is_off = true;
+        b->workers[i]->shard->fetch = NULL;
+    }
 }
 
 void broker_on_stopping(struct broker *b)
@@ -198,21 +227,47 @@ struct log_visitor broker_recovery_begin(struct broker *b)
 
     for (uint32_t i = 0; i < b->options.workers; i++)
         shards[i] = b->workers[i]->shard;
-    b->recovery = recovery_new(b->topology, shards);
+    b->recovery =
+        recovery_new(b->topology, shards, b->options.memory_budget_bytes / RESIDENT_SHARE);
     return recovery_visitor(b->recovery);
 }
 
 enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log, uint64_t log_time)
 {
-    enum sl_err err = recovery_finish(b->recovery);
-
-    b->recovery = NULL;
     order_attach(&b->order, log, log_time);
-    for (uint32_t i = 0; i < b->options.workers; i++)
-        b->workers[i]->run.journal.is_off = false;
-    for (uint32_t i = 0; err == SL_OK && i < b->options.workers; i++)
-        shard_extend_marks(b->workers[i]->shard);
+    enum sl_err err = log == NULL ? SL_OK : end_recovery(b, log);
+    recovery_free(b->recovery);
+    b->recovery = NULL;
     return err;
+}
+
+
+struct log_place broker_tell_shards(struct broker *b, struct broker_notice *notice,
+                                    void (*fill)(void *context, struct lane_item *item),
+                                    void *context)
+{
+    struct hand_over parts[CREDIT_SHARDS_MAX];
+    struct log_run nothing = {0};
+
+    for (uint32_t i = 0; i < b->options.workers; i++) {
+        struct lane_batch *batch = lane_batch_new();
+        batch->count = 1;
+        batch->items[0] = (struct lane_item){0};
+        fill(context, &batch->items[0]);
+        parts[i] = (struct hand_over){b->shard_inboxes[i], batch, batch, false};
+    }
+    struct log_place place = order_hand_over(&b->order, &nothing, parts, b->options.workers, 0);
+    notice->shards = 0;
+    for (uint32_t i = 0; i < b->options.workers; i++)
+        notice->shards |= (uint64_t)parts[i].must_wake << i;
+    return place;
+}
+
+void broker_wake_shards(struct broker *b, const struct broker_notice *notice)
+{
+    for (uint32_t i = 0; i < b->options.workers; i++)
+        if ((notice->shards >> i & 1) != 0)
+            mailbox_wake(b->shard_inboxes[i]);
 }
 
 void broker_set_disk_low(struct broker *b, bool is_low)
@@ -264,7 +319,32 @@ enum sl_err broker_route(struct client *c, struct sl_bytes exchange, struct sl_b
     return route_cache_get(&c->worker->routes, c->vhost, exchange, key, headers, route);
 }
 
-void broker_publish(struct client *c, const struct route *route, struct message *msg)
+const struct admission *broker_publish(struct client *c, const struct route *route,
+                                       struct message *msg)
+{
+    struct admission_split *split = &c->worker->split;
+
+    if (route->limited == 0) {
+        broker_publish_admitted(c, route, msg);
+        return NULL;
+    }
+    admission_split(split, route, message_body(msg).len);
+    if (split->refused_count == 0) {
+        broker_publish_admitted(c, route, msg);
+        return NULL;
+    }
+    counter_add(&c->worker->counters.refused, split->refused_count);
+    for (uint32_t i = 0; i < split->refused_count; i++)
+        if (split->refused[i].admission->rules.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+            dead_letter_refused(c->worker, split->refused[i], msg);
+    if (split->takers->count != 0)
+        broker_publish_admitted(c, split->takers, msg);
+    else
+        message_unref(msg);
+    return split->refused[0].admission;
+}
+
+void broker_publish_admitted(struct client *c, const struct route *route, struct message *msg)
 {
     struct broker_worker *w = c->worker;
 
@@ -274,8 +354,6 @@ void broker_publish(struct client *c, const struct route *route, struct message 
         message_unref(msg);
         return;
     }
-    if (route->count > 1)
-        message_ref_unshared(msg, route->count - 1);
     uint32_t offset = run_sequence(&w->run);
     if (route->durable > 0 && !w->run.journal.is_off &&
         properties_are_persistent(message_properties(msg))) {
@@ -283,14 +361,7 @@ void broker_publish(struct client *c, const struct route *route, struct message 
         c->is_logged = true;
         journal_message(&w->run.journal, offset, route, msg);
     }
-    enum lane_kind kind = w->run.group > 0 ? LANE_ENQUEUE_GROUPED : LANE_ENQUEUE;
-    for (uint32_t i = 0; i < route->count; i++) {
-        struct lane_item *item = run_add(&w->run, route->targets[i].shard);
-        item->at = route->targets[i].at;
-        item->kind = kind;
-        item->offset = offset;
-        item->msg = msg;
-    }
+    run_publish(&w->run, offset, route, msg);
     if (run_is_long(&w->run))
         broker_worker_hand_over(w);
 }
@@ -299,16 +370,26 @@ void broker_publish(struct client *c, const struct route *route, struct message 
  * an earlier confirm of its own still waits for the disk. */
 void broker_confirm(struct client *c, uint64_t who, sl_tag tag)
 {
+    add_confirm(c, who, tag, confirm_line_add);
+}
+
+static void add_confirm(struct client *c, uint64_t who, sl_tag tag, confirm_adder *add)
+{
     struct broker_worker *w = c->worker;
 
     if (!c->is_logged && c->logged_run <= w->safe_run) {
-        confirm_line_add(&w->confirms_now, c->handle, who, tag, w->run_number);
+        add(&w->confirms_now, c->handle, who, tag, w->run_number);
         return;
     }
-    confirm_line_add(&w->confirms, c->handle, who, tag, w->run_number);
+    add(&w->confirms, c->handle, who, tag, w->run_number);
     c->logged_run = w->run_number;
     c->is_logged = false;
     w->is_urgent = true;
+}
+
+void broker_confirm_refused(struct client *c, uint64_t who, sl_tag tag)
+{
+    add_confirm(c, who, tag, confirm_line_add_refused);
 }
 
 void broker_group_begin(struct client *c)
@@ -323,6 +404,24 @@ void broker_group_end(struct client *c)
      * when none of them is kept. */
     c->is_logged = true;
     c->worker->is_urgent = true;
+}
+
+static enum sl_err end_recovery(struct broker *b, struct commit_log *log)
+{
+    b->fetch = fetch_new(log, b->options.wake_fetch, b->options.wake_fetch_context);
+    if (b->fetch == NULL)
+        return SL_ENOMEM;
+    for (uint32_t i = 0; i < b->options.workers; i++) {
+        struct shard *s = b->workers[i]->shard;
+        s->live.stretch_bytes = commit_log_segment_bytes(log);
+        s->fetch = b->fetch;
+    }
+    SL_TRY(recovery_fill(b->recovery, log));
+    for (uint32_t i = 0; i < b->options.workers; i++) {
+        b->workers[i]->run.journal.is_off = false;
+        shard_extend_marks(b->workers[i]->shard);
+    }
+    return recovery_decide(b->recovery, log);
 }
 
 static enum sl_err add_worker(struct broker *b, uint32_t index)
@@ -351,6 +450,9 @@ static enum sl_err add_shard(struct broker *b, uint32_t index)
         shard_new(index, b->options.workers, b->topology, b->session_inboxes, b->shard_inboxes);
     if (w->shard == NULL)
         return SL_ENOMEM;
+    w->shard->paging.budget = b->options.memory_budget_bytes;
+    if (b->options.segment_bytes != 0)
+        w->shard->live.stretch_bytes = b->options.segment_bytes;
     mailbox_init(&w->shard->inbox, wake, w->inbox.reader);
     b->shard_inboxes[index] = &w->shard->inbox;
     return SL_OK;
@@ -375,8 +477,19 @@ static void free_worker(struct broker *b, uint32_t index)
     mailbox_deinit(&w->inbox);
     confirm_line_deinit(&w->confirms);
     confirm_line_deinit(&w->confirms_now);
+    admission_split_deinit(&w->split);
     route_cache_deinit(&w->routes);
     free((struct worker_block *)w);
+}
+
+/* Memory is one for all: who is idle may be the one who holds it. */
+static void wake_others(struct broker_worker *w)
+{
+    const struct broker_options *options = &w->broker->options;
+
+    for (uint32_t i = 0; i < options->workers; i++)
+        if (i != w->index)
+            options->wake(options->wake_context, i);
 }
 
 static void wake(void *reader)

@@ -15,6 +15,7 @@
 #ifndef SLUICE_CORE_BROKER_H
 #define SLUICE_CORE_BROKER_H
 
+#include "core/admission.h"
 #include "core/base/clock.h"
 #include "core/client.h"
 #include "core/confirms.h"
@@ -27,6 +28,7 @@
 #include "core/topology.h"
 
 struct broker;
+struct fetch;
 struct shard;
 
 struct broker_worker { /* what the core keeps for one worker */
@@ -34,6 +36,7 @@ struct broker_worker { /* what the core keeps for one worker */
     uint32_t index;
     struct run run;
     struct route_cache routes;
+    struct admission_split split;     /* of the message that is being published */
     struct confirm_line confirms;     /* wait for the disk */
     struct confirm_line confirms_now; /* wait for the hand-over only: nothing of theirs is logged */
     uint64_t run_number;              /* of the run that is being gathered */
@@ -56,6 +59,10 @@ struct broker_options {
     /* Wakes a worker out of its wait.  Any thread. */
     void (*wake)(void *context, uint32_t worker);
     void *wake_context;
+    uint64_t segment_bytes; /* of the log; 0: LOG_SEGMENT_BYTES */
+    /* Wakes who calls fetch_run: there is something to do.  Any thread; NULL: it looks itself. */
+    void (*wake_fetch)(void *context);
+    void *wake_fetch_context;
 };
 
 /* NULL: no memory.  Without a log until broker_attach_log: then nothing is kept. */
@@ -66,6 +73,9 @@ struct broker *broker_new(const struct broker_options *options);
 struct log_visitor broker_recovery_begin(struct broker *b);
 SL_MUST_CHECK enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log,
                                               uint64_t log_time);
+/* What was paged out is read by whoever calls fetch_run on it: between broker_recovery_end and
+ * broker_on_stopped.  NULL: there is no log. */
+struct fetch *broker_fetch(struct broker *b);
 /* Log thread: the durable cursor moved. */
 void broker_on_durable(struct broker *b);
 /* All workers have stopped, the log has not: notes exactly what was out, and lets go of the log. */
@@ -80,6 +90,18 @@ struct topology *broker_topology(struct broker *b);
 void broker_set_disk_low(struct broker *b, bool is_low);
 /* What publishers are held for, of enum held_by: what an alarm shows.  Any thread. */
 uint8_t broker_held_by(const struct broker *b);
+
+/* ---- housekeeping: any thread ---- */
+
+struct broker_notice { /* which shards are to be woken */
+    uint64_t shards;
+};
+/* One item for every shard, all at one place of the order; the topology lock may be held, so the
+ * caller wakes afterwards. */
+struct log_place broker_tell_shards(struct broker *b, struct broker_notice *notice,
+                                    void (*fill)(void *context, struct lane_item *item),
+                                    void *context);
+void broker_wake_shards(struct broker *b, const struct broker_notice *notice);
 
 /* ---- a worker's turn ---- */
 
@@ -141,11 +163,17 @@ SL_MUST_CHECK bool broker_take_room(struct client *c, uint64_t bytes);
 const char *broker_held_reason(const struct client *c);
 
 /* Seals and takes msg, and gives it its place in the order.  route->count is 0: the message is
- * released, the caller decides what an unroutable message means. */
-void broker_publish(struct client *c, const struct route *route, struct message *msg);
+ * released, the caller decides what an unroutable message means.  NULL: every queue took it;
+ * else one that is full and did not, lent until the route ends; the others have it. */
+const struct admission *broker_publish(struct client *c, const struct route *route,
+                                       struct message *msg);
+/* The same where admission_take_all has taken all places before. */
+void broker_publish_admitted(struct client *c, const struct route *route, struct message *msg);
 
 /* All publishes of this session so far are to be confirmed to who as tag; see confirms.h. */
 void broker_confirm(struct client *c, uint64_t who, sl_tag tag);
+/* The same for all below tag, the newest, which is refused itself. */
+void broker_confirm_refused(struct client *c, uint64_t who, sl_tag tag);
 
 /* What is published and settled between these two takes effect together: one place in the
  * order, nothing of it before the end. */

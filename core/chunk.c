@@ -152,27 +152,6 @@ void chunk_end_spans(struct chunk *c)
     }
 }
 
-uint32_t entries_strip(struct entry *entries, size_t n, sl_lsn durable, sl_lsn *wait)
-{
-    uint32_t stripped = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        struct entry *e = &entries[i];
-        if (e->msg == NULL || e->place.v == 0)
-            continue;
-        sl_lsn end = {e->place.v + e->record_len};
-        if (!sl_lsn_reached(durable, end)) {
-            if (wait->v == 0 || end.v < wait->v)
-                *wait = end;
-            continue;
-        }
-        message_unref(e->msg);
-        e->msg = NULL;
-        stripped++;
-    }
-    return stripped;
-}
-
 static struct entry *row_take(uint32_t room)
 {
     struct entry *row;

@@ -87,8 +87,4 @@ void chunk_tell(const struct chunk *c, struct stored_chunk *out, struct stored_s
 /* What was live of a stored chunk's entries is not any more: they are gone unread. */
 void chunk_end_spans(struct chunk *c);
 
-/* Lets go of the messages that are in the log before durable, of entries[0..n); returns how many,
- * and in *wait the end of the first record that is not durable, if that is less. */
-uint32_t entries_strip(struct entry *entries, size_t n, sl_lsn durable, sl_lsn *wait);
-
 #endif

@@ -21,6 +21,10 @@ static void do_join(struct shard *s, const struct shard_command *c);
 static void do_poke(struct shard *s, const struct shard_command *c);
 static void do_goodbye(struct shard *s, const struct shard_command *c);
 
+static bool get(struct shard *s, struct queue *q, const struct shard_command *c, struct answer *a);
+static void take_next(struct shard *s, struct queue *q, struct consumer *getter, struct answer *a);
+static void park(struct shard *s, struct queue *q, const struct shard_command *c);
+static void unpark(struct parked_get *p);
 static struct queue *use_queue(struct shard *s, const struct shard_command *c, struct answer *a);
 static sl_lsn log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def);
 static void leave(struct shard *s, struct consumer *consumer);
@@ -176,37 +180,105 @@ static void do_get(struct shard *s, const struct shard_command *c)
     struct answer *a = answer_new(c->from, c->ticket);
     struct queue *q = use_queue(s, c, a);
 
-    struct entry entry;
-    if (q != NULL) {
-        expiry_renew(s, q);
-        queue_tend(s, q);
+    if (q != NULL && (!list_is_empty(&q->parked) || !get(s, q, c, a))) {
+        mail_free(&a->mail);
+        park(s, q, c);
+        return;
     }
-    if (q != NULL && queue_peek(s, q, &entry) == BACKLOG_READY && queue_may_lend(s, q, &entry)) {
-        struct consumer *getter = NULL;
+    shard_answer(s, a);
+}
+
+/* False: what is next must be fetched first, or waits for the log. */
+static bool get(struct shard *s, struct queue *q, const struct shard_command *c, struct answer *a)
+{
+    struct consumer *getter = NULL;
+    struct entry entry;
+
+    expiry_renew(s, q);
+    queue_tend(s, q);
+    enum backlog_head head = queue_peek(s, q, &entry);
+    if (head == BACKLOG_AWAY)
+        return false;
+    bool may_lend = head == BACKLOG_READY && queue_may_lend(s, q, &entry);
+    if (head == BACKLOG_READY && !may_lend && q->gates_count == 0)
+        return false; /* for its mark: it was there all the time */
+    if (may_lend) {
         if (!c->is_no_ack)
             getter = consumer_new(s, q, peer_get(s, c->from, c->window), c, true);
         if (!c->is_no_ack && getter == NULL)
             refuse(a, SL_ENOMEM, "no room for another loan");
-        else {
-            queue_pop(s, q, &entry);
-            bool is_logged = (entry.flags & ENTRY_LOGGED) != 0;
-            a->msg = entry.msg;
-            a->seq = is_logged ? entry.seq : (sl_seq){0};
-            a->returns = entry.returns;
-            a->queue_number = q->ref.number;
-            if (is_logged && getter == NULL)
-                journal_settled(&s->run->journal, q->ref.number, entry.seq);
-            message_ref(entry.msg); /* the answer's */
-            if (getter == NULL)
-                shard_end_entry(s, &entry);
-            if (getter != NULL) {
-                a->loan = consumer_lend(getter, &entry);
-                a->consumer = (struct consumer_ref){s->index, getter->at};
-            }
-        }
-        a->messages = queue_ready(q);
+        else
+            take_next(s, q, getter, a);
     }
-    shard_answer(s, a);
+    a->messages = queue_ready(q);
+    return true;
+}
+
+/* What queue_peek told goes into the answer, as a loan or for good. */
+static void take_next(struct shard *s, struct queue *q, struct consumer *getter, struct answer *a)
+{
+    struct entry entry;
+
+    queue_pop(s, q, &entry);
+    bool is_logged = (entry.flags & ENTRY_LOGGED) != 0;
+    a->msg = message_ref(entry.msg);
+    a->seq = is_logged ? entry.seq : (sl_seq){0};
+    a->returns = entry.returns;
+    a->is_redelivered = entry_is_redelivered(&entry);
+    a->queue_number = q->ref.number;
+    if (getter != NULL) {
+        a->loan = consumer_lend(getter, &entry);
+        a->consumer = (struct consumer_ref){s->index, getter->at};
+        return;
+    }
+    if (is_logged)
+        journal_settled(&s->run->journal, q->ref.number, entry.seq);
+    shard_end_entry(s, &entry);
+}
+
+/* It is answered when the queue is looked at again and what is next is there.  Its peer is known
+ * from here on: a session that leaves takes it along. */
+static void park(struct shard *s, struct queue *q, const struct shard_command *c)
+{
+    struct parked_get *p = malloc(sizeof *p);
+    size_t n = c->declaration.name.len;
+
+    SL_ASSERT(p != NULL);
+    p->command = shard_command_new(COMMAND_GET, c->from, c->ticket, n);
+    p->command->vhost = c->vhost;
+    p->command->cookie = c->cookie;
+    p->command->prefetch = c->prefetch;
+    p->command->is_no_ack = c->is_no_ack;
+    p->command->window = session_window_ref(c->window);
+    if (c->group != NULL)
+        p->command->group = credit_group_ref(c->group);
+    memcpy(p->command->text, c->declaration.name.at, n);
+    p->command->declaration.name = (struct sl_bytes){p->command->text, n};
+    peer_get(s, c->from, c->window);
+    list_push(&q->parked, &p->of_queue);
+    list_push(&s->parked, &p->of_shard);
+}
+
+static void unpark(struct parked_get *p)
+{
+    list_remove(&p->of_queue);
+    list_remove(&p->of_shard);
+    shard_command_free(p->command);
+    free(p);
+}
+
+void commands_resume_gets(struct shard *s, struct queue *q)
+{
+    while (!list_is_empty(&q->parked)) {
+        struct parked_get *p = LIST_OF(q->parked.next, struct parked_get, of_queue);
+        struct answer *a = answer_new(p->command->from, p->command->ticket);
+        if (!get(s, q, p->command, a)) {
+            mail_free(&a->mail);
+            return;
+        }
+        shard_answer(s, a);
+        unpark(p);
+    }
 }
 
 static void do_join(struct shard *s, const struct shard_command *c)
@@ -236,6 +308,12 @@ static void do_goodbye(struct shard *s, const struct shard_command *c)
 
     if (p == NULL)
         return;
+    for (struct list *at = s->parked.next, *next; at != &s->parked; at = next) {
+        struct parked_get *get_of = LIST_OF(at, struct parked_get, of_shard);
+        next = at->next;
+        if (sl_handle_equal(get_of->command->from, c->from))
+            unpark(get_of);
+    }
     while (!list_is_empty(&p->consumers)) {
         struct consumer *consumer = LIST_OF(p->consumers.next, struct consumer, of_peer);
         consumer_return_all(s, consumer);

@@ -14,6 +14,9 @@
  * whoever finds it there finds it here; recovery calls it too. */
 struct queue *shard_enter_queue(struct shard *s, const struct topology_queue *def);
 
+/* Answers the gets that were waiting for the head of the queue to be fetched, as far as it is. */
+void commands_resume_gets(struct shard *s, struct queue *q);
+
 /* Takes the queue out of everything; returns where the deletion is in the log. */
 sl_lsn shard_remove_queue(struct shard *s, struct queue *q);
 

@@ -7,6 +7,7 @@
 #define ROOM_FIRST 16u
 
 static struct waiting_publisher *at(const struct confirm_line *line, uint64_t i);
+static void append(struct confirm_line *line, struct waiting_publisher publisher);
 static void grow(struct confirm_line *line);
 
 void confirm_line_deinit(struct confirm_line *line)
@@ -20,14 +21,18 @@ void confirm_line_add(struct confirm_line *line, struct sl_handle session, uint6
 {
     if (line->tail > line->placed) {
         struct waiting_publisher *last = at(line, line->tail - 1);
-        if (last->who == who && sl_handle_equal(last->session, session)) {
+        if (last->who == who && sl_handle_equal(last->session, session) && !last->is_refused) {
             last->tag = tag;
             return;
         }
     }
-    if (line->tail - line->head == line->room)
-        grow(line);
-    *at(line, line->tail++) = (struct waiting_publisher){session, who, tag, run, {0}};
+    append(line, (struct waiting_publisher){session, who, tag, run, {0}, false});
+}
+
+void confirm_line_add_refused(struct confirm_line *line, struct sl_handle session, uint64_t who,
+                              sl_tag tag, uint64_t run)
+{
+    append(line, (struct waiting_publisher){session, who, tag, run, {0}, true});
 }
 
 void confirm_line_place(struct confirm_line *line, sl_lsn end)
@@ -54,6 +59,13 @@ sl_lsn confirm_line_front(const struct confirm_line *line)
 static struct waiting_publisher *at(const struct confirm_line *line, uint64_t i)
 {
     return &line->ring[i & (line->room - 1)];
+}
+
+static void append(struct confirm_line *line, struct waiting_publisher publisher)
+{
+    if (line->tail - line->head == line->room)
+        grow(line);
+    *at(line, line->tail++) = publisher;
 }
 
 /* Bounded by the number of channels that publish in one run, and by how many runs the disk is

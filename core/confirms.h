@@ -20,8 +20,9 @@ struct waiting_publisher {
     uint64_t who;             /* the front end's name for a channel; never used twice in the
                                  life of a session */
     sl_tag tag;
-    uint64_t run; /* the worker's run that its newest publish is in */
-    sl_lsn end;   /* what must be durable first; set at the hand-over */
+    uint64_t run;    /* the worker's run that its newest publish is in */
+    sl_lsn end;      /* what must be durable first; set at the hand-over */
+    bool is_refused; /* tag itself is refused; all before it are safe */
 };
 
 struct confirm_line {
@@ -37,6 +38,9 @@ void confirm_line_deinit(struct confirm_line *line);
 /* Who waits for its publishes up to tag, which are in the current run or before. */
 void confirm_line_add(struct confirm_line *line, struct sl_handle session, uint64_t who, sl_tag tag,
                       uint64_t run);
+/* The same for all below tag, which is refused itself and is told so in its turn. */
+void confirm_line_add_refused(struct confirm_line *line, struct sl_handle session, uint64_t who,
+                              sl_tag tag, uint64_t run);
 /* The current run has been handed over and ends there. */
 void confirm_line_place(struct confirm_line *line, sl_lsn end);
 /* Takes the next one whose place is durable; false when there is none. */

@@ -14,6 +14,7 @@ static void write_key(uint8_t key[12], struct sl_handle handle);
 static struct delivery *peer_delivery(struct shard *s, struct peer *p);
 static void take_reading(struct shard *s, struct peer *p);
 static void return_entry(struct shard *s, struct queue *q, struct entry *entry);
+static bool is_open(const struct out_loan *loan);
 static void end_loan(struct consumer *c, struct out_loan *loan);
 static void give_back(struct shard *s, struct consumer *c, uint32_t n);
 static size_t loan_index(const struct consumer *c, uint64_t number);
@@ -182,8 +183,11 @@ void consumer_deliver(struct shard *s, struct consumer *c, const struct entry *e
 
     bool is_logged = (entry->flags & ENTRY_LOGGED) != 0;
 
-    *d = (struct delivery){entry->msg, is_logged ? entry->seq : (sl_seq){0}, c->cookie,
-                           entry->returns};
+    *d = (struct delivery){.msg = entry->msg,
+                           .seq = is_logged ? entry->seq : (sl_seq){0},
+                           .cookie = c->cookie,
+                           .returns = entry->returns,
+                           .is_redelivered = entry_is_redelivered(entry)};
     p->room -= (int64_t)cost;
     p->lent += cost;
     if (!c->is_no_ack) {
@@ -214,7 +218,7 @@ void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32
 
     for (size_t i = loan_index(c, first); i < c->end && c->loans[i].number - first < n; i++) {
         struct out_loan *loan = &c->loans[i];
-        if (loan->entry.msg == NULL)
+        if (!is_open(loan))
             continue;
         if (kind == LANE_RETURN)
             return_entry(s, c->queue, &loan->entry);
@@ -225,7 +229,7 @@ void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32
         end_loan(c, loan);
         ended++;
     }
-    while (c->first < c->end && c->loans[c->first].entry.msg == NULL)
+    while (c->first < c->end && !is_open(&c->loans[c->first]))
         c->first++;
     if (kind == LANE_RETURN)
         shard_queue_is_busy(s, c->queue);
@@ -234,13 +238,30 @@ void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32
         consumer_free(s, c);
 }
 
+uint32_t consumer_residents(struct consumer *c, struct entry **out, uint32_t room)
+{
+    uint32_t n = 0;
+
+    for (size_t i = loan_index(c, c->resident_from); i < c->end && n < room; i++) {
+        struct out_loan *loan = &c->loans[i];
+        if (!is_open(loan) || loan->entry.msg == NULL)
+            continue;
+        if (n == 0)
+            c->resident_from = loan->number;
+        out[n++] = &loan->entry;
+    }
+    if (n == 0)
+        c->resident_from = c->next_loan;
+    return n;
+}
+
 void consumer_return_all(struct shard *s, struct consumer *c)
 {
     uint32_t ended = c->out;
 
     for (size_t i = c->first; i < c->end; i++) {
         struct out_loan *loan = &c->loans[i];
-        if (loan->entry.msg == NULL)
+        if (!is_open(loan))
             continue;
         return_entry(s, c->queue, &loan->entry);
         end_loan(c, loan);
@@ -255,7 +276,7 @@ void consumer_each_loan(const struct consumer *c,
                         void (*on_entry)(void *context, const struct entry *entry), void *context)
 {
     for (size_t i = c->first; i < c->end; i++)
-        if (c->loans[i].entry.msg != NULL)
+        if (is_open(&c->loans[i]))
             on_entry(context, &c->loans[i].entry);
 }
 
@@ -265,13 +286,22 @@ void consumer_forget_all(struct shard *s, struct consumer *c)
 
     for (size_t i = c->first; i < c->end; i++) {
         struct out_loan *loan = &c->loans[i];
-        if (loan->entry.msg == NULL)
+        if (!is_open(loan))
             continue;
         shard_end_entry(s, &loan->entry);
         end_loan(c, loan);
     }
     c->first = c->end = 0;
     give_back(s, c, ended);
+}
+
+struct entry *consumer_loan(struct consumer *c, uint64_t number)
+{
+    size_t at = loan_index(c, number);
+
+    return at < c->end && c->loans[at].number == number && is_open(&c->loans[at])
+               ? &c->loans[at].entry
+               : NULL;
 }
 
 /* What the session's window says now; what was lent in this run counts first. */
@@ -290,18 +320,28 @@ static void take_reading(struct shard *s, struct peer *p)
 /* Every return counts, and is logged, but for those that the server's own stop causes. */
 static void return_entry(struct shard *s, struct queue *q, struct entry *entry)
 {
-    if (!atomic_load_explicit(&s->is_stopping, memory_order_relaxed)) {
-        entry->returns++;
-        if ((entry->flags & ENTRY_LOGGED) != 0)
-            journal_returned(&s->run->journal, q->ref.number, entry->seq, entry->returns);
-    } else
-        entry->returns += entry->returns == 0; /* it was out all the same: redelivered */
-    queue_return(s, q, entry);
+    if (atomic_load_explicit(&s->is_stopping, memory_order_relaxed)) {
+        entry->flags |= ENTRY_WAS_LENT; /* it was out all the same: redelivered */
+        queue_return(s, q, entry);
+        return;
+    }
+    entry->returns++;
+    if ((entry->flags & ENTRY_LOGGED) != 0)
+        journal_returned(&s->run->journal, q->ref.number, entry->seq, entry->returns);
+    if (entry->returns > q->rules.delivery_limit)
+        queue_discard(s, q, entry, DISCARD_DELIVERY_LIMIT);
+    else
+        queue_return(s, q, entry);
+}
+
+static bool is_open(const struct out_loan *loan)
+{
+    return loan->entry.seq.v != 0;
 }
 
 static void end_loan(struct consumer *c, struct out_loan *loan)
 {
-    loan->entry.msg = NULL;
+    loan->entry.seq.v = 0;
     c->out--;
     c->queue->out--;
 }
@@ -350,7 +390,7 @@ static void make_room(struct consumer *c)
     }
     size_t to = 0;
     for (size_t i = c->first; i < c->end; i++)
-        if (c->loans[i].entry.msg != NULL)
+        if (is_open(&c->loans[i]))
             c->loans[to++] = c->loans[i];
     c->first = 0;
     c->end = to;

@@ -28,7 +28,7 @@ struct peer { /* a session */
     struct list of_writing;
 };
 
-struct out_loan { /* one loan; msg NULL: settled */
+struct out_loan { /* one loan; sequence 0: settled; message NULL: paged out */
     uint64_t number;
     struct entry entry;
 };
@@ -47,6 +47,7 @@ struct consumer {
     uint64_t next_loan;
     struct out_loan *loans; /* numbers strictly growing */
     size_t first, end, room;
+    uint64_t resident_from; /* loans of lower numbers are without message */
     struct list of_able;
     struct list of_queue;
     struct list of_peer;
@@ -80,12 +81,18 @@ uint64_t consumer_lend(struct consumer *c, const struct entry *entry);
  * LANE_RETURN or LANE_REJECT.  A getter goes with its loan. */
 void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32_t n,
                      uint32_t kind);
+/* Fills in the first open loans that have their message, at most room; returns how many.  Good
+ * until the loans change. */
+uint32_t consumer_residents(struct consumer *c, struct entry **out, uint32_t room);
 /* All loans go back to their places. */
 void consumer_return_all(struct shard *s, struct consumer *c);
-/* Calls back for everything that it has out. */
+/* Calls back for everything that it has out; each entry is that of a struct out_loan. */
 void consumer_each_loan(const struct consumer *c,
                         void (*on_entry)(void *context, const struct entry *entry), void *context);
 /* Loans end with their queue. */
 void consumer_forget_all(struct shard *s, struct consumer *c);
+
+/* The entry of that loan while it is open; NULL: it is not. */
+struct entry *consumer_loan(struct consumer *c, uint64_t number);
 
 #endif

@@ -9,9 +9,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#define COUNTED_REASONS 4u /* of enum discard_reason */
+
 struct worker_counters {
     _Alignas(64) _Atomic uint64_t published; /* messages that a session handed to the broker */
     _Atomic uint64_t unroutable;             /* of these: reached no queue */
+    _Atomic uint64_t refused;                /* copies that a full queue did not take */
     _Atomic uint64_t confirmed;
     _Atomic uint64_t delivered; /* encoded for a consumer or a get */
     _Atomic uint64_t settled;
@@ -19,6 +22,9 @@ struct worker_counters {
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t connections_opened;
     _Atomic uint64_t connections_closed;
+    _Atomic uint64_t dead_lettered[COUNTED_REASONS]; /* went to a dead-letter exchange */
+    _Atomic uint64_t dropped[COUNTED_REASONS];       /* left a queue unconsumed, and went nowhere */
+    _Atomic uint64_t went_round; /* copies not sent, as they would have gone round for ever */
 };
 
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)

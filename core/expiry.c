@@ -5,7 +5,7 @@
 #include "core/discard.h"
 #include "core/levels.h"
 
-static bool is_unused(const struct queue *q);
+static bool is_unused(struct shard *s, const struct queue *q);
 static void look_at(struct shard *s, struct queue *q);
 
 void expiry_watch(struct shard *s, struct queue *q)
@@ -32,7 +32,7 @@ bool expiry_discard(struct shard *s, struct queue *q)
         enum backlog_head head = backlog_peek(queue_front(q), &next);
         if (head == BACKLOG_EMPTY || !expiry_is_due(s, &next))
             return false;
-        if (head == BACKLOG_AWAY) {
+        if (!queue_may_discard(q, head, &next)) {
             (void)queue_peek(s, q, &next); /* has it fetched; the queue is busy then */
             return false;
         }
@@ -55,15 +55,16 @@ bool expiry_run(struct shard *s)
     return more || due_next(&s->dues) <= s->now;
 }
 
-static bool is_unused(const struct queue *q)
+/* Nobody can use what is there while the server stops. */
+static bool is_unused(struct shard *s, const struct queue *q)
 {
-    return q->consumers_count == 0;
+    return q->consumers_count == 0 && !atomic_load_explicit(&s->is_stopping, memory_order_relaxed);
 }
 
 static void look_at(struct shard *s, struct queue *q)
 {
     if (q->lease_end != 0 && q->lease_end <= s->now) {
-        if (is_unused(q)) {
+        if (is_unused(s, q)) {
             shard_remove_queue(s, q);
             return;
         }

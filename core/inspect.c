@@ -191,6 +191,7 @@ static void list_queue(struct inspect_page *page, const struct queue *q)
     row->is_auto_delete = def->is_auto_delete;
     row->owner = def->owner;
     row->ready = queue_ready(q);
+    row->ready_bytes = q->ready_bytes;
     row->unacked = q->out;
     row->consumers = q->consumers_count;
 }

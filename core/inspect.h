@@ -78,6 +78,7 @@ struct inspect_queue {
     bool is_auto_delete;
     struct sl_handle owner; /* the session of an exclusive queue */
     uint64_t ready;
+    uint64_t ready_bytes; /* of bodies */
     uint64_t unacked;
     uint32_t consumers;
 };

@@ -6,6 +6,8 @@
 #define DISTANCE_BYTES_MAX 10u
 #define LENT_HEAD_BYTES_MAX (16u * 1024) /* a wider fan-out copies: the run wants heads small */
 
+static void add_message(struct journal *j, enum record_kind kind, uint32_t offset,
+                        struct sl_bytes prefix, const struct route *route, struct message *msg);
 static void gather(struct journal *j, enum record_kind kind, uint64_t queue_number,
                    uint32_t returns, sl_seq seq);
 static void write_distance(struct journal_list *list, uint64_t distance);
@@ -16,35 +18,19 @@ static size_t long_len(struct sl_bytes b);
 void journal_message(struct journal *j, uint32_t offset, const struct route *route,
                      struct message *msg)
 {
-    struct sl_bytes encoded = message_route(msg);
-    struct sl_bytes properties = message_properties(msg);
-    struct sl_bytes body = message_body(msg);
-    size_t head = 4 + 8ull * route->durable + encoded.len + long_len(properties) + 4;
-    bool is_lent = body.len > LOG_COPY_MAX && head <= LENT_HEAD_BYTES_MAX;
-    uint8_t *at;
+    add_message(j, RECORD_MESSAGE, offset, (struct sl_bytes){NULL, 0}, route, msg);
+}
 
-    msg->log_at = (uint32_t)j->run.bytes; /* a run is far shorter than 4 GiB */
-    msg->record_len = record_length(head + body.len);
-    msg->copies = (uint16_t)(route->durable < UINT16_MAX ? route->durable : UINT16_MAX);
+void journal_dead_lettered(struct journal *j, uint32_t offset, const struct route *route,
+                           struct message *msg, const struct journal_source *source)
+{
+    uint8_t prefix[8 + 8 + 1];
 
-    if (is_lent)
-        at = log_run_add_lent(&j->run, RECORD_MESSAGE, offset, head, body, message_release,
-                              message_ref(msg));
-    else
-        at = log_run_add(&j->run, RECORD_MESSAGE, offset, false, head + body.len);
-
-    struct sl_writer w = {at, at + head + (is_lent ? 0 : body.len), false};
-    log_run_set_flags(at, msg->has_deaths ? JOURNAL_HAS_DEATHS : 0);
-    sl_write_u32(&w, route->durable);
-    for (uint32_t i = 0; i < route->count; i++)
-        if (route->targets[i].number != 0)
-            sl_write_u64(&w, route->targets[i].number);
-    sl_write_bytes(&w, encoded);
-    sl_write_long_string(&w, properties);
-    sl_write_u32(&w, (uint32_t)body.len);
-    if (!is_lent)
-        sl_write_bytes(&w, body);
-    SL_ASSERT(!w.overflowed && w.pos == w.end);
+    sl_store_u64(prefix, source->queue_number);
+    sl_store_u64(prefix + 8, source->seq.v);
+    prefix[16] = source->reason;
+    add_message(j, RECORD_DEAD_LETTERED, offset, (struct sl_bytes){prefix, sizeof prefix}, route,
+                msg);
 }
 
 void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq)
@@ -55,6 +41,11 @@ void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq)
 void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq, uint32_t returns)
 {
     gather(j, RECORD_RETURNED, queue_number, returns, seq);
+}
+
+void journal_rejected(struct journal *j, uint64_t queue_number, sl_seq seq)
+{
+    gather(j, RECORD_REJECTED, queue_number, 0, seq);
 }
 
 void journal_moved(struct log_run *r, sl_seq seq, const uint64_t *numbers, uint32_t n,
@@ -164,6 +155,40 @@ void journal_flush(struct journal *j)
     sl_write_u64(&w, list->first);
     sl_write_bytes(&w, (struct sl_bytes){list->distances, list->len});
     list->queue_number = 0;
+}
+
+static void add_message(struct journal *j, enum record_kind kind, uint32_t offset,
+                        struct sl_bytes prefix, const struct route *route, struct message *msg)
+{
+    struct sl_bytes encoded = message_route(msg);
+    struct sl_bytes properties = message_properties(msg);
+    struct sl_bytes body = message_body(msg);
+    size_t head = prefix.len + 4 + 8ull * route->durable + encoded.len + long_len(properties) + 4;
+    bool is_lent = body.len > LOG_COPY_MAX && head <= LENT_HEAD_BYTES_MAX;
+    uint8_t *at;
+
+    msg->log_at = (uint32_t)j->run.bytes; /* a run is far shorter than 4 GiB */
+    msg->record_len = record_length(head + body.len);
+    msg->copies = (uint16_t)(route->durable < UINT16_MAX ? route->durable : UINT16_MAX);
+
+    if (is_lent)
+        at = log_run_add_lent(&j->run, kind, offset, head, body, message_release, message_ref(msg));
+    else
+        at = log_run_add(&j->run, kind, offset, false, head + body.len);
+
+    struct sl_writer w = {at, at + head + (is_lent ? 0 : body.len), false};
+    log_run_set_flags(at, msg->has_deaths ? JOURNAL_HAS_DEATHS : 0);
+    sl_write_bytes(&w, prefix);
+    sl_write_u32(&w, route->durable);
+    for (uint32_t i = 0; i < route->count; i++)
+        if (route->targets[i].number != 0)
+            sl_write_u64(&w, route->targets[i].number);
+    sl_write_bytes(&w, encoded);
+    sl_write_long_string(&w, properties);
+    sl_write_u32(&w, (uint32_t)body.len);
+    if (!is_lent)
+        sl_write_bytes(&w, body);
+    SL_ASSERT(!w.overflowed && w.pos == w.end);
 }
 
 static void gather(struct journal *j, enum record_kind kind, uint64_t queue_number,

@@ -63,6 +63,12 @@ struct journal {
     bool is_off; /* nothing is kept: tests of the broker in memory */
 };
 
+struct journal_source { /* of a dead-lettered message */
+    uint64_t queue_number;
+    sl_seq seq;
+    uint8_t reason; /* of enum discard_reason */
+};
+
 /* The message, at that offset of the worker's run, for the durable queues of the route. */
 void journal_message(struct journal *j, uint32_t offset, const struct route *route,
                      struct message *msg);
@@ -70,9 +76,21 @@ void journal_message(struct journal *j, uint32_t offset, const struct route *rou
 void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq);
 /* returns: how often it has come back by now. */
 void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq, uint32_t returns);
+void journal_rejected(struct journal *j, uint64_t queue_number, sl_seq seq);
+/* The message at that offset for the durable queues of the route, of which there may be none; and
+ * it is not where it was any more. */
+void journal_dead_lettered(struct journal *j, uint32_t offset, const struct route *route,
+                           struct message *msg, const struct journal_source *source);
 /* A copy of the message with that sequence, for those durable queues. */
 void journal_moved(struct log_run *r, sl_seq seq, const uint64_t *numbers, uint32_t n,
                    const struct message *msg);
+
+/* A message that no record holds yet; returns its offset in the run, which the caller appends at
+ * once. */
+uint64_t journal_paged(struct log_run *r, struct message *msg, uint32_t *record_len);
+/* stay: growing. */
+void journal_purged(struct journal *j, uint64_t queue_number, sl_seq highest, const sl_seq *stay,
+                    uint32_t n);
 
 /* Definitions and marks go into a run of their own: they are appended at once (order_append),
  * definitions under the topology lock. */

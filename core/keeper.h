@@ -7,7 +7,8 @@
  *                checkpoint, renames it in, releases segments in which nothing is live, and asks
  *                shards to move the survivors of mostly dead ones (evacuation.h)
  *
- * Thread: keeper_step the housekeeping thread (tests call it by hand); keeper_take_part any.
+ * Thread: keeper_step the housekeeping thread (tests call it by hand); keeper_hurry, keeper_is_busy
+ * and keeper_status any.
  */
 #ifndef SLUICE_CORE_KEEPER_H
 #define SLUICE_CORE_KEEPER_H

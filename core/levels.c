@@ -12,10 +12,8 @@ struct levels {
 
 static struct levels *levels_new(struct queue *q);
 
-struct backlog *queue_level(struct queue *q, uint8_t priority)
+struct backlog *levels_at(struct queue *q, uint8_t priority)
 {
-    if (priority == 0)
-        return &q->backlog;
     SL_ASSERT(priority <= q->rules.max_priority);
     if (q->levels == NULL)
         q->levels = levels_new(q);
@@ -30,12 +28,10 @@ struct backlog *queue_level(struct queue *q, uint8_t priority)
     return l->at[priority];
 }
 
-struct backlog *queue_front(struct queue *q)
+struct backlog *levels_front(struct queue *q)
 {
     struct levels *l = q->levels;
 
-    if (l == NULL)
-        return &q->backlog;
     while (l->top > 0 && (l->at[l->top] == NULL || backlog_is_empty(l->at[l->top])))
         l->top--;
     return l->at[l->top];

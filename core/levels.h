@@ -12,9 +12,17 @@
 #include "core/queue.h"
 
 /* The backlog of that priority, made when it is new; at most rules.max_priority. */
-struct backlog *queue_level(struct queue *q, uint8_t priority);
+struct backlog *levels_at(struct queue *q, uint8_t priority);
+static inline struct backlog *queue_level(struct queue *q, uint8_t priority)
+{
+    return priority == 0 ? &q->backlog : levels_at(q, priority);
+}
 /* The highest that is not empty; the queue's own when all are. */
-struct backlog *queue_front(struct queue *q);
+struct backlog *levels_front(struct queue *q);
+static inline struct backlog *queue_front(struct queue *q)
+{
+    return q->levels == NULL ? &q->backlog : levels_front(q);
+}
 
 /* Calls back for every backlog, the highest first; the empty ones too. */
 void queue_each_backlog(struct queue *q,

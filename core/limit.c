@@ -10,7 +10,7 @@ bool limit_enforce(struct shard *s, struct queue *q)
     struct entry next;
 
     for (uint32_t i = 0; i < SL_LEND_BUDGET; i++) {
-        if (!is_over(q) || queue_peek(s, q, &next) != BACKLOG_READY)
+        if (!is_over(q) || !queue_may_discard(q, queue_peek(s, q, &next), &next))
             return false; /* what is away makes the queue busy when it is there */
         if (!is_over(q))
             return false; /* some expired meanwhile */

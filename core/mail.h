@@ -31,7 +31,8 @@ struct delivery {
     struct message *msg; /* the mail holds a reference */
     sl_seq seq;          /* 0: nothing about it is in the log */
     uint32_t cookie;     /* of the subscription */
-    uint32_t returns;    /* how often it came back before; also what redelivered means: > 0 */
+    uint32_t returns;    /* how often it came back before */
+    bool is_redelivered; /* it came back before, or may have been out before a crash */
 };
 
 struct delivery_mail {
@@ -68,6 +69,7 @@ struct answer {
     sl_seq seq;
     uint64_t loan;
     uint32_t returns;
+    bool is_redelivered;
 };
 
 struct cancelled_mail { /* the queue went away under the consumer; nothing more will come */

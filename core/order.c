@@ -38,13 +38,13 @@ void order_deinit(struct order *o)
     pthread_mutex_destroy(&o->lock);
 }
 
-sl_lsn order_hand_over(struct order *o, struct log_run *records, struct hand_over *parts,
-                       uint32_t n, uint64_t count)
+struct log_place order_hand_over(struct order *o, struct log_run *records, struct hand_over *parts,
+                                 uint32_t n, uint64_t count)
 {
     struct posting posting = {parts, n};
 
     if (o->log != NULL)
-        return commit_log_append(o->log, records, count, order_time(o), post, &posting).end;
+        return commit_log_append(o->log, records, count, order_time(o), post, &posting);
 
     log_run_clear(records);
     pthread_mutex_lock(&o->lock);
@@ -53,20 +53,26 @@ sl_lsn order_hand_over(struct order *o, struct log_run *records, struct hand_ove
     post(&posting, place);
     atomic_store_explicit(&o->next_seq, base + count, memory_order_release);
     pthread_mutex_unlock(&o->lock);
-    return place.end;
+    return place;
 }
 
 sl_lsn order_append(struct order *o, struct log_run *records)
 {
-    struct posting nothing = {NULL, 0};
-
     if (o->log == NULL) {
         log_run_clear(records);
         return order_durable(o);
     }
-    sl_lsn end = commit_log_append(o->log, records, 0, order_time(o), post, &nothing).end;
+    sl_lsn end = order_place(o, records).end;
     commit_log_hurry(o->log);
     return end;
+}
+
+struct log_place order_place(struct order *o, struct log_run *records)
+{
+    struct posting nothing = {NULL, 0};
+
+    SL_ASSERT(o->log != NULL);
+    return commit_log_append(o->log, records, 0, order_time(o), post, &nothing);
 }
 
 void order_hurry(struct order *o)

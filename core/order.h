@@ -49,15 +49,18 @@ struct hand_over {
 };
 
 /* Appends the records, gives sequences [base, base + count) to the batches of all parts and posts
- * them; the caller wakes afterwards.  Returns the place behind them, for the confirm line. */
-sl_lsn order_hand_over(struct order *o, struct log_run *records, struct hand_over *parts,
-                       uint32_t n, uint64_t count);
+ * them; the caller wakes afterwards.  The end of the place is for the confirm line. */
+struct log_place order_hand_over(struct order *o, struct log_run *records, struct hand_over *parts,
+                                 uint32_t n, uint64_t count);
 
 /* Someone waits for what has been handed over so far. */
 void order_hurry(struct order *o);
 
 /* Appends records alone, at once and in a hurry: definitions, under the topology lock; marks. */
 sl_lsn order_append(struct order *o, struct log_run *records);
+
+/* The same without the hurry, and tells where the records lie; there is a log. */
+struct log_place order_place(struct order *o, struct log_run *records);
 
 /* What time it is, in ms since 1970: the wall clock as it was at the start, and from there on as
  * time passes, whatever becomes of the wall clock; never before the last time in the log.  What

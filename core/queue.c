@@ -1,16 +1,31 @@
 #include "core/queue.h"
 
+#include "core/admission.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/commands.h"
 #include "core/consumer.h"
 #include "core/discard.h"
 #include "core/expiry.h"
 #include "core/levels.h"
 #include "core/limit.h"
+#include "core/recall.h"
 
 #include <stdlib.h>
 
+struct ending { /* of all that is ready */
+    struct shard *shard;
+    sl_seq highest;
+};
+
+static void discard_marked(struct shard *s, struct queue *q);
 static bool lend(struct shard *s, struct queue *q);
+static void count_out(struct queue *q, uint64_t count, uint64_t body_bytes);
+static void end_all(struct shard *s, struct queue *q, struct ending *ending);
+static void end_backlog(void *context, uint8_t priority, struct backlog *b);
+static void end_entry(void *context, struct entry *entry);
+static void log_purge(struct shard *s, const struct queue *q, sl_seq highest);
+static int by_value(const void *a, const void *b);
 static void end_consumer(struct shard *s, struct consumer *c);
 
 struct queue *queue_new(const struct topology_queue *def)
@@ -29,6 +44,9 @@ struct queue *queue_new(const struct topology_queue *def)
     list_init(&q->consumers);
     list_init(&q->of_busy);
     list_init(&q->of_waiting);
+    list_init(&q->of_paging);
+    list_init(&q->of_retrying);
+    list_init(&q->parked);
     list_init(&q->of_owner);
     return q;
 }
@@ -38,10 +56,13 @@ void queue_free(struct shard *s, struct queue *q)
     while (!list_is_empty(&q->consumers))
         end_consumer(s, LIST_OF(q->consumers.next, struct consumer, of_queue));
     queue_empty(s, q);
+    commands_resume_gets(s, q); /* they find nothing */
     levels_deinit(q);
     due_remove(&s->dues, &q->due);
     free(q->gates);
     list_remove(&q->of_waiting);
+    list_remove(&q->of_paging);
+    list_remove(&q->of_retrying);
     list_remove(&q->of_busy);
     list_remove(&q->of_owner);
     free(q);
@@ -55,6 +76,8 @@ bool queue_lend(struct shard *s, struct queue *q)
         more = limit_enforce(s, q);
     if (!more && q->has_deadlines)
         more = expiry_discard(s, q);
+    if (!more && q->has_marked)
+        discard_marked(s, q);
     return more;
 }
 
@@ -64,12 +87,26 @@ void queue_tend(struct shard *s, struct queue *q)
         continue;
     while (q->has_deadlines && expiry_discard(s, q))
         continue;
+    if (q->has_marked)
+        discard_marked(s, q);
+}
+
+/* Also where nobody consumes: looking is what asks for the message, and what lets it go. */
+static void discard_marked(struct shard *s, struct queue *q)
+{
+    struct entry next = {.flags = 0};
+
+    backlog_peek(queue_front(q), &next);
+    if ((next.flags & ENTRY_TO_DISCARD) != 0)
+        queue_peek(s, q, &next);
 }
 
 static bool lend(struct shard *s, struct queue *q)
 {
     uint32_t budget = SL_LEND_BUDGET;
 
+    if (!list_is_empty(&q->parked))
+        commands_resume_gets(s, q);
     while (!list_is_empty(&q->able)) {
         struct consumer *c = LIST_OF(q->able.next, struct consumer, of_able);
         struct entry next;
@@ -98,9 +135,19 @@ void queue_push(struct queue *q, const struct entry *entry)
     q->has_deadlines |= entry->deadline != 0;
 }
 
+void queue_push_stored(struct shard *s, struct queue *q, uint8_t priority,
+                       const struct stored_chunk *chunk)
+{
+    backlog_push_stored(queue_level(q, priority), &s->live, chunk);
+    q->ready_bytes += chunk->body_bytes;
+    q->has_deadlines = true; /* who knows; that only costs */
+}
+
 void queue_restored(struct shard *s, struct queue *q)
 {
     s->now = order_time(s->run->order);
+    if (q->ref.admission != NULL)
+        admission_set(q->ref.admission, queue_count(q), q->ready_bytes);
     expiry_watch(s, q);
     expiry_renew(s, q);
     shard_queue_is_busy(s, q); /* a limit holds at once */
@@ -109,18 +156,26 @@ void queue_restored(struct shard *s, struct queue *q)
 enum backlog_head queue_peek(struct shard *s, struct queue *q, struct entry *out)
 {
     for (;;) {
-        enum backlog_head head = backlog_peek(queue_front(q), out);
-        if (head != BACKLOG_READY || !q->has_deadlines || !expiry_is_due(s, out))
+        struct backlog *b = queue_front(q);
+        enum backlog_head head = backlog_peek(b, out);
+        enum discard_reason reason = DISCARD_EXPIRED;
+        if (head == BACKLOG_AWAY || b->is_turned)
+            recall_ask(s, q, b);
+        if (head == BACKLOG_READY && (out->flags & ENTRY_TO_DISCARD) != 0)
+            reason = discard_reason_of(out);
+        else if (!q->has_deadlines || !queue_may_discard(q, head, out) || !expiry_is_due(s, out))
             return head;
         queue_pop(s, q, out);
-        queue_discard(s, q, out, DISCARD_EXPIRED);
+        queue_discard(s, q, out, reason);
     }
 }
 
 void queue_pop(struct shard *s, struct queue *q, struct entry *out)
 {
     backlog_pop(queue_front(q), out);
-    q->ready_bytes -= out->body_len;
+    count_out(q, 1, out->body_len);
+    if (out->seq.v <= q->was_lent_to && (out->flags & ENTRY_LOGGED) != 0)
+        out->flags |= ENTRY_WAS_LENT;
     if ((out->flags & ENTRY_LOGGED) != 0 && out->seq.v > q->lent)
         q->lent = out->seq.v;
     if (q->has_deadlines)
@@ -130,36 +185,42 @@ void queue_pop(struct shard *s, struct queue *q, struct entry *out)
 void queue_return(struct shard *s, struct queue *q, const struct entry *entry)
 {
     backlog_return(queue_level(q, entry->priority), entry);
+    q->has_marked |= (entry->flags & ENTRY_TO_DISCARD) != 0;
     q->ready_bytes += entry->body_len;
+    q->has_deadlines |= entry->deadline != 0;
+    if (q->ref.admission != NULL)
+        admission_add(q->ref.admission, entry->body_len);
     if (q->has_deadlines)
         expiry_watch(s, q);
 }
 
+static void count_out(struct queue *q, uint64_t count, uint64_t body_bytes)
+{
+    q->ready_bytes -= body_bytes;
+    if (q->ref.admission != NULL)
+        admission_give(q->ref.admission, count, body_bytes);
+}
+
 uint64_t queue_purge(struct shard *s, struct queue *q)
 {
+    struct ending ending = {s, {0}};
+
     queue_tend(s, q);
     uint64_t count = queue_count(q);
-    struct entry entry;
-
-    while (backlog_peek(queue_front(q), &entry) == BACKLOG_READY) {
-        backlog_pop(queue_front(q), &entry);
-        q->ready_bytes -= entry.body_len;
-        if ((entry.flags & ENTRY_LOGGED) != 0)
-            journal_settled(&s->run->journal, q->ref.number, entry.seq);
-        shard_end_entry(s, &entry);
-    }
+    if (count == 0)
+        return 0;
+    end_all(s, q, &ending);
+    if (q->ref.number != 0)
+        log_purge(s, q, ending.highest);
+    shard_queue_is_busy(s, q); /* gets may be waiting */
     return count;
 }
 
 void queue_empty(struct shard *s, struct queue *q)
 {
-    struct entry entry;
+    struct ending ending = {s, {0}};
 
-    while (backlog_peek(queue_front(q), &entry) == BACKLOG_READY) {
-        backlog_pop(queue_front(q), &entry);
-        q->ready_bytes -= entry.body_len;
-        shard_end_entry(s, &entry);
-    }
+    end_all(s, q, &ending);
 }
 
 void queue_add_gate(struct queue *q, sl_seq seq, sl_lsn lsn)
@@ -241,6 +302,58 @@ void queue_extend_mark(struct shard *s, struct queue *q)
     q->next_mark = newest + QUEUE_MARK_STEP;
     journal_lent(record, q->ref.number, q->next_mark);
     q->mark_place = order_append(s->run->order, record);
+}
+
+static void end_all(struct shard *s, struct queue *q, struct ending *ending)
+{
+    ending->shard = s;
+    ending->highest = queue_newest(q);
+    uint64_t count = queue_count(q);
+    queue_each_backlog(q, end_backlog, ending);
+    count_out(q, count, q->ready_bytes);
+}
+
+static void end_backlog(void *context, uint8_t priority, struct backlog *b)
+{
+    (void)priority;
+    backlog_clear(b, end_entry, context);
+}
+
+static void end_entry(void *context, struct entry *entry)
+{
+    struct ending *ending = context;
+
+    if (entry->seq.v > ending->highest.v) /* of a life before */
+        ending->highest = entry->seq;
+    shard_end_entry(ending->shard, entry);
+}
+
+/* What is out is not purged: the record names it. */
+static void log_purge(struct shard *s, const struct queue *q, sl_seq highest)
+{
+    sl_seq *stay = malloc((q->out + 1) * sizeof *stay);
+    uint32_t n = 0;
+
+    SL_ASSERT(stay != NULL); /* bounded by prefetch */
+    for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next) {
+        struct consumer *c = LIST_OF(at, struct consumer, of_queue);
+        for (size_t i = c->first; i < c->end; i++)
+            if (c->loans[i].entry.seq.v != 0 && c->loans[i].entry.seq.v <= highest.v &&
+                (c->loans[i].entry.flags & ENTRY_LOGGED) != 0)
+                stay[n++] = c->loans[i].entry.seq;
+    }
+    SL_ASSERT(n <= q->out);
+    qsort(stay, n, sizeof stay[0], by_value);
+    journal_purged(&s->run->journal, q->ref.number, highest, stay, n);
+    free(stay);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const sl_seq *left = a;
+    const sl_seq *right = b;
+
+    return left->v < right->v ? -1 : left->v > right->v;
 }
 
 /* The queue goes away under its consumer: its session is told, its loans end. */

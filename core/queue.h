@@ -15,6 +15,7 @@
 
 #include "core/backlog.h"
 #include "core/base/list.h"
+#include "core/discard.h"
 #include "core/rules.h"
 #include "core/shard.h"
 
@@ -33,6 +34,7 @@ struct queue {
     const struct topology_queue *def; /* borrowed, its lists excepted, which others change */
     struct sl_bytes name; /* borrowed from the topology, which this shard removes last */
     bool is_auto_delete;
+    bool has_marked;   /* or had: entries with ENTRY_TO_DISCARD */
     bool was_consumed; /* auto-delete waits for a first consumer */
     struct consumer *exclusive_consumer;
     struct queue_rules rules;
@@ -46,6 +48,7 @@ struct queue {
     bool has_deadlines;       /* some entry has come that may expire */
     uint64_t out;             /* entries with consumers */
     uint64_t lent;            /* newest logged sequence that was out */
+    uint64_t was_lent_to;     /* logged entries up to here may have been out before the start */
     uint64_t mark;            /* logged entries up to here may be lent */
     uint64_t next_mark;       /* the one that is being logged, or the same */
     sl_lsn mark_place;        /* where next_mark is in the log */
@@ -53,11 +56,21 @@ struct queue {
     struct queue_gate *gates; /* a ring, growing seq; see queue_add_gate */
     uint32_t gates_first, gates_count, gates_room;
     struct list of_waiting;
+    struct list of_paging;    /* paging.queues or paging.later */
+    struct list of_retrying;  /* something of it could not be read; */
+    uint64_t retry_at;        /* it asks again then */
+    struct list parked;       /* of parked_get.of_queue: gets that wait for the head to be there */
     struct list able;         /* of consumer.of_able */
     struct list consumers;    /* of consumer.of_queue; getters too */
     uint32_t consumers_count; /* without getters */
     struct list of_busy;
     struct list of_owner; /* in the peer's list when exclusive */
+};
+
+struct parked_get {
+    struct list of_queue;
+    struct list of_shard;
+    struct shard_command *command;
 };
 
 /* Aborts without memory: a queue's own struct is ours. */
@@ -67,6 +80,10 @@ void queue_free(struct shard *s, struct queue *q);
 
 /* Takes the reference. */
 void queue_push(struct queue *q, const struct entry *entry);
+
+/* In recovery: see backlog_push_stored. */
+void queue_push_stored(struct shard *s, struct queue *q, uint8_t priority,
+                       const struct stored_chunk *chunk);
 
 /* What is ready, over all priorities; and the same as others are to see it. */
 uint64_t queue_count(const struct queue *q);
@@ -80,7 +97,7 @@ static inline uint64_t queue_ready(const struct queue *q)
 /* Tells the entry that is next, once what is due was discarded.  AWAY: it is being fetched, and
  * makes the queue busy when it is there. */
 enum backlog_head queue_peek(struct shard *s, struct queue *q, struct entry *out);
-/* Takes what queue_peek told, after READY. */
+/* Takes what queue_peek told, after READY; or where queue_may_discard said so. */
 void queue_pop(struct shard *s, struct queue *q, struct entry *out);
 /* A loan came back uncounted or counted: back to its place. */
 void queue_return(struct shard *s, struct queue *q, const struct entry *entry);
@@ -97,6 +114,14 @@ bool queue_is_freed_by(const struct queue *q, sl_lsn durable);
 static inline bool queue_logs(const struct queue *q, const struct message *msg)
 {
     return q->ref.number != 0 && msg->is_logged;
+}
+
+/* Can what queue_peek or backlog_peek told be popped to be discarded? */
+static inline bool queue_may_discard(const struct queue *q, enum backlog_head head,
+                                     const struct entry *next)
+{
+    return head == BACKLOG_READY ||
+           (head == BACKLOG_AWAY && next->place.v != 0 && !discard_needs_message(q));
 }
 
 /* Discards what is expired or too much, all of it: before what is ready is told. */

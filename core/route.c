@@ -1,5 +1,6 @@
 #include "core/route.h"
 
+#include "core/admission.h"
 #include "core/base/limits.h"
 #include "core/exchange.h"
 
@@ -27,6 +28,7 @@ static void on_binding(void *context, struct binding *binding);
 static enum sl_err resolve_for_cache(struct route_cache *c, struct vhost *v,
                                      struct sl_bytes exchange, struct sl_bytes key,
                                      struct sl_bytes headers, bool *is_fixed);
+static void let_go_of_scratch(struct route_cache *c);
 static struct sl_bytes write_id(uint8_t room[ID_BYTES_MAX], struct vhost *v,
                                 struct sl_bytes exchange, struct sl_bytes key);
 static enum sl_err keep(struct route_cache *c, struct sl_bytes id, const struct route **out);
@@ -46,6 +48,18 @@ enum sl_err route_resolve(struct topology *t, struct vhost *v, struct sl_bytes e
                           struct sl_bytes key, struct sl_bytes headers, struct target_set *targets,
                           bool *is_fixed)
 {
+    const struct exchange *e = topology_exchange(v, exchange);
+
+    *is_fixed = true;
+    if (e != NULL && e->is_internal)
+        return SL_EDENIED;
+    return route_resolve_inside(t, v, exchange, key, headers, targets, is_fixed);
+}
+
+enum sl_err route_resolve_inside(struct topology *t, struct vhost *v, struct sl_bytes exchange,
+                                 struct sl_bytes key, struct sl_bytes headers,
+                                 struct target_set *targets, bool *is_fixed)
+{
     *is_fixed = true;
     if (exchange.len == 0)
         return route_default(v, key, targets);
@@ -53,8 +67,6 @@ enum sl_err route_resolve(struct topology *t, struct vhost *v, struct sl_bytes e
     struct exchange *e = topology_exchange(v, exchange);
     if (e == NULL)
         return SL_ENOENT;
-    if (e->is_internal)
-        return SL_EDENIED;
 
     struct header_set header_set = header_set_of(headers);
     struct walk walk = {targets, e, ++t->next_stamp, SL_OK};
@@ -73,6 +85,19 @@ enum sl_err route_resolve(struct topology *t, struct vhost *v, struct sl_bytes e
     return walk.err;
 }
 
+void route_hold(const struct route *route)
+{
+    for (uint32_t i = 0; route->limited != 0 && i < route->count; i++)
+        if (route->targets[i].admission != NULL)
+            admission_ref(route->targets[i].admission);
+}
+
+void route_let_go(const struct route *route)
+{
+    for (uint32_t i = 0; route->limited != 0 && i < route->count; i++)
+        admission_unref(route->targets[i].admission);
+}
+
 void route_cache_init(struct route_cache *c, struct topology *t)
 {
     *c = (struct route_cache){.topology = t, .version = topology_version(t), .epoch = 1};
@@ -82,6 +107,8 @@ void route_cache_deinit(struct route_cache *c)
 {
     forget(c);
     target_set_deinit(&c->scratch);
+    if (c->loose != NULL)
+        route_let_go(c->loose);
     free(c->loose);
     *c = (struct route_cache){0};
 }
@@ -109,7 +136,10 @@ enum sl_err route_cache_get(struct route_cache *c, struct vhost *v, struct sl_by
         return SL_OK;
     }
     SL_TRY(resolve_for_cache(c, v, exchange, key, headers, &is_fixed));
-    return is_fixed ? keep(c, id, out) : lend_loose(c, id, out);
+    enum sl_err err = is_fixed ? keep(c, id, out) : lend_loose(c, id, out);
+    if (err != SL_OK)
+        let_go_of_scratch(c);
+    return err;
 }
 
 static enum sl_err add_target(struct target_set *s, struct queue_ref ref)
@@ -158,8 +188,17 @@ static enum sl_err resolve_for_cache(struct route_cache *c, struct vhost *v,
     c->scratch.count = 0;
     topology_lock(c->topology);
     enum sl_err err = route_resolve(c->topology, v, exchange, key, headers, &c->scratch, is_fixed);
+    for (uint32_t i = 0; err == SL_OK && i < c->scratch.count; i++)
+        if (c->scratch.at[i].admission != NULL)
+            admission_ref(c->scratch.at[i].admission); /* the route's, which takes them over */
     topology_unlock(c->topology);
     return err;
+}
+
+static void let_go_of_scratch(struct route_cache *c)
+{
+    for (uint32_t i = 0; i < c->scratch.count; i++)
+        admission_unref(c->scratch.at[i].admission);
 }
 
 /* The virtual host's address, then the route as message_new_routed wants it. */
@@ -202,6 +241,10 @@ static enum sl_err lend_loose(struct route_cache *c, struct sl_bytes id, const s
 {
     size_t wanted = route_bytes(&c->scratch, id);
 
+    if (c->loose != NULL) {
+        route_let_go(c->loose);
+        c->loose->limited = 0;
+    }
     if (wanted > c->loose_room) {
         struct route *loose = realloc(c->loose, wanted);
         if (loose == NULL)
@@ -229,9 +272,11 @@ static struct sl_bytes fill(struct route *route, const struct target_set *target
         memcpy(route->targets, targets->at, targets->count * sizeof *targets->at);
     memcpy(at, id.at, id.len);
     route->count = targets->count;
-    route->durable = 0;
-    for (uint32_t i = 0; i < targets->count; i++)
+    route->durable = route->limited = 0;
+    for (uint32_t i = 0; i < targets->count; i++) {
         route->durable += targets->at[i].number != 0;
+        route->limited += targets->at[i].admission != NULL;
+    }
     route->is_fixed = is_fixed;
     route->encoded = sl_bytes_skip((struct sl_bytes){at, id.len}, sizeof(struct vhost *));
     return (struct sl_bytes){at, id.len};
@@ -242,8 +287,10 @@ static void forget(struct route_cache *c)
     struct cached_route *known;
     size_t cursor = 0;
 
-    while ((known = hash_map_next(&c->routes, &cursor)) != NULL)
+    while ((known = hash_map_next(&c->routes, &cursor)) != NULL) {
+        route_let_go(&known->route);
         free(known);
+    }
     hash_map_deinit(&c->routes);
     c->targets = 0;
     c->epoch++;

@@ -15,9 +15,14 @@ struct route {
     struct sl_bytes encoded; /* exchange and key as message_new_routed wants them; owned */
     uint32_t count;
     uint32_t durable; /* how many of them are durable queues */
+    uint32_t limited; /* how many of them may refuse: route_let_go gives up their admissions */
     bool is_fixed;    /* false: depends on the message's headers, valid for this one only */
     struct queue_ref targets[];
 };
+
+/* Counts the admissions of a copy of a route; and lets go of those of one that ends. */
+void route_hold(const struct route *route);
+void route_let_go(const struct route *route);
 
 struct target_set { /* growable; zeroed is empty */
     struct queue_ref *at;
@@ -34,6 +39,12 @@ SL_MUST_CHECK enum sl_err route_resolve(struct topology *t, struct vhost *v,
                                         struct sl_bytes exchange, struct sl_bytes key,
                                         struct sl_bytes headers, struct target_set *targets,
                                         bool *is_fixed);
+
+/* The same for what the broker itself publishes: also through an internal exchange. */
+SL_MUST_CHECK enum sl_err route_resolve_inside(struct topology *t, struct vhost *v,
+                                               struct sl_bytes exchange, struct sl_bytes key,
+                                               struct sl_bytes headers, struct target_set *targets,
+                                               bool *is_fixed);
 
 struct route_cache { /* one per worker */
     struct topology *topology;

@@ -48,6 +48,21 @@ struct lane_item *run_add(struct run *r, uint32_t shard)
     return &batch->items[batch->count++];
 }
 
+void run_publish(struct run *r, uint32_t offset, const struct route *route, struct message *msg)
+{
+    enum lane_kind kind = r->group > 0 ? LANE_ENQUEUE_GROUPED : LANE_ENQUEUE;
+
+    if (route->count > 1)
+        message_ref_unshared(msg, route->count - 1);
+    for (uint32_t i = 0; i < route->count; i++) {
+        struct lane_item *item = run_add(r, route->targets[i].shard);
+        item->at = route->targets[i].at;
+        item->kind = kind;
+        item->offset = offset;
+        item->msg = msg;
+    }
+}
+
 void run_group_begin(struct run *r)
 {
     if (r->group++ > 0)
@@ -82,7 +97,7 @@ void run_hand_over(struct run *r)
         parts[n++] = (struct hand_over){lane->to, lane->first, lane->last, false};
         lane->first = lane->last = NULL;
     }
-    r->end = order_hand_over(r->order, &r->journal.run, parts, n, r->sequences);
+    r->end = order_hand_over(r->order, &r->journal.run, parts, n, r->sequences).end;
     r->sequences = r->items = 0;
     for (uint32_t i = 0; i < n; i++)
         if (parts[i].must_wake && parts[i].to != self)
@@ -102,6 +117,8 @@ struct lane_batch *lane_batch_new(void)
         SL_ASSERT(batch != NULL);
     }
     batch->node.next = NULL;
+    batch->base = batch->time = 0;
+    batch->start = batch->end = (sl_lsn){0};
     batch->count = 0;
     return batch;
 }

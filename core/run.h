@@ -95,6 +95,10 @@ static inline uint32_t run_sequence(struct run *r)
     return r->sequences++;
 }
 
+/* The message goes to every queue of the route, which are not none, as the one with that sequence.
+ * Takes the reference; nobody else knows the message yet. */
+void run_publish(struct run *r, uint32_t offset, const struct route *route, struct message *msg);
+
 /* Between begin and end nothing is handed over: what is added takes effect together, and its
  * records are one group in the log. */
 void run_group_begin(struct run *r);

@@ -277,7 +277,10 @@ static void settle_at(struct settlement *s, struct client *c, size_t i, enum set
     }
     range->count++;
     if (loan->seq.v != 0 && verdict != SETTLE_RETURNED) {
-        journal_settled(&c->worker->run.journal, sub->queue_number, loan->seq);
+        if (verdict == SETTLE_REJECTED) /* its queue decides what comes of it */
+            journal_rejected(&c->worker->run.journal, sub->queue_number, loan->seq);
+        else
+            journal_settled(&c->worker->run.journal, sub->queue_number, loan->seq);
         c->is_logged = true;
     }
     loan->subscription = NULL;

@@ -4,9 +4,12 @@
 #include "core/base/limits.h"
 #include "core/commands.h"
 #include "core/consumer.h"
+#include "core/evacuation.h"
 #include "core/expiry.h"
 #include "core/inspect.h"
 #include "core/queue.h"
+#include "core/recall.h"
+#include "core/snapshot.h"
 
 #include <stdlib.h>
 
@@ -15,6 +18,7 @@ static void wake_waiting(struct shard *s);
 static bool take_batch(struct shard *s, const struct lane_batch *batch, uint32_t *budget);
 static uint32_t take_item(struct shard *s, const struct lane_item *item,
                           const struct lane_batch *batch);
+static void take_fetched(struct shard *s, struct fetch_request *r);
 static void take_enqueue(struct shard *s, const struct lane_item *item,
                          const struct lane_batch *batch);
 static void obey_rules(struct shard *s, const struct queue *q, uint64_t time, struct entry *entry);
@@ -45,6 +49,10 @@ struct shard *shard_new(uint32_t index, uint32_t workers, struct topology *t,
     list_init(&s->busy);
     list_init(&s->waiting);
     list_init(&s->writing);
+    list_init(&s->retrying);
+    list_init(&s->parked);
+    paging_init(&s->paging, 0);
+    s->live.stretch_bytes = LOG_SEGMENT_BYTES;
     return s;
 }
 
@@ -61,6 +69,7 @@ void shard_free(struct shard *s)
         drop_batch(batch, s->todo_at);
         s->todo_at = 0;
     }
+    evacuation_drop(s);
     for (uint32_t i = 0; i < s->queues_room; i++)
         if (s->queues[i] != NULL)
             queue_free(s, s->queues[i]);
@@ -79,6 +88,7 @@ void shard_free(struct shard *s)
             s->outlets[i].chain.first = mail->node.next;
             mail_free(mail);
         }
+    live_deinit(&s->live);
     mailbox_deinit(&s->inbox);
     due_heap_deinit(&s->dues);
     hash_map_deinit(&s->peers);
@@ -96,6 +106,8 @@ bool shard_run(struct shard *s)
         post_safe(s);
         wake_waiting(s);
     }
+    if (!list_is_empty(&s->retrying))
+        recall_retry(s);
     uint32_t budget = SL_SHARD_BUDGET;
     while (s->todo.first != NULL && take_batch(s, (struct lane_batch *)s->todo.first, &budget)) {
         struct lane_batch *batch = (struct lane_batch *)s->todo.first;
@@ -108,6 +120,8 @@ bool shard_run(struct shard *s)
         more = lend_from_busy(s);
     more |= expiry_run(s);
     more |= s->todo.first != NULL;
+    more |= paging_run(s);
+    more |= evacuation_run(s);
     flush_peers(s);
     post_outlets(s);
     return more;
@@ -145,11 +159,14 @@ void shard_queue_is_busy(struct shard *s, struct queue *q)
 {
     if (list_is_empty(&q->of_busy))
         list_push(&s->busy, &q->of_busy);
+    if (paging_is_on(&s->paging))
+        paging_note(s, q);
 }
 
-void shard_attach(struct shard *s, struct run *run)
+void shard_attach(struct shard *s, struct run *run, struct worker_counters *counters)
 {
     s->run = run;
+    s->counters = counters;
 }
 
 void shard_extend_marks(struct shard *s)
@@ -168,7 +185,8 @@ void shard_log_lent(struct shard *s, struct log_run *marks)
 
 bool shard_waits_for_log(const struct shard *s)
 {
-    return s->unsafe.first != NULL || !list_is_empty(&s->waiting);
+    return s->unsafe.first != NULL || !list_is_empty(&s->waiting) ||
+           paging_waits_for_log(&s->paging) || evacuation_waits_for(s).v != 0;
 }
 
 bool shard_is_freed_by(const struct shard *s, sl_lsn durable)
@@ -177,21 +195,32 @@ bool shard_is_freed_by(const struct shard *s, sl_lsn durable)
 
     if (first != NULL && sl_lsn_reached(durable, first->place))
         return true;
+    if (evacuation_waits_for(s).v != 0 && sl_lsn_reached(durable, evacuation_waits_for(s)))
+        return true;
     for (const struct list *at = s->waiting.next; at != &s->waiting; at = at->next)
         if (queue_is_freed_by(LIST_OF(at, struct queue, of_waiting), durable))
             return true;
-    return false;
+    return paging_is_freed_by(&s->paging, durable);
+}
+
+uint64_t shard_next_due(const struct shard *s)
+{
+    uint64_t due = due_next(&s->dues);
+    uint64_t retry = recall_next_due(s);
+
+    return due < retry ? due : retry;
 }
 
 void shard_begin_entry(struct shard *s, const struct entry *entry)
 {
-    (void)s;
-    (void)entry;
+    if (entry->place.v != 0)
+        live_add(&s->live, entry->place, live_entry_bytes(entry), 1);
 }
 
 void shard_end_entry(struct shard *s, struct entry *entry)
 {
-    (void)s;
+    if (entry->place.v != 0)
+        live_sub(&s->live, entry->place, live_entry_bytes(entry), 1);
     if (entry->msg != NULL)
         message_unref(entry->msg);
     entry->msg = NULL;
@@ -315,12 +344,24 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
         inspect_shard(s, item->page);
         inspect_reply(item->page);
         return INSPECT_STEP;
+    case LANE_SNAPSHOT: snapshot_take(s, item->snapshot, batch->end); return SL_SHARD_BUDGET;
+    case LANE_FETCHED: take_fetched(s, item->fetched); return 1;
+    case LANE_EVACUATE: evacuation_take(s, item->evacuation); return 1;
     default:
         c = slot_table_get(&s->consumers, item->at);
         if (c != NULL) /* else it went with its queue, and the loans with it */
             consumer_settle(s, c, item->first_loan, item->offset, item->kind);
         return item->offset;
     }
+}
+
+/* A request that names no queue is the evacuation's. */
+static void take_fetched(struct shard *s, struct fetch_request *r)
+{
+    if (r->queue.generation == 0)
+        evacuation_fetched(s, r);
+    else
+        recall_take(s, r);
 }
 
 static void take_enqueue(struct shard *s, const struct lane_item *item,
@@ -411,6 +452,12 @@ static void drop_batch(struct lane_batch *batch, uint32_t from)
             shard_command_free(batch->items[i].command);
         else if (batch->items[i].kind == LANE_INSPECT)
             inspect_page_free(batch->items[i].page);
+        else if (batch->items[i].kind == LANE_SNAPSHOT)
+            snapshot_unref(batch->items[i].snapshot);
+        else if (batch->items[i].kind == LANE_FETCHED)
+            fetch_request_free(batch->items[i].fetched);
+        else if (batch->items[i].kind == LANE_EVACUATE)
+            evacuation_leave(batch->items[i].evacuation);
     }
     lane_batch_free(batch);
 }

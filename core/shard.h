@@ -14,12 +14,17 @@
 #include "core/base/hash_map.h"
 #include "core/base/list.h"
 #include "core/base/mailbox.h"
+#include "core/counters.h"
 #include "core/credit.h"
 #include "core/due.h"
+#include "core/live.h"
 #include "core/mail.h"
+#include "core/paging.h"
 #include "core/run.h"
 #include "core/topology.h"
 
+struct fetch;
+struct moving;
 struct queue;
 struct peer;
 struct consumer;
@@ -70,18 +75,26 @@ struct shard {
     struct mailbox inbox;   /* of struct lane_batch */
     struct queue **queues;  /* by slot of queue_ref */
     uint32_t queues_room;
-    struct slot_table consumers;  /* of struct consumer */
-    struct hash_map peers;        /* of struct peer, by handle */
-    struct list busy;             /* queues that may have something to lend */
-    struct list waiting;          /* queues whose next entry waits for the log */
-    struct mail_chain unsafe;     /* answers that wait for the log, in the order of their places */
-    struct run *run;              /* the worker's: what the shard decides goes into its journal */
-    uint64_t newest;              /* sequence that it has heard of */
-    uint64_t now;                 /* the order's time, as this run knows it */
-    uint64_t fresh;               /* what came in this run begins there; UINT64_MAX: expiry.h */
-    struct due_heap dues;         /* of queue.due */
-    atomic_bool is_stopping;      /* returns are the server's doing now, and not counted */
-    struct list writing;          /* peers with a mail begun */
+    struct slot_table consumers; /* of struct consumer */
+    struct hash_map peers;       /* of struct peer, by handle */
+    struct list busy;            /* queues that may have something to lend */
+    struct list waiting;         /* queues whose next entry waits for the log */
+    struct mail_chain unsafe;    /* answers that wait for the log, in the order of their places */
+    struct run *run;             /* the worker's: what the shard decides goes into its journal */
+    struct worker_counters *counters;
+    uint64_t newest;         /* sequence that it has heard of */
+    uint64_t now;            /* the order's time, as this run knows it */
+    uint64_t fresh;          /* what came in this run begins there; UINT64_MAX: expiry.h */
+    struct due_heap dues;    /* of queue.due */
+    atomic_bool is_stopping; /* returns are the server's doing now, and not counted */
+    struct list writing;     /* peers with a mail begun */
+    struct live live;        /* what its queues need of the log */
+    struct paging paging;
+    struct fetch *fetch;          /* borrowed; NULL: nothing was ever paged out */
+    struct moving *moving;        /* an evacuation that is under way; or NULL */
+    uint64_t cookies;             /* of fetches, so far */
+    struct list retrying;         /* of queue.of_retrying: what they want could not be read */
+    struct list parked;           /* of parked_get.of_shard */
     struct shard_outlet *outlets; /* one per worker */
     struct mailbox **shards;      /* inboxes of all shards, for pokes */
 };
@@ -92,8 +105,11 @@ struct shard *shard_new(uint32_t index, uint32_t workers, struct topology *t,
                         struct mailbox **inboxes, struct mailbox **shards);
 /* Frees queues and what is in them. */
 void shard_free(struct shard *s);
-/* The worker's run; borrowed. */
-void shard_attach(struct shard *s, struct run *run);
+/* The worker's run and counters; borrowed. */
+void shard_attach(struct shard *s, struct run *run, struct worker_counters *counters);
+
+/* When something is to be done that nobody asks for, in ms of the order's time; UINT64_MAX: never. */
+uint64_t shard_next_due(const struct shard *s);
 
 /* Logs the next mark of every durable queue, so that lending need not wait for it; and at the
  * end, exactly what was out. */
@@ -101,11 +117,6 @@ void shard_extend_marks(struct shard *s);
 void shard_log_lent(struct shard *s, struct log_run *marks);
 
 bool shard_waits_for_log(const struct shard *s);
-/* When it is to be run although nothing is to be heard, by the order's time; DUE_NEVER. */
-static inline uint64_t shard_next_due(const struct shard *s)
-{
-    return due_next(&s->dues);
-}
 /* Has something that waited for the log only waited for this? */
 bool shard_is_freed_by(const struct shard *s, sl_lsn durable);
 

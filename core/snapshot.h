@@ -5,7 +5,7 @@
  *   keeper   snapshot_new, snapshot_add_definitions    under the topology lock, and in the same hold
  *            LANE_SNAPSHOT to every shard              at one place X of the log
  *   shards   snapshot_take                             have heard all before X, nothing behind it
- *   keeper   snapshot_is_complete, snapshot_each_body  when the log is durable that far
+ *   keeper   snapshot_is_complete, snapshot_piece      when the log is durable that far
  *
  * A shard's own decisions that it has made before it took the item are in its part, and their
  * records lie behind X: replay meets both, so those records say the same however often they are
@@ -13,7 +13,7 @@
  *
  * The body of the checkpoint, big endian:
  *
- *   u64 next queue number
+ *   u64 next queue number, u64 bytes of a stretch
  *   u32 n, n definitions:  u16 record kind, u32 length, body as in journal.h
  *   u32 shards, for each:  u32 n, n queues:
  *     u64 number, u64 lent-up-to, u32 parts, each one of
@@ -41,7 +41,7 @@ struct topology;
 struct snapshot;
 
 /* One reference, the caller's.  Aborts without memory: our own size. */
-struct snapshot *snapshot_new(uint32_t shards);
+struct snapshot *snapshot_new(uint32_t shards, uint64_t stretch_bytes);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* any thread */
 
@@ -56,15 +56,16 @@ void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at);
 bool snapshot_is_complete(const struct snapshot *s);
 /* When complete.  What is live of a shard's, as of its part; borrowed. */
 const struct live *snapshot_live(const struct snapshot *s, uint32_t shard);
-/* The pieces of the body in order; stops at an error and gives it. */
-SL_MUST_CHECK enum sl_err
-snapshot_each_piece(const struct snapshot *s,
-                    enum sl_err (*piece)(void *context, struct sl_bytes bytes), void *context);
+uint32_t snapshot_shards(const struct snapshot *s);
+/* All shards together: records once, and for each entry what an INDEX takes. */
+uint64_t snapshot_live_bytes(const struct snapshot *s);
+/* The pieces of the body, in order, by number from 0 on; false: there are no more. */
+bool snapshot_piece(const struct snapshot *s, uint32_t number, struct sl_bytes *out);
 
 /* ---- reading ---- */
 
 struct snapshot_visitor { /* an error ends the reading with it */
-    void (*next_number)(void *context, uint64_t number);
+    void (*head)(void *context, uint64_t next_number, uint64_t stretch_bytes);
     enum sl_err (*definition)(void *context, const struct record *record);
     enum sl_err (*queue)(void *context, uint64_t number, uint64_t mark);
     /* Of the queue that came last; chunk and its spans are borrowed. */

@@ -18,7 +18,8 @@ enum sl_err snapshot_read(struct sl_bytes body, const struct snapshot_visitor *v
 {
     struct sl_reader r = sl_reader_of(body);
 
-    v->next_number(v->context, sl_read_u64(&r));
+    uint64_t next_number = sl_read_u64(&r);
+    v->head(v->context, next_number, sl_read_u64(&r));
     SL_TRY(read_definitions(&r, v));
     uint32_t shards = sl_read_u32(&r);
     for (uint32_t i = 0; i < shards && !r.is_short; i++) {

@@ -82,7 +82,8 @@ enum sl_err survivors_add_chunk(struct survivors *s, const struct stored_chunk *
         free(spans);
         return err;
     }
-    memcpy(spans, chunk->spans, bytes);
+    if (bytes != 0)
+        memcpy(spans, chunk->spans, bytes);
     c->stored = *chunk;
     c->stored.spans = spans;
     c->first = chunk->first;
@@ -158,16 +159,23 @@ enum sl_err survivors_sort(struct survivors *s)
     return SL_OK;
 }
 
+/* First among what is in memory: a chunk of another level may only seem to have it. */
 enum sl_err survivors_find(struct survivors *s, struct log_reader *reader, sl_seq seq,
                            struct entry **out)
 {
+    uint32_t levels = s->rows == NULL ? 0 : s->levels;
+
     *out = NULL;
-    for (uint32_t i = 0; s->rows != NULL && i < s->levels && *out == NULL; i++) {
+    for (uint32_t i = 0; i < levels && *out == NULL; i++) {
+        const struct survivor_chunk *c = row_find(&s->rows[i], seq);
+        if (c != NULL)
+            *out = survivor_chunk_find(c, seq);
+    }
+    for (uint32_t i = 0; i < levels && *out == NULL; i++) {
         struct survivor_chunk *c = row_find(&s->rows[i], seq);
-        if (c == NULL || survivor_chunk_is_gone(c))
+        if (c == NULL || c->entries != NULL || survivor_chunk_is_gone(c))
             continue;
-        if (c->entries == NULL)
-            SL_TRY(survivor_chunk_open(c, reader));
+        SL_TRY(survivor_chunk_open(c, reader));
         *out = survivor_chunk_find(c, seq);
     }
     return SL_OK;

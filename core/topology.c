@@ -1,5 +1,6 @@
 #include "core/topology.h"
 
+#include "core/admission.h"
 #include "core/arguments.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
@@ -17,6 +18,7 @@ static enum sl_err add_queue(struct topology *t, struct vhost *v, struct sl_hand
                              const struct queue_declaration *d, struct topology_queue **out);
 static struct topology_queue *definition_new(struct vhost *v, struct sl_handle who,
                                              const struct queue_declaration *d);
+static void definition_free(struct topology_queue *q);
 static void check_vhost(struct topology *t, struct vhost *v);
 
 struct topology *topology_new(uint32_t shards)
@@ -121,7 +123,8 @@ enum sl_err topology_declare_queue(struct topology *t, struct vhost *v, struct s
     *out = topology_queue(v, d->name);
     if (*out != NULL)
         return compare_queue(*out, who, &effective, reason);
-    SL_TRY(arguments_check_queue(about, &effective, reason));
+    if (d->number == 0) /* else it was checked in the life before */
+        SL_TRY(arguments_check_queue(about, &effective, reason));
     SL_TRY(add_queue(t, v, who, &effective, out));
     *created = true;
     topology_note_dormant(t, about, d->arguments);
@@ -146,7 +149,7 @@ void topology_remove_queue(struct topology *t, struct topology_queue *q)
     exchanges_remove_idle(t, idle);
     slot_table_remove(&t->places[q->ref.shard], q->ref.at);
     hash_map_remove(&q->vhost->queues, q->name);
-    free(q);
+    definition_free(q);
     t->is_changed = true;
 }
 
@@ -216,7 +219,7 @@ static void vhost_free(struct vhost *v)
         exchange_free(e);
     cursor = 0;
     while ((q = hash_map_next(&v->queues, &cursor)) != NULL)
-        free(q);
+        definition_free(q);
     hash_map_deinit(&v->exchanges);
     hash_map_deinit(&v->queues);
     free(v);
@@ -272,16 +275,17 @@ static enum sl_err add_queue(struct topology *t, struct vhost *v, struct sl_hand
 free_place:
     slot_table_remove(&t->places[q->ref.shard], q->ref.at);
 free_queue:
-    free(q);
+    definition_free(q);
     return SL_ENOMEM;
 }
 
-/* One block: the queue, its name, its arguments. */
+/* One block: the queue, its name, its arguments; and the admission where there is one. */
 static struct topology_queue *definition_new(struct vhost *v, struct sl_handle who,
                                              const struct queue_declaration *d)
 {
     struct sl_bytes arguments = d->arguments.len == 0 ? table_empty : d->arguments;
     struct topology_queue *q = calloc(1, sizeof *q + d->name.len + arguments.len);
+    struct queue_rules rules;
 
     if (q == NULL)
         return NULL;
@@ -297,7 +301,20 @@ static struct topology_queue *definition_new(struct vhost *v, struct sl_handle w
     if (d->is_exclusive)
         q->owner = who;
     list_init(&q->as_destination);
-    return q;
+    rules_read(&rules, q->arguments);
+    if (!rules_refuse(&rules))
+        return q;
+    q->ref.admission = admission_new(v, q->name, q->arguments);
+    if (q->ref.admission != NULL)
+        return q;
+    free(q);
+    return NULL;
+}
+
+static void definition_free(struct topology_queue *q)
+{
+    admission_unref(q->ref.admission);
+    free(q);
 }
 
 static void check_vhost(struct topology *t, struct vhost *v)

@@ -25,10 +25,14 @@
 
 enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC, EXCHANGE_HEADERS };
 
+struct admission;
+
 struct queue_ref { /* where a queue lives; stale once the queue is deleted */
     uint32_t shard;
     struct slot_ref at; /* in that shard's table; chosen here, told to the shard */
     uint64_t number;    /* of a durable queue; 0 for others: nothing about them is logged */
+    struct admission *admission; /* of a queue that may refuse publishers, else NULL; counted by
+                                    the definition and by routes, borrowed elsewhere */
 };
 
 struct log_run;

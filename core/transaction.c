@@ -18,6 +18,7 @@ struct routing {              /* one pass over all messages */
 static bool make_room(struct transaction *t);
 static enum sl_err route_one(struct transaction_publish *p, struct client *c, struct routing *r);
 static struct route *copy_route(const struct route *route);
+static enum sl_err take_places(struct transaction *t, const struct message **at_fault);
 static void drop_routes(struct transaction *t);
 
 bool transaction_add_publish(struct transaction *t, struct message *msg, bool is_mandatory)
@@ -51,7 +52,7 @@ enum sl_err transaction_prepare(struct transaction *t, struct client *c, size_t 
         *at_fault = t->publishes[i].msg;
         SL_TRY(route_one(&t->publishes[i], c, &r));
     }
-    return r.places > SL_TRANSACTION_PLACES_MAX ? SL_ETOOBIG : SL_OK;
+    return r.places > SL_TRANSACTION_PLACES_MAX ? SL_ETOOBIG : take_places(t, at_fault);
 }
 
 void transaction_publish_all(struct transaction *t, struct client *c,
@@ -62,7 +63,7 @@ void transaction_publish_all(struct transaction *t, struct client *c,
 
         if (p->route->count == 0 && p->is_mandatory && unroutable != NULL)
             unroutable(context, p->msg);
-        broker_publish(c, p->route, p->msg);
+        broker_publish_admitted(c, p->route, p->msg);
         p->msg = NULL;
     }
     transaction_clear(t);
@@ -89,6 +90,21 @@ static bool make_room(struct transaction *t)
     t->publishes = publishes;
     t->room = room;
     return true;
+}
+
+static enum sl_err take_places(struct transaction *t, const struct message **at_fault)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        const struct transaction_publish *p = &t->publishes[i];
+        t->full = admission_take_all(p->route, message_body(p->msg).len);
+        if (t->full == NULL)
+            continue;
+        *at_fault = p->msg;
+        while (i-- > 0)
+            admission_give_all(t->publishes[i].route, message_body(t->publishes[i].msg).len);
+        return SL_EFULL;
+    }
+    return SL_OK;
 }
 
 /* The cache may forget a route when the next one is asked for, so it is copied; a row of messages
@@ -128,14 +144,17 @@ static struct route *copy_route(const struct route *route)
     copy->encoded = (struct sl_bytes){NULL, 0};
     if (targets != 0)
         memcpy(copy->targets, route->targets, targets);
+    route_hold(copy);
     return copy;
 }
 
 static void drop_routes(struct transaction *t)
 {
     for (uint32_t i = 0; i < t->count; i++) {
-        if (t->publishes[i].owns_route)
+        if (t->publishes[i].owns_route) {
+            route_let_go(t->publishes[i].route);
             free(t->publishes[i].route);
+        }
         t->publishes[i].route = NULL;
         t->publishes[i].owns_route = false;
     }

@@ -33,8 +33,9 @@ struct transaction { /* zeroed is empty */
     struct transaction_publish *publishes;
     uint32_t count;
     uint32_t room;
-    uint32_t settles; /* how many the front end has noted */
-    uint64_t bytes;   /* of the messages */
+    uint32_t settles;             /* how many the front end has noted */
+    uint64_t bytes;               /* of the messages */
+    const struct admission *full; /* who refused it, after SL_EFULL; lent until it is cleared */
 };
 
 static inline bool transaction_is_empty(const struct transaction *t)
@@ -50,6 +51,7 @@ SL_MUST_CHECK bool transaction_add_settle(struct transaction *t);
 
 /* Routes all of it.  loans: how many the settlements may end at most.  SL_ENOENT and SL_EDENIED as
  * broker_route, *at_fault is lent; SL_ETOOBIG: it would take effect in too many places; SL_ENOMEM.
+ * Takes the places in queues that may refuse; SL_EFULL: one of them is full, t->full says which.
  * The caller may go on adding after an error, or clear it. */
 SL_MUST_CHECK enum sl_err transaction_prepare(struct transaction *t, struct client *c, size_t loans,
                                               const struct message **at_fault);

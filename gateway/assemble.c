@@ -13,11 +13,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+static void dump_discards(uint32_t worker, const struct worker_counters *c);
 static enum sl_err open_data_dir(struct gateway *g, struct text *why);
 static enum sl_err open_broker(struct gateway *g, struct text *why);
 static enum sl_err open_log(struct gateway *g, struct text *why);
 static uint64_t memory_budget(const struct config *config);
 static void wake(void *context, uint32_t worker);
+static bool settle_workers(void *context);
 static enum sl_err open_workers(struct gateway *g, struct text *why);
 static enum sl_err open_port(struct gateway *g, uint32_t port, const struct protocol *protocol,
                              struct text *why);
@@ -29,6 +31,7 @@ enum sl_err gateway_open(struct gateway *g, const struct config *config, struct 
     enum sl_err err;
 
     *g = (struct gateway){.config = config, .lock_fd = -1, .report_fd = -1};
+    fetch_thread_init(&g->fetcher);
     g->workers_count = config->workers;
     if (g->workers_count == 0)
         g->workers_count = machine_cores() > 1 ? machine_cores() - 1 : 1;
@@ -48,6 +51,7 @@ enum sl_err gateway_open(struct gateway *g, const struct config *config, struct 
 enum sl_err gateway_start(struct gateway *g)
 {
     SL_TRY(log_thread_start(&g->log));
+    SL_TRY(fetch_thread_start(&g->fetcher, broker_fetch(g->broker)));
     SL_TRY(housekeeping_start(&g->housekeeping));
     for (uint32_t i = 0; i < g->workers_count; i++)
         SL_TRY(worker_start(&g->workers[i]));
@@ -56,16 +60,13 @@ enum sl_err gateway_start(struct gateway *g)
 
 void gateway_close(struct gateway *g)
 {
-    bool had_work = g->workers != NULL;
-
-    while (had_work) { /* sessions that closed last left words for other workers' queues */
-        had_work = false;
-        for (uint32_t i = 0; i < g->workers_count; i++)
-            had_work |= g->workers[i].core != NULL && worker_settle(&g->workers[i]);
+    while (settle_workers(g)) { /* sessions that closed last left words for other workers' queues */
     }
-    housekeeping_stop(&g->housekeeping);
+    housekeeping_end(&g->housekeeping, settle_workers, g);
+    fetch_thread_deinit(&g->fetcher);
     if (g->log.is_started)
         broker_on_stopped(g->broker);
+    housekeeping_deinit(&g->housekeeping);
     log_thread_close(&g->log);
     for (uint32_t i = 0; g->workers != NULL && i < g->workers_count; i++)
         worker_deinit(&g->workers[i]);
@@ -113,17 +114,34 @@ void gateway_dump(const struct gateway *g)
     for (uint32_t i = 0; i < g->workers_count; i++) {
         const struct worker_counters *c = &g->workers[i].core->counters;
 
-        sl_info("worker.counters",
-                "worker=%u connections=%u opened=%llu published=%llu unroutable=%llu "
-                "confirmed=%llu delivered=%llu settled=%llu bytes_in=%llu bytes_out=%llu",
-                i, worker_connections(&g->workers[i]), (unsigned long long)c->connections_opened,
-                (unsigned long long)c->published, (unsigned long long)c->unroutable,
-                (unsigned long long)c->confirmed, (unsigned long long)c->delivered,
-                (unsigned long long)c->settled, (unsigned long long)c->bytes_in,
-                (unsigned long long)c->bytes_out);
+        sl_info(
+            "worker.counters",
+            "worker=%u connections=%u opened=%llu published=%llu unroutable=%llu "
+            "refused=%llu confirmed=%llu delivered=%llu settled=%llu bytes_in=%llu bytes_out=%llu",
+            i, worker_connections(&g->workers[i]), (unsigned long long)c->connections_opened,
+            (unsigned long long)c->published, (unsigned long long)c->unroutable,
+            (unsigned long long)c->refused, (unsigned long long)c->confirmed,
+            (unsigned long long)c->delivered, (unsigned long long)c->settled,
+            (unsigned long long)c->bytes_in, (unsigned long long)c->bytes_out);
+        dump_discards(i, c);
     }
     sl_info("memory.used", "bytes=%llu budget=%llu", (unsigned long long)memory_used(),
             (unsigned long long)memory_budget(g->config));
+}
+
+/* In the order of enum discard_reason. */
+static void dump_discards(uint32_t worker, const struct worker_counters *c)
+{
+    static const char *const REASONS[COUNTED_REASONS] = {"rejected", "expired", "maxlen",
+                                                         "delivery_limit"};
+    for (uint32_t i = 0; i < COUNTED_REASONS; i++)
+        if (c->dead_lettered[i] != 0 || c->dropped[i] != 0)
+            sl_info("worker.discards", "worker=%u reason=%s dead_lettered=%llu dropped=%llu",
+                    worker, REASONS[i], (unsigned long long)c->dead_lettered[i],
+                    (unsigned long long)c->dropped[i]);
+    if (c->went_round != 0)
+        sl_info("worker.went_round", "worker=%u copies=%llu", worker,
+                (unsigned long long)c->went_round);
 }
 
 static enum sl_err open_data_dir(struct gateway *g, struct text *why)
@@ -145,6 +163,8 @@ static enum sl_err open_broker(struct gateway *g, struct text *why)
         .clock = &sl_clock_system,
         .wake = wake,
         .wake_context = g,
+        .wake_fetch = fetch_thread_wake,
+        .wake_fetch_context = &g->fetcher,
     };
 
     g->broker = broker_new(&options);
@@ -157,8 +177,11 @@ static enum sl_err open_broker(struct gateway *g, struct text *why)
 static enum sl_err open_log(struct gateway *g, struct text *why)
 {
     SL_TRY(log_thread_open(&g->log, g->data_dir, g->broker, why));
-    housekeeping_init(&g->housekeeping, &g->log, g->config->disk_free_limit_bytes);
-    return SL_OK;
+    enum sl_err err =
+        housekeeping_init(&g->housekeeping, &g->log, g->config->disk_free_limit_bytes);
+    if (err != SL_OK)
+        text_add(why, "out of memory");
+    return err;
 }
 
 static uint64_t memory_budget(const struct config *config)
@@ -175,6 +198,17 @@ static void wake(void *context, uint32_t worker)
     struct gateway *g = context;
 
     worker_wake(&g->workers[worker]);
+}
+
+/* False: nobody had anything to say. */
+static bool settle_workers(void *context)
+{
+    struct gateway *g = context;
+    bool had_work = false;
+
+    for (uint32_t i = 0; g->workers != NULL && i < g->workers_count; i++)
+        had_work |= g->workers[i].core != NULL && worker_settle(&g->workers[i]);
+    return had_work;
 }
 
 static enum sl_err open_workers(struct gateway *g, struct text *why)

@@ -10,6 +10,7 @@
 
 #include "core/base/text.h"
 #include "gateway/config.h"
+#include "gateway/fetch_thread.h"
 #include "gateway/housekeeping.h"
 #include "gateway/worker.h"
 
@@ -21,6 +22,7 @@ struct gateway {
     struct broker *broker;
     struct log_thread log;
     struct housekeeping housekeeping;
+    struct fetch_thread fetcher;
     struct worker *workers;
     uint32_t workers_count;
 };

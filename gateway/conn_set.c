@@ -74,7 +74,7 @@ void conn_set_on_confirm(struct conn_set *set, const struct waiting_publisher *p
 
     if (s == NULL)
         return;
-    s->protocol->on_confirmed(s, p->who, p->tag);
+    s->protocol->on_confirmed(s, p->who, p->tag, p->is_refused);
     conn_attend(s->carrier);
 }
 

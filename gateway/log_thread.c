@@ -31,6 +31,10 @@ enum sl_err log_thread_open(struct log_thread *t, const char *dir, struct broker
     enum sl_err ended = broker_recovery_end(broker, t->log, findings.time);
     if (err == SL_OK)
         err = ended;
+    if (err == SL_OK) { /* the marks that the start logged: who asks first finds things ready */
+        enum sl_err flushed = commit_log_flush(t->log);
+        (void)flushed; /* a failure comes again, on the log's own thread */
+    }
     return err;
 }
 

@@ -113,6 +113,7 @@ bool worker_settle(struct worker *w)
         return false;
     w->has_more = broker_worker_run_shard(w->core);
     take_mail(w);
+    take_confirms(w);
     broker_worker_hand_over(w->core);
     return true;
 }

@@ -62,5 +62,7 @@ static const char *state_of(const struct session *s)
 {
     if (s->is_ending)
         return "closing";
-    return s->is_held ? "blocked" : "running";
+    if (!s->is_held)
+        return "running";
+    return *broker_held_reason(&s->client) != '\0' ? "blocked" : "flow";
 }

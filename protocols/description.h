@@ -26,7 +26,7 @@ struct described_connection {
     struct described_session session;
     struct sl_bytes protocol;          /* "AMQP 0-9-1", "STOMP 1.2" */
     struct sl_bytes client_properties; /* a whole table, or {NULL, 0} */
-    const char *state;                 /* a literal: "running", "blocked", "closing" */
+    const char *state;                 /* a literal: "running", "blocked", "flow", "closing" */
     uint32_t channels;
     uint32_t channel_max;
     uint32_t frame_max;

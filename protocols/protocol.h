@@ -45,8 +45,9 @@ struct protocol {
     /* The queue under this consumer is gone. */
     void (*on_cancelled)(struct session *s, uint32_t cookie);
 
-    /* Everything that who (of broker_confirm) published up to tag is safe. */
-    void (*on_confirmed)(struct session *s, uint64_t who, sl_tag upto);
+    /* Everything that who (of broker_confirm) published up to tag is safe; is_refused: but for
+     * tag itself. */
+    void (*on_confirmed)(struct session *s, uint64_t who, sl_tag upto, bool is_refused);
 
     /* s->env->now_ms has reached s->deadline_ms.  Sets the next one, or UINT64_MAX. */
     void (*on_deadline)(struct session *s);

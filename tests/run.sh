@@ -68,6 +68,7 @@ lane_of_release() {
     part sim simulate build/release
     part fault fault build/release
     part durability "$PYTHON" tests/system/durability/run.py --sluice $sluice "${long[@]}"
+    part disk "$PYTHON" tests/system/disk/run.py --sluice $sluice
     part admin "$PYTHON" tests/system/admin/run.py --sluice $sluice
     part interop "$PYTHON" interop/run.py --sluice $sluice
     part demo demo

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/random.h"
+#include "core/store/checkpoint.h"
 #include "core/store/log_state.h"
 #include "core/store/recovery.h"
 
@@ -9,14 +10,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define POLL_NS 50000u          /* before sleep: a wake costs as much as a small sync */
-#define NO_ROOM_WAIT_MS 100u    /* before a segment is tried again */
-#define FILL_FLUSH_BYTES 32768u /* smaller flushes than this: syncs are what costs */
+#define POLL_NS 50000u       /* before sleep: a wake costs as much as a small sync */
+#define NO_ROOM_WAIT_MS 100u /* before a segment is tried again */
 
 static enum sl_err open_log(struct commit_log *log, const struct log_visitor *visitor,
                             struct log_findings *findings);
+static enum sl_err remove_unfinished_checkpoint(const struct sl_file_ops *files);
 static enum sl_err start_empty(struct commit_log *log);
 static void go_on_behind(struct commit_log *log, const struct recovery *r);
+static void clear_rest(struct commit_log *log);
 static void dispose(struct commit_log *log);
 static void link_run(struct commit_log *log, struct log_run *r, uint64_t base);
 static void begin_segment(struct commit_log *log, struct log_piece *first, uint64_t bytes);
@@ -24,10 +26,7 @@ static bool poll_for_work(struct commit_log *log);
 static bool has_work(struct commit_log *log);
 static bool sleep_for_work(struct commit_log *log);
 static bool wait_for_room(struct commit_log *log);
-static void wake_log_thread(struct commit_log *log);
 static struct timespec from_now(uint64_t ns);
-static bool wants_next_segment(struct commit_log *log);
-static bool syncs_dominate(struct commit_log *log);
 static uint64_t round_to_page(uint64_t bytes);
 
 enum sl_err commit_log_open(const struct log_options *options, const struct log_visitor *visitor,
@@ -48,6 +47,7 @@ enum sl_err commit_log_open(const struct log_options *options, const struct log_
     SL_ASSERT(log->options.segment_bytes > SEGMENT_HEADER_BYTES);
     SL_ASSERT(pthread_mutex_init(&log->order, NULL) == 0);
     SL_ASSERT(pthread_mutex_init(&log->segments, NULL) == 0);
+    SL_ASSERT(pthread_mutex_init(&log->names, NULL) == 0);
     SL_ASSERT(pthread_condattr_init(&monotonic) == 0);
     SL_ASSERT(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
     SL_ASSERT(pthread_cond_init(&log->wake, &monotonic) == 0);
@@ -71,7 +71,7 @@ enum sl_err commit_log_check(const struct sl_file_ops *files, const struct log_v
 
     *findings = (struct log_findings){.next = {1}};
     SL_TRY(segment_set_init(&set, files));
-    enum sl_err err = set.count == 0 ? SL_OK : recovery_read(&set, visitor, findings, &found);
+    enum sl_err err = recovery_read(&set, visitor, findings, &found);
     segment_set_deinit(&set);
     return err;
 }
@@ -80,8 +80,10 @@ void commit_log_close(struct commit_log *log)
 {
     if (log == NULL)
         return;
-    if (commit_log_flush(log) == SL_OK)
+    if (commit_log_flush(log) == SL_OK) {
         log_flush_farewell(log);
+        clear_rest(log);
+    }
     dispose(log);
 }
 
@@ -149,6 +151,11 @@ bool commit_log_has_failed(const struct commit_log *log)
     return atomic_load_explicit(&log->has_failed, memory_order_acquire);
 }
 
+uint64_t commit_log_segment_bytes(const struct commit_log *log)
+{
+    return log->options.segment_bytes;
+}
+
 bool commit_log_is_behind(const struct commit_log *log)
 {
     uint64_t settled = atomic_load_explicit(&log->settled_bytes, memory_order_acquire);
@@ -181,26 +188,11 @@ void commit_log_stop(struct commit_log *log)
     pthread_cond_signal(&log->wake);
 }
 
-enum sl_err commit_log_prepare(struct commit_log *log)
+uint64_t log_next_base(const struct commit_log *log, uint64_t place)
 {
-    enum sl_err err = SL_OK;
+    uint64_t bytes = log->options.segment_bytes;
 
-    pthread_mutex_lock(&log->segments);
-    if (!commit_log_has_failed(log) && log->prepared.file == NULL && wants_next_segment(log)) {
-        err = segment_create(&log->options.files, log->start_number,
-                             log->current.base + log->current.size, log->options.segment_bytes,
-                             syncs_dominate(log), &log->prepared);
-        atomic_store_explicit(&log->is_out_of_room, err == SL_EFULL, memory_order_relaxed);
-    }
-    pthread_mutex_unlock(&log->segments);
-
-    if (err != SL_OK && err != SL_EFULL) {
-        /* The medium is not to be trusted any more. */
-        atomic_store_explicit(&log->has_failed, true, memory_order_release);
-        wake_log_thread(log);
-        return SL_EIO;
-    }
-    return err;
+    return (place + bytes - 1) / bytes * bytes;
 }
 
 static enum sl_err open_log(struct commit_log *log, const struct log_visitor *visitor,
@@ -209,9 +201,10 @@ static enum sl_err open_log(struct commit_log *log, const struct log_visitor *vi
     struct recovery found;
 
     SL_TRY(segment_set_init(&log->set, &log->options.files));
+    SL_TRY(recovery_read(&log->set, visitor, findings, &found));
+    SL_TRY(remove_unfinished_checkpoint(&log->options.files));
     if (log->set.count == 0)
         return start_empty(log);
-    SL_TRY(recovery_read(&log->set, visitor, findings, &found));
     SL_TRY(recovery_mend(&log->set, &found, log->options.segment_bytes, &log->current));
     log->next_sequence = findings->next.v;
     log->time = findings->time;
@@ -219,12 +212,19 @@ static enum sl_err open_log(struct commit_log *log, const struct log_visitor *vi
     return SL_OK;
 }
 
+static enum sl_err remove_unfinished_checkpoint(const struct sl_file_ops *files)
+{
+    enum sl_err err = files->remove(files->self, CHECKPOINT_NAME_NEW);
+
+    return err == SL_ENOENT ? SL_OK : err;
+}
+
 static enum sl_err start_empty(struct commit_log *log)
 {
     log->start_number = sl_random_u64();
     SL_TRY(segment_create(&log->options.files, log->start_number, 0, log->options.segment_bytes,
                           true, &log->current));
-    segment_set_add(&log->set, 0);
+    segment_set_add(&log->set, 0, log->current.size);
     log->next_sequence = 1;
     go_on_behind(log, &(struct recovery){.start_number = log->start_number,
                                          .end = {SEGMENT_HEADER_BYTES},
@@ -234,21 +234,39 @@ static enum sl_err start_empty(struct commit_log *log)
 
 static void go_on_behind(struct commit_log *log, const struct recovery *r)
 {
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < log->set.count; i++)
+        bytes += log->set.segments[i].size;
+    atomic_store_explicit(&log->disk_bytes, bytes, memory_order_relaxed);
     log->start_number = r->start_number;
     log->current_is_sealed = r->next_base != 0;
     log->segment_base = log->current.base;
-    log->segment_bytes = log->current.size;
+    log->next_base = log_next_base(log, log->current.base + log->current.size);
     log->filled_to = log->at = r->end.v;
-    log->filled_limit = log->segment_base + log->segment_bytes - RECORD_END_BYTES;
+    log->filled_limit = log->segment_base + log->current.size - RECORD_END_BYTES;
     if (log->current_is_sealed) { /* the next append begins the next segment */
-        log->current.size = log->segment_bytes = r->next_base - log->current.base;
-        log->filled_limit = log->filled_to;
+        log->next_base = r->next_base;
+        log->filled_to = log->filled_limit = r->end.v - RECORD_END_BYTES;
     }
+    log->segment_next = log->next_base;
     log->at_sequence = log->next_sequence;
     log->at_time = log->time;
     log->recorded = r->is_covered ? r->end.v : r->recorded.v;
-    atomic_store_explicit(&log->end, r->end.v, memory_order_release);
+    atomic_store_explicit(&log->end, log->filled_to, memory_order_release);
     atomic_store_explicit(&log->durable, r->end.v, memory_order_release);
+}
+
+/* A stop in order leaves nothing behind the end that looks like a torn tail. */
+static void clear_rest(struct commit_log *log)
+{
+    const struct sl_file_ops *files = &log->options.files;
+
+    if (!log->current.is_used_again || log->current_is_sealed)
+        return;
+    if (files->truncate(log->current.file, log->at - log->current.base) != SL_OK ||
+        segment_grow(files, &log->current, log->current.size) != SL_OK)
+        return; /* the next start does it */
 }
 
 static void dispose(struct commit_log *log)
@@ -261,6 +279,7 @@ static void dispose(struct commit_log *log)
     free(log->gather.parts);
     free(log->stage.bytes);
     pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->names);
     pthread_mutex_destroy(&log->segments);
     pthread_mutex_destroy(&log->order);
     free(log);
@@ -296,13 +315,14 @@ static void link_run(struct commit_log *log, struct log_run *r, uint64_t base)
 static void begin_segment(struct commit_log *log, struct log_piece *first, uint64_t bytes)
 {
     uint64_t needed = round_to_page(SEGMENT_HEADER_BYTES + bytes + RECORD_END_BYTES);
+    uint64_t size = needed > log->options.segment_bytes ? needed : log->options.segment_bytes;
 
-    log->segment_base += log->segment_bytes;
-    log->segment_bytes = needed > log->options.segment_bytes ? needed : log->options.segment_bytes;
+    log->segment_base = log->segment_next;
+    log->segment_next = log_next_base(log, log->segment_base + size);
     log->filled_to = log->segment_base + SEGMENT_HEADER_BYTES;
-    log->filled_limit = log->segment_base + log->segment_bytes - RECORD_END_BYTES;
+    log->filled_limit = log->segment_base + size - RECORD_END_BYTES;
     first->begins_batch = true;
-    first->segment_bytes = log->segment_bytes;
+    first->segment_bytes = size;
 }
 
 static bool poll_for_work(struct commit_log *log)
@@ -370,13 +390,6 @@ static bool wait_for_room(struct commit_log *log)
     return goes_on;
 }
 
-static void wake_log_thread(struct commit_log *log)
-{
-    pthread_mutex_lock(&log->order); /* not between its look at has_failed and its sleep */
-    pthread_mutex_unlock(&log->order);
-    pthread_cond_signal(&log->wake);
-}
-
 static struct timespec from_now(uint64_t ns)
 {
     struct timespec t;
@@ -384,24 +397,6 @@ static struct timespec from_now(uint64_t ns)
     clock_gettime(CLOCK_MONOTONIC, &t);
     ns += (uint64_t)t.tv_nsec;
     return (struct timespec){t.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-}
-
-/* Under the segment lock. */
-static bool wants_next_segment(struct commit_log *log)
-{
-    return log->current_is_sealed ||
-           commit_log_durable(log).v - log->current.base > log->current.size / 2;
-}
-
-/* Under the segment lock.  A sync of room that was only reserved has to note in the file system
- * that it is used now, which costs more than writing little; but filling a segment with zeros
- * costs its size, which pays where a segment sees many syncs. */
-static bool syncs_dominate(struct commit_log *log)
-{
-    uint64_t used = commit_log_durable(log).v - log->current.base;
-    uint64_t flushes = atomic_load_explicit(&log->flushes, memory_order_relaxed);
-
-    return flushes * FILL_FLUSH_BYTES > used;
 }
 
 static uint64_t round_to_page(uint64_t bytes)

@@ -71,6 +71,7 @@ struct log_visitor {
     enum sl_err (*record)(void *context, const struct record *record, sl_lsn place);
     /* Now and then, unless NULL: bytes done and in all. */
     void (*progress)(void *context, uint64_t done, uint64_t all);
+    uint64_t *time; /* out, before each record: of the order, as its batch says; or NULL */
     void *context;
 };
 
@@ -120,6 +121,8 @@ SL_MUST_CHECK enum sl_err commit_log_release(struct commit_log *log, const uint6
 /* What the segments take on the medium, prepared ones included.  Any thread. */
 uint64_t commit_log_disk_bytes(struct commit_log *log);
 uint64_t commit_log_start_number(const struct commit_log *log);
+/* Segments begin at multiples of it. */
+uint64_t commit_log_segment_bytes(const struct commit_log *log);
 
 /* Any thread.  Someone waits for what has been appended so far. */
 void commit_log_hurry(struct commit_log *log);

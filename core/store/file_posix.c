@@ -256,12 +256,13 @@ static enum sl_err list_in(void *self, void (*found)(void *context, const char *
 static enum sl_err room_of(void *self, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     const struct directory *dir = self;
-    struct statvfs fs;
+    struct statvfs st;
 
-    if (fstatvfs(dir->fd, &fs) != 0)
-        return SL_EIO;
-    *free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    *total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+    while (fstatvfs(dir->fd, &st) != 0)
+        if (errno != EINTR)
+            return error_of(errno);
+    *free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+    *total_bytes = (uint64_t)st.f_blocks * st.f_frsize;
     return SL_OK;
 }
 

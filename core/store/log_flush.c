@@ -83,6 +83,7 @@ void log_flush_farewell(struct commit_log *log)
     if (log->options.files.write_at(log->current.file, offset, &(struct iovec){batch, sizeof batch},
                                     1) == SL_OK)
         (void)log->options.files.sync(log->current.file);
+    log->at += sizeof batch;
 }
 
 /* The only touch of the order lock. */
@@ -158,8 +159,11 @@ static enum sl_err enter_next_segment(struct commit_log *log, const struct log_p
     if (err == SL_OK) {
         segment_close(&log->options.files, &log->current);
         log->current = next;
+        log->next_base = log_next_base(log, next.base + next.size);
         log->current_is_sealed = false;
-        segment_set_add(&log->set, next.base);
+        pthread_mutex_lock(&log->names);
+        segment_set_add(&log->set, next.base, next.size);
+        pthread_mutex_unlock(&log->names);
     }
     pthread_mutex_unlock(&log->segments);
     if (err != SL_OK)
@@ -172,11 +176,10 @@ static enum sl_err enter_next_segment(struct commit_log *log, const struct log_p
 static enum sl_err seal_current(struct commit_log *log, uint64_t sequence)
 {
     uint8_t end[RECORD_END_BYTES];
-    uint64_t next_base = log->current.base + log->current.size;
 
     if (log->current_is_sealed)
         return SL_OK;
-    record_write_end(end, sequence, next_base, log->start_number, (sl_lsn){log->at});
+    record_write_end(end, sequence, log->next_base, log->start_number, (sl_lsn){log->at});
     SL_TRY(log->options.files.write_at(log->current.file, log->at - log->current.base,
                                        &(struct iovec){end, sizeof end}, 1));
     SL_TRY(log->options.files.sync(log->current.file));
@@ -184,7 +187,7 @@ static enum sl_err seal_current(struct commit_log *log, uint64_t sequence)
     log->current_is_sealed = true;
     pthread_mutex_unlock(&log->segments);
     /* So that the next segment's first batch answers for the end of this one. */
-    atomic_store_explicit(&log->durable, next_base, memory_order_release);
+    atomic_store_explicit(&log->durable, log->next_base, memory_order_release);
     return SL_OK;
 }
 
@@ -192,13 +195,19 @@ static enum sl_err seal_current(struct commit_log *log, uint64_t sequence)
  * takes. */
 static enum sl_err get_next_segment(struct commit_log *log, uint64_t bytes, struct segment *next)
 {
-    uint64_t base = log->current.base + log->current.size;
+    uint64_t base = log->next_base;
 
-    if (log->prepared.file == NULL)
+    if (log->prepared.file == NULL) {
         SL_TRY(segment_create(&log->options.files, log->start_number, base, bytes, false,
                               &log->prepared));
-    if (log->prepared.size < bytes)
+        log->is_recycling = false;
+        atomic_fetch_add_explicit(&log->disk_bytes, bytes, memory_order_relaxed);
+    }
+    if (log->prepared.size < bytes) {
+        uint64_t more = bytes - log->prepared.size;
         SL_TRY(segment_grow(&log->options.files, &log->prepared, bytes));
+        atomic_fetch_add_explicit(&log->disk_bytes, more, memory_order_relaxed);
+    }
     SL_ASSERT(log->prepared.base == base && log->prepared.size == bytes);
     *next = log->prepared;
     log->prepared.file = NULL;

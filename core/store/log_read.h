@@ -2,7 +2,8 @@
  * log_read.h - a record of the log by its place.
  *
  * Reads through a window, so neighbours in the log cost one read of the disk.  Keeps the segment
- * of the last read open.
+ * of the last read open.  A read far from the last one takes little, reads one behind the other
+ * take more and more at once.
  *
  * Thread: one at a time for each reader; a reader may be used while the log is written, for
  * places below the durable cursor.
@@ -19,7 +20,7 @@ struct log_reader *log_reader_new(struct commit_log *log);
 void log_reader_free(struct log_reader *r);
 
 /* Lends the record of that length at place until the next call; records inside groups too.
- * SL_ENOENT: there is no such segment any more; SL_ECORRUPT: no whole record of that length lies
+ * SL_EAGAIN: it is not durable yet; SL_ENOENT: there is no such segment any more; SL_ECORRUPT: no whole record of that length lies
  * there; SL_EIO; SL_ENOMEM. */
 SL_MUST_CHECK enum sl_err log_reader_read(struct log_reader *r, sl_lsn place, uint32_t length,
                                           struct record *record);

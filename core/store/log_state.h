@@ -3,7 +3,8 @@
  *
  * Who may touch what is the order of the fields: workers under the order lock; anyone, atomically;
  * the log thread; log and housekeeping under the segment lock, which workers never take and under
- * which the order lock is not taken.
+ * which the order lock is not taken; those and readers, for a moment, under the lock of the names,
+ * under which no other is taken.
  */
 #ifndef SLUICE_CORE_STORE_LOG_STATE_H
 #define SLUICE_CORE_STORE_LOG_STATE_H
@@ -41,11 +42,11 @@ struct commit_log {
     pthread_cond_t wake; /* of the log thread */
     struct piece_list filling;
     uint64_t next_sequence;
-    uint64_t time;          /* of the last append */
-    uint64_t filled_to;     /* lsn: where the next record goes */
-    uint64_t filled_limit;  /* records of this segment end here */
-    uint64_t segment_base;  /* of the segment that is being filled, */
-    uint64_t segment_bytes; /* which may not be there yet */
+    uint64_t time;         /* of the last append */
+    uint64_t filled_to;    /* lsn: where the next record goes */
+    uint64_t filled_limit; /* records of this segment end here */
+    uint64_t segment_base; /* of the segment that is being filled, */
+    uint64_t segment_next; /* and of the one behind it; neither may be there yet */
     bool is_asleep;
     atomic_bool is_urgent; /* someone waits for what is being filled */
     bool is_stopping;
@@ -58,6 +59,7 @@ struct commit_log {
     _Atomic uint32_t flushes; /* into the current segment */
     atomic_bool has_failed;
     atomic_bool is_out_of_room;
+    _Atomic uint64_t disk_bytes; /* of segments */
 
     /* The log thread. */
     struct piece_list taken; /* not written yet: nothing, or there was no room for a segment */
@@ -71,13 +73,27 @@ struct commit_log {
 
     /* The segment lock. */
     pthread_mutex_t segments;
-    struct segment_set set;
     struct segment current;
+    uint64_t next_base; /* of the segment behind the current one */
     bool current_is_sealed;
     struct segment prepared; /* file NULL: none */
+    bool is_recycling;       /* the last one that was prepared had been released */
+
+    pthread_mutex_t names;
+    struct segment_set set; /* without the prepared one */
 };
+
+/* Where a segment may begin behind the byte at place: bases are multiples of the size that segments
+ * have, also behind one that was made larger. */
+uint64_t log_next_base(const struct commit_log *log, uint64_t place);
 
 /* Writes one more batch record, so that the last sync is on record, and syncs it; at close. */
 void log_flush_farewell(struct commit_log *log);
+
+/* The medium is not to be trusted any more: ends the log from another thread than its own. */
+enum sl_err log_give_up(struct commit_log *log);
+
+/* A reader of a log that is being opened: nobody writes. */
+struct log_reader *log_reader_over(const struct segment_set *set, uint64_t start_number);
 
 #endif

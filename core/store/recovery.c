@@ -1,12 +1,10 @@
 /*
  * Reading forward: segment by segment, record by record, to the first one that is not whole.
- *
- * Then looking behind: every place a batch could start at, in the rest of that segment and in all
- * later ones, is tried.  Such a batch names the log's start number, which no peer knows, so
- * nothing that a peer published can pass for one.
  */
 #include "core/store/recovery.h"
 
+#include "core/store/log_read.h"
+#include "core/store/log_state.h"
 #include "core/store/window.h"
 
 #include <stdarg.h>
@@ -17,6 +15,8 @@
 
 struct reading {
     const struct segment_set *set;
+    struct recovery_start start;
+    struct log_reader *reader; /* for the visitor */
     const struct log_visitor *visitor;
     struct log_findings *findings;
     struct recovery *out;
@@ -28,13 +28,7 @@ struct reading {
     uint64_t told;
 };
 
-struct behind {    /* what lies behind the end */
-    sl_lsn cursor; /* the largest */
-    uint64_t base; /* where it was found */
-    uint64_t offset;
-};
-
-static enum sl_err add_up(struct reading *r);
+static enum sl_err begin(struct reading *r);
 static enum sl_err read_forward(struct reading *r);
 static enum sl_err enter_segment(struct reading *r, size_t index, bool *is_good);
 static enum sl_err read_segment(struct reading *r);
@@ -46,43 +40,65 @@ static enum sl_err take_group(struct reading *r, const struct record *record);
 static enum sl_err visit(struct reading *r, const struct record *record, uint64_t offset);
 static void note_sequence(struct reading *r, const struct record *record);
 static void tell_progress(struct reading *r);
-static enum sl_err look_behind(struct reading *r);
-static enum sl_err scan_segment(struct reading *r, const struct segment *segment, uint64_t offset,
-                                struct behind *behind);
-static void try_batch(struct reading *r, struct sl_bytes at, const struct segment *segment,
-                      uint64_t offset, struct behind *behind);
+static enum sl_err judge_end(struct reading *r);
 static enum sl_err refuse(struct reading *r, const char *format, ...) SL_PRINTF(2, 3);
-static enum sl_err refuse_damage(struct reading *r, const struct behind *behind);
+static enum sl_err refuse_damage(struct reading *r, const struct recovery_behind *behind);
 
-enum sl_err recovery_read(const struct segment_set *set, const struct log_visitor *visitor,
+enum sl_err recovery_read(struct segment_set *set, const struct log_visitor *visitor,
                           struct log_findings *findings, struct recovery *out)
 {
     struct reading r = {.set = set, .visitor = visitor, .findings = findings, .out = out};
 
     *out = (struct recovery){0};
-    enum sl_err err = add_up(&r);
+    enum sl_err err = segment_set_measure(set);
     if (err == SL_OK)
+        err = recovery_find_start(set, &r.start, findings);
+    if (err == SL_OK)
+        err = begin(&r);
+    if (err == SL_OK && set->count != 0)
         err = read_forward(&r);
-    if (err == SL_OK)
-        err = look_behind(&r);
+    if (err == SL_OK && set->count != 0)
+        err = judge_end(&r);
     if (err == SL_EIO && findings->problem[0] == '\0')
         (void)refuse(&r, "reading failed");
+    log_reader_free(r.reader);
+    recovery_start_deinit(&r.start);
     segment_close(set->files, &r.segment);
     window_deinit(&r.window);
     return err;
 }
 
-static enum sl_err add_up(struct reading *r)
+/* Takes over what the checkpoint knows, and tells the visitor. */
+static enum sl_err begin(struct reading *r)
 {
-    struct segment segment;
+    const struct checkpoint_header *header = &r->start.header;
+    bool is_good = false;
+    enum sl_err err = SL_OK;
 
-    for (size_t i = 0; i < r->set->count; i++) {
-        SL_TRY(segment_open(r->set->files, r->set->bases[i], &segment));
-        r->all += segment.size;
-        segment_close(r->set->files, &segment);
-    }
+    for (size_t i = r->start.first; i < r->set->count; i++)
+        r->all += r->set->segments[i].size;
     r->findings->segments = r->set->count;
-    return SL_OK;
+    if (r->start.has_checkpoint) {
+        r->out->start_number = header->start_number;
+        r->out->recorded = header->durable;
+        r->out->next_base = r->set->segments[r->start.first].base;
+        if (header->next.v > r->findings->next.v)
+            r->findings->next = header->next;
+        r->findings->time = header->time;
+    } else if (r->set->count != 0) {
+        SL_TRY(enter_segment(r, 0, &is_good));
+    }
+    if (r->visitor->checkpoint == NULL)
+        return SL_OK;
+    r->reader = log_reader_over(r->set, r->out->start_number);
+    if (r->reader == NULL)
+        return SL_ENOMEM;
+    err = r->visitor->checkpoint(r->visitor->context,
+                                 (struct sl_bytes){r->start.body, r->start.len}, r->reader);
+    if (err == SL_ECORRUPT && r->findings->problem[0] == '\0')
+        snprintf(r->findings->problem, sizeof r->findings->problem,
+                 "file %s: it is whole, but cannot be carried out", CHECKPOINT_NAME);
+    return err;
 }
 
 /* Stops at the end with everything in r->out but is_torn. */
@@ -91,9 +107,9 @@ static enum sl_err read_forward(struct reading *r)
     struct recovery *out = r->out;
     bool is_good = false;
 
-    for (size_t i = 0; i < r->set->count; i++) {
-        /* The log starts at 0, and a segment where the one before said it would. */
-        if (r->set->bases[i] != out->next_base) {
+    for (size_t i = r->start.first; i < r->set->count; i++) {
+        /* A segment begins where the one before said it would. */
+        if (r->set->segments[i].base != out->next_base) {
             segment_close(r->set->files, &r->segment);
             r->segment.base = out->next_base;
             r->offset = 0;
@@ -110,19 +126,21 @@ static enum sl_err read_forward(struct reading *r)
             break;
     }
     if (out->end.v == 0)
-        return refuse(r, "the first segment of the log is missing or has no good header; "
-                         "put it back from a copy");
+        return refuse(r,
+                      "the first segment of the log%s has no good header; "
+                      "put it back from a copy",
+                      r->start.has_checkpoint ? " that the checkpoint needs" : "");
     return SL_OK;
 }
 
 static enum sl_err enter_segment(struct reading *r, size_t index, bool *is_good)
 {
-    uint64_t start_number;
+    uint64_t start_number = 0;
     uint32_t version;
 
     segment_close(r->set->files, &r->segment);
     r->offset = 0;
-    SL_TRY(segment_open(r->set->files, r->set->bases[index], &r->segment));
+    SL_TRY(segment_open(r->set->files, r->set->segments[index].base, &r->segment));
     window_on(&r->window, r->set->files, &r->segment);
     enum sl_err err = segment_read_header(r->set->files, &r->segment, &start_number, &version);
     if (err == SL_ENOTIMPL)
@@ -130,7 +148,7 @@ static enum sl_err enter_segment(struct reading *r, size_t index, bool *is_good)
                       LOG_FORMAT_VERSION);
     if (err != SL_OK && err != SL_ECORRUPT)
         return err;
-    if (index == 0)
+    if (index == 0 && !r->start.has_checkpoint)
         r->out->start_number = start_number;
     *is_good = err == SL_OK && start_number == r->out->start_number;
     return SL_OK;
@@ -142,7 +160,11 @@ static enum sl_err read_segment(struct reading *r)
     uint32_t length;
     enum sl_err err;
 
-    r->offset = SEGMENT_HEADER_BYTES;
+    uint64_t from = r->start.header.from.v; /* 0: no checkpoint */
+
+    r->offset = from > r->segment.base ? from - r->segment.base : 0;
+    if (r->offset < SEGMENT_HEADER_BYTES)
+        r->offset = SEGMENT_HEADER_BYTES;
     r->out->end.v = r->segment.base + r->offset;
     while ((err = next_record(r, &record, &length)) == SL_OK) {
         SL_TRY(take_record(r, &record, length));
@@ -202,6 +224,8 @@ static enum sl_err take_batch(struct reading *r, const struct record *record)
         r->out->recorded = batch.durable;
     if (batch.time > r->findings->time)
         r->findings->time = batch.time;
+    if (r->visitor->time != NULL)
+        *r->visitor->time = r->findings->time;
     r->out->is_covered = batch.durable.v == place;
     return SL_OK;
 }
@@ -270,75 +294,24 @@ static void tell_progress(struct reading *r)
 }
 
 /* Torn, or damaged? */
-static enum sl_err look_behind(struct reading *r)
+static enum sl_err judge_end(struct reading *r)
 {
     struct recovery *out = r->out;
-    struct behind behind = {0};
-    struct segment segment;
+    struct recovery_behind behind;
 
-    SL_TRY(segment_open(r->set->files, r->set->bases[out->tail], &segment));
-    enum sl_err err = scan_segment(r, &segment, out->end.v - segment.base, &behind);
-    segment_close(r->set->files, &segment);
-    for (size_t i = out->tail + 1; i < r->set->count && err == SL_OK; i++) {
-        SL_TRY(segment_open(r->set->files, r->set->bases[i], &segment));
-        err = scan_segment(r, &segment, SEGMENT_HEADER_BYTES, &behind);
-        segment_close(r->set->files, &segment);
-    }
-    SL_TRY(err);
-    out->is_torn = r->findings->cut_bytes != 0;
+    SL_TRY(recovery_look_behind(r->set, out, &r->window, &behind));
+    r->findings->cut_bytes = behind.cut_bytes;
     if (behind.cursor.v > out->end.v)
         return refuse_damage(r, &behind);
+    if (out->end.v < r->start.header.durable.v)
+        return refuse(r,
+                      "the log ends here, but the checkpoint says that it was durable up to %llu, "
+                      "which is behind this place (%llu): confirmed data is damaged or missing. "
+                      "Put this segment and the later ones, or the whole directory, back from a "
+                      "copy; nothing was changed",
+                      (unsigned long long)r->start.header.durable.v,
+                      (unsigned long long)out->end.v);
     return SL_OK;
-}
-
-static enum sl_err scan_segment(struct reading *r, const struct segment *segment, uint64_t offset,
-                                struct behind *behind)
-{
-    uint64_t from = offset;
-    uint64_t last = offset; /* behind the last byte that is not zero */
-    struct sl_bytes in;
-
-    window_on(&r->window, r->set->files, segment);
-    while (offset < segment->size) {
-        SL_TRY(window_look(&r->window, offset, WINDOW_BYTES, &in));
-        size_t overlap = offset + in.len < segment->size ? RECORD_BATCH_BYTES : 0;
-        if (in.len <= overlap)
-            return SL_EIO; /* the file became shorter */
-        for (size_t i = 0; i + overlap < in.len; i += 8) {
-            uint64_t word = 0;
-            memcpy(&word, in.at + i, in.len - i < 8 ? in.len - i : 8);
-            if (word == 0)
-                continue;
-            last = offset + i + (in.len - i < 8 ? in.len - i : 8);
-            try_batch(r, sl_bytes_skip(in, i), segment, offset + i, behind);
-        }
-        if (overlap == 0)
-            break;
-        offset += (in.len - overlap) / 8 * 8;
-    }
-    r->findings->cut_bytes += last - from;
-    return SL_OK;
-}
-
-static void try_batch(struct reading *r, struct sl_bytes at, const struct segment *segment,
-                      uint64_t offset, struct behind *behind)
-{
-    struct record_header h;
-    struct record record;
-    uint32_t length;
-    sl_lsn place = {segment->base + offset};
-    struct record_batch batch;
-
-    if (at.len < RECORD_BATCH_BYTES)
-        return;
-    memcpy(&h, at.at, sizeof h);
-    if (h.length != RECORD_BATCH_BYTES || h.kind != RECORD_BATCH)
-        return;
-    if (record_decode(at, r->out->start_number, place, &record, &length) != SL_OK ||
-        !record_read_batch(&record, r->out->start_number, &batch))
-        return;
-    if (batch.durable.v > behind->cursor.v && batch.durable.v <= place.v)
-        *behind = (struct behind){batch.durable, segment->base, offset};
 }
 
 static enum sl_err refuse(struct reading *r, const char *format, ...)
@@ -347,16 +320,17 @@ static enum sl_err refuse(struct reading *r, const char *format, ...)
     size_t room = sizeof r->findings->problem;
     va_list arguments;
 
-    int n = snprintf(text, room,
-                     "segment %016llx.log, offset %llu: ", (unsigned long long)r->segment.base,
-                     (unsigned long long)r->offset);
+    int n = snprintf(
+        text, room, "%ssegment %016llx.log, offset %llu: ",
+        r->start.is_damaged ? "the checkpoint is damaged, so that all of the log is needed; " : "",
+        (unsigned long long)r->segment.base, (unsigned long long)r->offset);
     va_start(arguments, format);
     vsnprintf(text + n, room - (size_t)n, format, arguments);
     va_end(arguments);
     return SL_ECORRUPT;
 }
 
-static enum sl_err refuse_damage(struct reading *r, const struct behind *behind)
+static enum sl_err refuse_damage(struct reading *r, const struct recovery_behind *behind)
 {
     return refuse(r,
                   "no good record here, but the batch in segment %016llx.log, offset %llu, says "

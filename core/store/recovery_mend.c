@@ -21,12 +21,13 @@ enum sl_err recovery_mend(struct segment_set *set, const struct recovery *found,
 {
     struct window window = {0};
 
-    SL_TRY(segment_open(set->files, set->bases[found->tail], tail));
+    SL_TRY(segment_open(set->files, set->segments[found->tail].base, tail));
     enum sl_err err = cut(set->files, found, segment_bytes, tail);
     if (err == SL_OK)
         err = write_again(set, found, &window);
     if (err == SL_OK)
         err = segment_set_remove_from(set, found->tail + 1);
+    set->segments[found->tail].size = tail->size;
     window_deinit(&window);
     if (err != SL_OK)
         segment_close(set->files, tail);
@@ -60,7 +61,7 @@ static enum sl_err write_again(const struct segment_set *set, const struct recov
         index = 0;
     for (; index <= found->tail; index++) {
         struct segment segment;
-        uint64_t base = set->bases[index];
+        uint64_t base = set->segments[index].base;
         uint64_t from = found->recorded.v > base ? found->recorded.v - base : 0;
 
         SL_TRY(segment_open(set->files, base, &segment));

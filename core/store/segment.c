@@ -62,12 +62,40 @@ enum sl_err segment_create(const struct sl_file_ops *files, uint64_t start_numbe
     if (err == SL_OK)
         err = files->sync_dir(files->self);
     if (err == SL_OK) {
-        *out = (struct segment){file, base, size};
+        *out = (struct segment){file, base, size, false};
         return SL_OK;
     }
     files->close(file);
     if (files->remove(files->self, SEGMENT_NAME_NEW) != SL_OK && err == SL_EFULL)
         err = SL_EIO; /* room cannot even be given back */
+    return err;
+}
+
+enum sl_err segment_use_again(const struct sl_file_ops *files, uint64_t start_number,
+                              uint64_t old_base, uint64_t base, struct segment *out)
+{
+    char name[SEGMENT_NAME_ROOM];
+
+    *out = (struct segment){.base = base, .is_used_again = true};
+    enum sl_err err = files->remove(files->self, SEGMENT_NAME_NEW);
+    if (err != SL_OK && err != SL_ENOENT)
+        return err;
+    segment_name(old_base, name);
+    SL_TRY(files->rename(files->self, name, SEGMENT_NAME_NEW));
+    SL_TRY(files->sync_dir(files->self)); /* before it is anything else, the old name is gone */
+    SL_TRY(files->open(files->self, SEGMENT_NAME_NEW, false, &out->file));
+    err = files->size(out->file, &out->size);
+    if (err == SL_OK)
+        err = write_header(files, out->file, start_number, base);
+    if (err == SL_OK)
+        err = files->sync(out->file);
+    segment_name(base, name);
+    if (err == SL_OK)
+        err = files->rename(files->self, SEGMENT_NAME_NEW, name);
+    if (err == SL_OK)
+        err = files->sync_dir(files->self);
+    if (err != SL_OK)
+        segment_close(files, out);
     return err;
 }
 

@@ -14,7 +14,9 @@
  * The start number is drawn at random when a directory becomes a log, and seeds every checksum.
  *
  * A segment comes into being under another name, allocated, with its header synced, and is then
- * renamed: whatever carries a segment's name has a good header, or was damaged.
+ * renamed: whatever carries a segment's name has a good header, or was damaged.  One that is used
+ * again takes the same way, and behind its header still has what it held: the place in each
+ * checksum keeps that apart.
  *
  * Thread: one at a time.
  */
@@ -31,7 +33,8 @@
 struct segment {
     struct sl_file *file;
     uint64_t base;
-    uint64_t size; /* of the file */
+    uint64_t size;      /* of the file */
+    bool is_used_again; /* behind what was written lies what it held before */
 };
 
 /* Writes the file name of the segment at base. */
@@ -44,6 +47,10 @@ bool segment_parse_name(const char *name, uint64_t *base);
 SL_MUST_CHECK enum sl_err segment_create(const struct sl_file_ops *files, uint64_t start_number,
                                          uint64_t base, uint64_t size, bool is_filled,
                                          struct segment *out);
+/* Makes the next segment of one that nobody needs, of its size, synced, also in the directory.  A
+ * crash leaves the one or the other, or a file under the name of one in the making. */
+SL_MUST_CHECK enum sl_err segment_use_again(const struct sl_file_ops *files, uint64_t start_number,
+                                            uint64_t old_base, uint64_t base, struct segment *out);
 /* Gives a segment that exists; reads nothing but its size. */
 SL_MUST_CHECK enum sl_err segment_open(const struct sl_file_ops *files, uint64_t base,
                                        struct segment *out);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static void note_name(void *context, const char *name);
-static int compare_bases(const void *a, const void *b);
+static int compare(const void *a, const void *b);
 
 enum sl_err segment_set_init(struct segment_set *set, const struct sl_file_ops *files)
 {
@@ -16,35 +16,54 @@ enum sl_err segment_set_init(struct segment_set *set, const struct sl_file_ops *
         return err;
     }
     if (set->count != 0)
-        qsort(set->bases, set->count, sizeof *set->bases, compare_bases);
+        qsort(set->segments, set->count, sizeof *set->segments, compare);
     return SL_OK;
 }
 
 void segment_set_deinit(struct segment_set *set)
 {
-    free(set->bases);
-    set->bases = NULL;
+    free(set->segments);
+    set->segments = NULL;
     set->count = set->room = 0;
 }
 
-void segment_set_add(struct segment_set *set, uint64_t base)
+enum sl_err segment_set_measure(struct segment_set *set)
+{
+    struct segment segment;
+
+    for (size_t i = 0; i < set->count; i++) {
+        SL_TRY(segment_open(set->files, set->segments[i].base, &segment));
+        set->segments[i].size = segment.size;
+        segment_close(set->files, &segment);
+    }
+    return SL_OK;
+}
+
+void segment_set_add(struct segment_set *set, uint64_t base, uint64_t size)
 {
     if (set->count == set->room) {
         set->room = set->room == 0 ? 16 : set->room * 2;
-        set->bases = realloc(set->bases, set->room * sizeof *set->bases);
-        SL_ASSERT(set->bases != NULL);
+        set->segments = realloc(set->segments, set->room * sizeof *set->segments);
+        SL_ASSERT(set->segments != NULL);
     }
-    set->bases[set->count++] = base;
+    set->segments[set->count++] = (struct log_segment){base, size};
+}
+
+void segment_set_forget(struct segment_set *set, size_t index)
+{
+    set->count--;
+    memmove(set->segments + index, set->segments + index + 1,
+            (set->count - index) * sizeof *set->segments);
 }
 
 bool segment_set_find(const struct segment_set *set, sl_lsn place, size_t *index)
 {
     size_t from = 0;
-    size_t to = set->count; /* bases[from - 1] <= place < bases[to] */
+    size_t to = set->count; /* base of from - 1 <= place < base of to */
 
     while (from < to) {
         size_t middle = from + (to - from) / 2;
-        if (set->bases[middle] <= place.v)
+        if (set->segments[middle].base <= place.v)
             from = middle + 1;
         else
             to = middle;
@@ -61,7 +80,7 @@ enum sl_err segment_set_remove_from(struct segment_set *set, size_t index)
 
     /* From the back, so that what a crash leaves is still without a gap. */
     while (set->count > index) {
-        segment_name(set->bases[set->count - 1], name);
+        segment_name(set->segments[set->count - 1].base, name);
         SL_TRY(set->files->remove(set->files->self, name));
         set->count--;
     }
@@ -73,13 +92,13 @@ static void note_name(void *context, const char *name)
     uint64_t base;
 
     if (segment_parse_name(name, &base))
-        segment_set_add(context, base);
+        segment_set_add(context, base, 0);
 }
 
-static int compare_bases(const void *a, const void *b)
+static int compare(const void *a, const void *b)
 {
-    const uint64_t *x = a;
-    const uint64_t *y = b;
+    const struct log_segment *x = a;
+    const struct log_segment *y = b;
 
-    return (*x > *y) - (*x < *y);
+    return (x->base > y->base) - (x->base < y->base);
 }

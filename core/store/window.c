@@ -8,6 +8,7 @@ void window_on(struct window *w, const struct sl_file_ops *files, const struct s
 {
     w->files = files;
     w->file = segment->file;
+    w->limit = UINT64_MAX;
     w->at = 0;
     w->len = 0;
 }
@@ -32,9 +33,11 @@ enum sl_err window_look(struct window *w, uint64_t offset, size_t wanted, struct
 
 static enum sl_err slide(struct window *w, uint64_t offset, size_t wanted)
 {
-    size_t room = wanted > WINDOW_BYTES ? wanted : WINDOW_BYTES;
+    size_t ahead = w->ahead == 0 ? WINDOW_BYTES : w->ahead;
+    size_t room = wanted > ahead ? wanted : ahead;
+    uint64_t left = w->limit > offset ? w->limit - offset : 0;
 
-    if (room > w->room) {
+    if (room > w->room || (w->room > WINDOW_BYTES && room <= WINDOW_BYTES)) {
         free(w->buffer);
         w->buffer = malloc(room);
         w->room = w->buffer == NULL ? 0 : room;
@@ -43,5 +46,7 @@ static enum sl_err slide(struct window *w, uint64_t offset, size_t wanted)
     }
     w->at = offset;
     w->len = 0;
+    if (room > left)
+        room = (size_t)left;
     return w->files->read_at(w->file, offset, w->buffer, room, &w->len);
 }

@@ -8,11 +8,13 @@
 
 #include "core/store/segment.h"
 
-#define WINDOW_BYTES (1024u * 1024) /* read at once; grows to the largest record asked for */
+#define WINDOW_BYTES (1024u * 1024) /* read at once; the buffer grows for a larger record */
 
 struct window {
     const struct sl_file_ops *files;
     struct sl_file *file; /* borrowed */
+    uint64_t limit;       /* nothing is read from here on */
+    size_t ahead;         /* read at once; 0: WINDOW_BYTES */
     uint8_t *buffer;
     size_t room;
     uint64_t at; /* offset of the buffer's first byte */

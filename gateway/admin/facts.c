@@ -52,6 +52,7 @@ void facts_refresh(struct facts *f, const struct gateway *g)
     f->descriptors_total = limit.rlim_cur;
     f->disk_free = load(&g->housekeeping.disk.free_bytes);
     f->disk_free_limit = load(&g->housekeeping.disk.limit_bytes);
+    f->log = housekeeping_status(&g->housekeeping);
     f->held_by = broker_held_by(g->broker);
 }
 

@@ -35,6 +35,7 @@ struct facts {
     uint64_t disk_free;
     uint64_t disk_free_limit;
     uint8_t held_by; /* of enum held_by */
+    struct keeper_status log;
 };
 
 /* What stays: once.  What moves: before it is shown. */

@@ -12,6 +12,7 @@ static json_t *listeners(const struct facts *f);
 static void add_listener(json_t *to, const struct facts *f, const char *protocol, uint32_t port);
 static json_t *exchange_types(void);
 static json_t *named(const char *name, const char *description);
+static json_t *log_of(const struct keeper_status *log);
 static json_t *render_node(const struct view *v);
 static json_t *render_vhost(const struct view *v, const void *row);
 static bool is_that_vhost(const struct view *v, const void *row);
@@ -188,6 +189,7 @@ static json_t *render_node(const struct view *v)
     json_put(o, "disk_free", json_of_number(f->disk_free));
     json_put(o, "disk_free_limit", json_of_number(f->disk_free_limit));
     json_put(o, "disk_free_alarm", json_boolean((f->held_by & HELD_BY_DISK) != 0));
+    json_put(o, "log", log_of(&f->log));
     json_put(o, "db_dir", json_string(f->data_dir));
     json_put(o, "rates_mode", json_string("none"));
     json_put(o, "exchange_types", exchange_types());
@@ -196,6 +198,16 @@ static json_t *render_node(const struct view *v)
                        named("AMQPLAIN", "QPid AMQPLAIN mechanism")));
     json_put(o, "partitions", json_array());
     return o;
+}
+
+/* No field of RabbitMQ's: how much of the log is needed, and how it is kept short. */
+static json_t *log_of(const struct keeper_status *log)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "bytes", (json_int_t)log->log_bytes,
+                     "live_bytes", (json_int_t)log->live_bytes, "checkpoints",
+                     (json_int_t)log->checkpoints, "last_checkpoint_ms",
+                     (json_int_t)log->last_checkpoint_ms, "segments_released",
+                     (json_int_t)log->released, "records_moved", (json_int_t)log->moved);
 }
 
 static json_t *render_vhost(const struct view *v, const void *row)

@@ -53,6 +53,7 @@ static json_t *render_queue(const struct view *v, const void *row)
     json_put(o, "messages", json_of_number(q->ready + q->unacked));
     json_put(o, "messages_ready", json_of_number(q->ready));
     json_put(o, "messages_unacknowledged", json_of_number(q->unacked));
+    json_put(o, "message_bytes_ready", json_of_number(q->ready_bytes));
     put_owner(o, v, q);
     return o;
 }

@@ -30,6 +30,7 @@ static const struct listing LISTINGS[] = {
       {"auto-delete", "auto_delete"},
       {"exclusive", "exclusive"},
       {"ready", "messages_ready"},
+      {"bytes ready", "message_bytes_ready"},
       {"unacked", "messages_unacknowledged"},
       {"total", "messages"},
       {"consumers", "consumers"},
@@ -278,6 +279,12 @@ static void print_status(const json_t *overview, const json_t *node)
     print_fact("disk free, bytes", node, "disk_free");
     print_fact("  held below", node, "disk_free_limit");
     print_fact("  publishers held", node, "disk_free_alarm");
+    print_fact("log, bytes", node, "log.bytes");
+    print_fact("  of these live", node, "log.live_bytes");
+    print_fact("  segments released", node, "log.segments_released");
+    print_fact("  records moved", node, "log.records_moved");
+    print_fact("checkpoints", node, "log.checkpoints");
+    print_fact("  the last took, ms", node, "log.last_checkpoint_ms");
     print_fact("workers", node, "processors");
     print_fact("message memory, bytes", node, "mem_used");
     print_fact("  of at most", node, "mem_limit");

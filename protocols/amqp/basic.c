@@ -65,7 +65,7 @@ void amqp_basic_got(struct amqp_channel *ch, struct answer *a)
         tag = settlement_add(&ch->settlement, getter, a->loan, a->seq);
     }
     uint32_t left = a->messages > UINT32_MAX ? UINT32_MAX : (uint32_t)a->messages;
-    amqp_send_get_ok(c, ch->number, tag, a->returns > 0, left, a->msg);
+    amqp_send_get_ok(c, ch->number, tag, a->is_redelivered, left, a->msg, a->returns);
     counter_add(&client->worker->counters.delivered, 1);
 }
 

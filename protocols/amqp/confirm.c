@@ -12,13 +12,18 @@ void amqp_confirm_announce(struct amqp_connection *c)
     }
 }
 
-void amqp_confirm_on_confirmed(struct amqp_connection *c, uint64_t who, sl_tag upto)
+void amqp_confirm_on_confirmed(struct amqp_connection *c, uint64_t who, sl_tag upto,
+                               bool is_refused)
 {
     struct amqp_channel *ch = amqp_channel_by_ticket(c, who);
 
     if (ch == NULL || upto.v <= ch->confirmed)
         return;
-    amqp_send_ack(c, ch->number, upto, upto.v - ch->confirmed > 1);
+    uint64_t safe = is_refused ? upto.v - 1 : upto.v;
+    if (safe > ch->confirmed)
+        amqp_send_ack(c, ch->number, (sl_tag){safe}, safe - ch->confirmed > 1);
+    if (is_refused)
+        amqp_send_nack(c, ch->number, upto);
     ch->confirmed = upto.v;
 }
 

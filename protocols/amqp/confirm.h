@@ -12,7 +12,8 @@
 /* Asks for the confirms of everything published since the last time. */
 void amqp_confirm_announce(struct amqp_connection *c);
 /* The slot of the front end. */
-void amqp_confirm_on_confirmed(struct amqp_connection *c, uint64_t who, sl_tag upto);
+void amqp_confirm_on_confirmed(struct amqp_connection *c, uint64_t who, sl_tag upto,
+                               bool is_refused);
 
 /* Handler of the method table. */
 void amqp_confirm_select(struct amqp_channel *ch, struct sl_reader *r);

@@ -173,8 +173,8 @@ static void deliver(struct amqp_connection *c, struct subscription *sub, const s
     struct amqp_channel *ch = consumer->channel;
     sl_tag tag = sub->is_no_ack ? settlement_skip(&ch->settlement)
                                 : settlement_add(&ch->settlement, sub, sub->next_loan++, d->seq);
-    amqp_send_deliver(c, (struct sl_bytes){consumer->head, consumer->head_len}, tag, d->returns > 0,
-                      d->msg);
+    amqp_send_deliver(c, (struct sl_bytes){consumer->head, consumer->head_len}, tag,
+                      d->is_redelivered, d->msg, d->returns);
 }
 
 /* Priorities of consumers are not there yet, but a value that could never be one is refused as

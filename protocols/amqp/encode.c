@@ -1,12 +1,17 @@
 #include "protocols/amqp/encode.h"
 
 #include "core/base/assert.h"
+#include "core/delivery_count.h"
 
 static uint8_t *put_bytes(uint8_t *at, struct sl_bytes bytes);
 static uint8_t *put_frame_head(uint8_t *at, uint8_t type, uint16_t channel, size_t size);
-static uint8_t *put_content_header(uint8_t *at, uint16_t channel, const struct message *msg);
+static uint8_t *put_content_header(const struct amqp_connection *c, uint8_t *at, uint16_t channel,
+                                   const struct message *msg, uint32_t returns);
+static uint8_t *put_counted(const struct amqp_connection *c, uint8_t *at,
+                            struct sl_bytes properties, uint32_t returns);
 static size_t content_header_bytes(const struct message *msg);
-static void send_content(struct amqp_connection *c, uint16_t channel, struct message *msg);
+static void send_content(struct amqp_connection *c, uint16_t channel, struct message *msg,
+                         uint32_t returns);
 static void send_body_in_parts(struct amqp_connection *c, uint16_t channel, struct message *msg);
 
 struct amqp_writing amqp_method_begin(struct amqp_connection *c, uint16_t channel, uint32_t method,
@@ -70,6 +75,15 @@ void amqp_send_ack(struct amqp_connection *c, uint16_t channel, sl_tag tag, bool
     amqp_method_end(c, &writing);
 }
 
+void amqp_send_nack(struct amqp_connection *c, uint16_t channel, sl_tag tag)
+{
+    struct amqp_writing writing = amqp_method_begin(c, channel, AMQP_BASIC_NACK, 9);
+
+    sl_write_u64(&writing.w, tag.v);
+    sl_write_u8(&writing.w, 0); /* neither multiple nor requeue */
+    amqp_method_end(c, &writing);
+}
+
 void amqp_send_return(struct amqp_connection *c, uint16_t channel, uint16_t code,
                       struct message *msg)
 {
@@ -81,11 +95,11 @@ void amqp_send_return(struct amqp_connection *c, uint16_t channel, uint16_t code
     sl_write_short_string(&writing.w, text);
     sl_write_bytes(&writing.w, message_route(msg)); /* exchange and key are short strings there */
     amqp_method_end(c, &writing);
-    send_content(c, channel, msg);
+    send_content(c, channel, msg, 0);
 }
 
 void amqp_send_get_ok(struct amqp_connection *c, uint16_t channel, sl_tag tag, bool redelivered,
-                      uint32_t left, struct message *msg)
+                      uint32_t left, struct message *msg, uint32_t returns)
 {
     struct amqp_writing writing =
         amqp_method_begin(c, channel, AMQP_BASIC_GET_OK, 8 + 1 + msg->route_len + 4);
@@ -95,7 +109,7 @@ void amqp_send_get_ok(struct amqp_connection *c, uint16_t channel, sl_tag tag, b
     sl_write_bytes(&writing.w, message_route(msg));
     sl_write_u32(&writing.w, left);
     amqp_method_end(c, &writing);
-    send_content(c, channel, msg);
+    send_content(c, channel, msg, returns);
 }
 
 size_t amqp_encode_deliver_head(uint8_t *at, uint16_t channel, struct sl_bytes consumer_tag)
@@ -112,7 +126,7 @@ size_t amqp_encode_deliver_head(uint8_t *at, uint16_t channel, struct sl_bytes c
 /* The most travelled encoder of the product: one reservation, plain stores, one commit.  Only
  * a body that does not fit one frame, or is better lent than copied, takes the longer way. */
 void amqp_send_deliver(struct amqp_connection *c, struct sl_bytes head, sl_tag tag,
-                       bool redelivered, struct message *msg)
+                       bool redelivered, struct message *msg, uint32_t returns)
 {
     struct sl_bytes route = message_route(msg);
     struct sl_bytes body = message_body(msg);
@@ -129,7 +143,7 @@ void amqp_send_deliver(struct amqp_connection *c, struct sl_bytes head, sl_tag t
     at[8] = redelivered ? 1 : 0;
     at = put_bytes(at + 9, route);
     *at++ = AMQP_FRAME_END;
-    at = put_content_header(at, channel, msg);
+    at = put_content_header(c, at, channel, msg, returns);
     if (is_small && body.len != 0) {
         at = put_frame_head(at, AMQP_FRAME_BODY, channel, body.len);
         at = put_bytes(at, body);
@@ -154,28 +168,51 @@ static uint8_t *put_frame_head(uint8_t *at, uint8_t type, uint16_t channel, size
     return at + AMQP_FRAME_HEAD_BYTES;
 }
 
-static uint8_t *put_content_header(uint8_t *at, uint16_t channel, const struct message *msg)
+static uint8_t *put_content_header(const struct amqp_connection *c, uint8_t *at, uint16_t channel,
+                                   const struct message *msg, uint32_t returns)
 {
     struct sl_bytes properties = message_properties(msg);
+    uint8_t *start = at;
 
     at = put_frame_head(at, AMQP_FRAME_HEADER, channel, AMQP_CONTENT_HEAD_BYTES + properties.len);
     sl_store_u32(at, (uint32_t)AMQP_CLASS_BASIC << 16); /* class, and weight: always zero */
     sl_store_u64(at + 4, msg->body_len);
-    at = put_bytes(at + AMQP_CONTENT_HEAD_BYTES, properties);
+    at += AMQP_CONTENT_HEAD_BYTES;
+    if (returns == 0) {
+        at = put_bytes(at, properties);
+    } else {
+        at = put_counted(c, at, properties, returns);
+        sl_store_u32(start + 3, (uint32_t)(at - start) - AMQP_FRAME_HEAD_BYTES);
+    }
     *at++ = AMQP_FRAME_END;
     return at;
 }
 
-static size_t content_header_bytes(const struct message *msg)
+/* Headers that fill a frame have no room for the count. */
+static uint8_t *put_counted(const struct amqp_connection *c, uint8_t *at,
+                            struct sl_bytes properties, uint32_t returns)
 {
-    return AMQP_ENVELOPE_BYTES + AMQP_CONTENT_HEAD_BYTES + msg->properties_len;
+    size_t room = properties.len + DELIVERY_COUNT_BYTES;
+    struct sl_writer w = {at, at + room, false};
+
+    if (AMQP_ENVELOPE_BYTES + AMQP_CONTENT_HEAD_BYTES + room > c->frame_max)
+        return put_bytes(at, properties);
+    delivery_count_write(properties, returns, &w);
+    return w.pos;
 }
 
-static void send_content(struct amqp_connection *c, uint16_t channel, struct message *msg)
+static size_t content_header_bytes(const struct message *msg)
+{
+    return AMQP_ENVELOPE_BYTES + AMQP_CONTENT_HEAD_BYTES + msg->properties_len +
+           DELIVERY_COUNT_BYTES;
+}
+
+static void send_content(struct amqp_connection *c, uint16_t channel, struct message *msg,
+                         uint32_t returns)
 {
     uint8_t *at = outbox_reserve(&c->session.out, content_header_bytes(msg));
 
-    outbox_commit(&c->session.out, (size_t)(put_content_header(at, channel, msg) - at));
+    outbox_commit(&c->session.out, (size_t)(put_content_header(c, at, channel, msg, returns) - at));
     send_body_in_parts(c, channel, msg);
     session_touch(&c->session);
 }

@@ -23,11 +23,13 @@ void amqp_send_name(struct amqp_connection *c, uint16_t channel, uint32_t method
 void amqp_send_close(struct amqp_connection *c, uint16_t channel, uint32_t method, uint16_t code,
                      struct sl_bytes text, uint32_t cause);
 void amqp_send_ack(struct amqp_connection *c, uint16_t channel, sl_tag tag, bool multiple);
+void amqp_send_nack(struct amqp_connection *c, uint16_t channel, sl_tag tag); /* of one publish */
 
 void amqp_send_return(struct amqp_connection *c, uint16_t channel, uint16_t code,
                       struct message *msg);
+/* returns: how often it came back before, told as x-delivery-count unless it is 0. */
 void amqp_send_get_ok(struct amqp_connection *c, uint16_t channel, sl_tag tag, bool redelivered,
-                      uint32_t left, struct message *msg);
+                      uint32_t left, struct message *msg, uint32_t returns);
 
 /* The part of basic.deliver that is the same for all deliveries to one consumer: frame head,
  * method, consumer tag. */
@@ -35,6 +37,6 @@ void amqp_send_get_ok(struct amqp_connection *c, uint16_t channel, sl_tag tag, b
 size_t amqp_encode_deliver_head(uint8_t *at, uint16_t channel, struct sl_bytes consumer_tag);
 
 void amqp_send_deliver(struct amqp_connection *c, struct sl_bytes head, sl_tag tag,
-                       bool redelivered, struct message *msg);
+                       bool redelivered, struct message *msg, uint32_t returns);
 
 #endif

@@ -333,10 +333,12 @@ static void publish(struct amqp_channel *ch, const struct route *route, struct m
     /* A return comes before the confirm, which waits for its place in the order. */
     if (route->count == 0 && is_mandatory)
         amqp_send_return(c, ch->number, AMQP_NO_ROUTE, msg);
-    if (ch->is_confirming) {
-        ch->published++;
-        if (list_is_empty(&ch->of_unannounced))
-            list_push(&c->unannounced, &ch->of_unannounced);
-    }
-    broker_publish(amqp_client(c), route, msg);
+    bool is_refused = broker_publish(amqp_client(c), route, msg) != NULL;
+    if (!ch->is_confirming)
+        return;
+    ch->published++;
+    if (is_refused)
+        broker_confirm_refused(amqp_client(c), amqp_channel_ticket(ch), (sl_tag){ch->published});
+    else if (list_is_empty(&ch->of_unannounced))
+        list_push(&c->unannounced, &ch->of_unannounced);
 }

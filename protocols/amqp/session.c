@@ -21,7 +21,7 @@ static void on_bytes(struct session *s, struct sl_bytes in, size_t *used);
 static void on_deliveries(struct session *s, const struct delivery *items, uint32_t count);
 static void on_answer(struct session *s, struct answer *a);
 static void on_cancelled(struct session *s, uint32_t cookie);
-static void on_confirmed(struct session *s, uint64_t who, sl_tag upto);
+static void on_confirmed(struct session *s, uint64_t who, sl_tag upto, bool is_refused);
 static void on_deadline(struct session *s);
 static void on_pressure(struct session *s);
 static void on_end_of_input(struct session *s);
@@ -106,7 +106,7 @@ static void on_cancelled(struct session *s, uint32_t cookie)
 }
 
 /* The confirm of a commit is the answer that its channel waits for. */
-static void on_confirmed(struct session *s, uint64_t who, sl_tag upto)
+static void on_confirmed(struct session *s, uint64_t who, sl_tag upto, bool is_refused)
 {
     struct amqp_connection *c = amqp_connection_of(s);
     struct answer committed = {.ticket = who & ~AMQP_TX_COMMIT_BIT, .err = SL_OK};
@@ -114,7 +114,7 @@ static void on_confirmed(struct session *s, uint64_t who, sl_tag upto)
     if (amqp_tx_is_commit(who)) {
         on_answer(s, &committed);
     } else if (amqp_connection_is_alive(c)) {
-        amqp_confirm_on_confirmed(c, who, upto);
+        amqp_confirm_on_confirmed(c, who, upto, is_refused);
         amqp_connection_leave_if_done(c);
     }
 }

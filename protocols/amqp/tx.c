@@ -94,6 +94,9 @@ static bool prepare(struct amqp_channel *ch)
 
     if (err == SL_ETOOBIG)
         too_large(ch);
+    else if (err == SL_EFULL)
+        amqp_channel_fail(ch, AMQP_PRECONDITION_FAILED, "transaction refused: queue '%s' is full",
+                          amqp_printable(ch->connection, t->full->queue));
     else if (err != SL_OK)
         amqp_publish_refuse_route(ch, err, at_fault);
     return err == SL_OK;

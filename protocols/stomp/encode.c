@@ -1,15 +1,16 @@
 #include "protocols/stomp/encode.h"
 
+#include "core/delivery_count.h"
 #include "protocols/stomp/print.h"
 #include "protocols/stomp/session.h"
 #include "protocols/stomp/subscription.h"
 
-/* Both spellings of redelivered, ack, line ends, numbers, NUL and LF. */
-#define OWN_BYTES_MAX 128u
+/* Both spellings of redelivered, x-delivery-count, ack, line ends, numbers, NUL and LF. */
+#define OWN_BYTES_MAX 160u
 
 static sl_tag number_delivery(struct stomp_session *s, struct subscription *core, sl_seq seq);
 static void say_message(struct stomp_session *s, const struct stomp_subscription *sub,
-                        struct message *msg, sl_tag tag, bool is_redelivered);
+                        struct message *msg, sl_tag tag, bool is_redelivered, uint32_t returns);
 static size_t write_body(struct stomp_session *s, uint8_t *at, struct sl_bytes body);
 
 void stomp_on_deliveries(struct stomp_session *s, const struct delivery *items, uint32_t count)
@@ -32,7 +33,7 @@ void stomp_on_deliveries(struct stomp_session *s, const struct delivery *items, 
             return;
         }
         sl_tag tag = number_delivery(s, core, d->seq);
-        say_message(s, sub, d->msg, tag, d->returns != 0);
+        say_message(s, sub, d->msg, tag, d->is_redelivered, d->returns);
         said++;
     }
     counter_add(&s->base.env->worker->counters.delivered, said);
@@ -47,7 +48,7 @@ static sl_tag number_delivery(struct stomp_session *s, struct subscription *core
 }
 
 static void say_message(struct stomp_session *s, const struct stomp_subscription *sub,
-                        struct message *msg, sl_tag tag, bool is_redelivered)
+                        struct message *msg, sl_tag tag, bool is_redelivered, uint32_t returns)
 {
     struct sl_bytes head = stomp_shape_head(&sub->shape);
     struct sl_bytes tail = stomp_shape_tail(&sub->shape);
@@ -66,6 +67,11 @@ static void say_message(struct stomp_session *s, const struct stomp_subscription
         at = stomp_print_literal(at, "ack:");
         at = stomp_print(
             at, (struct sl_bytes){number - sub->shape.prefix_len, sub->shape.prefix_len + digits});
+        *at++ = '\n';
+    }
+    if (returns != 0) { /* before one that a publisher wrote: the first of a name counts */
+        at = stomp_print_literal(at, DELIVERY_COUNT_HEADER ":");
+        at = stomp_print_number(at, returns);
         *at++ = '\n';
     }
     at = stomp_print(at, tail);

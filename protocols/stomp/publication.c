@@ -98,6 +98,18 @@ void stomp_publication_drop(struct stomp_publication *p)
     *p = (struct stomp_publication){0};
 }
 
+/* Without a receipt nobody asked what became of it. */
+void stomp_publish(struct stomp_session *s, const struct route *route, struct message *msg,
+                   struct sl_bytes receipt)
+{
+    const struct admission *full = broker_publish(&s->base.client, route, msg);
+
+    if (full == NULL)
+        stomp_receipts_owe(s, receipt);
+    else if (receipt.at != NULL)
+        stomp_refuse_about(s, receipt, "Message refused", "queue '", full->queue, "' is full");
+}
+
 bool stomp_publication_keeps_pace(struct stomp_session *s)
 {
     struct stomp_publication *p = &s->send->publication;
@@ -147,8 +159,7 @@ static void publish(struct stomp_session *s, struct message *msg, struct sl_byte
         message_unref(msg);
         return;
     }
-    broker_publish(&s->base.client, route, msg);
-    stomp_receipts_owe(s, receipt);
+    stomp_publish(s, route, msg, receipt);
 }
 
 static void out_of_memory(struct stomp_session *s)

@@ -11,6 +11,7 @@
 #include "core/arrival.h"
 #include "core/base/buffer.h"
 
+struct route;
 struct stomp_frame;
 struct stomp_session;
 struct stomp_transaction;
@@ -37,6 +38,10 @@ void stomp_publication_add(struct stomp_session *s, struct sl_bytes part);
 
 /* The body is complete: the message goes on its way, and its receipt is owed. */
 void stomp_publication_end(struct stomp_session *s);
+
+/* Publishes msg, which it takes, and owes its receipt; a full queue's refusal is an ERROR. */
+void stomp_publish(struct stomp_session *s, const struct route *route, struct message *msg,
+                   struct sl_bytes receipt);
 
 void stomp_publication_drop(struct stomp_publication *p);
 

@@ -89,8 +89,7 @@ bool stomp_send_again(struct stomp_session *s, struct sl_reader *in)
             message_unref(msg);
         return false;
     }
-    broker_publish(&s->base.client, route, msg);
-    stomp_receipts_owe(s, again.receipt);
+    stomp_publish(s, route, msg, again.receipt);
     *in = at;
     return true;
 }

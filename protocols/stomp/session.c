@@ -21,7 +21,7 @@ static void on_bytes(struct session *base, struct sl_bytes in, size_t *used);
 static void on_deliveries(struct session *base, const struct delivery *items, uint32_t count);
 static void on_answer(struct session *base, struct answer *a);
 static void on_cancelled(struct session *base, uint32_t cookie);
-static void on_confirmed(struct session *base, uint64_t who, sl_tag upto);
+static void on_confirmed(struct session *base, uint64_t who, sl_tag upto, bool is_refused);
 static void on_deadline(struct session *base);
 static void on_pressure(struct session *base);
 static void on_end_of_input(struct session *base);
@@ -171,11 +171,11 @@ static void on_cancelled(struct session *base, uint32_t cookie)
         stomp_subscription_on_cancelled(stomp_of(base), cookie);
 }
 
-static void on_confirmed(struct session *base, uint64_t who, sl_tag upto)
+static void on_confirmed(struct session *base, uint64_t who, sl_tag upto, bool is_refused)
 {
     struct stomp_session *s = stomp_of(base);
 
-    (void)who; /* there is one */
+    (void)who, (void)is_refused; /* there is one, and it is told of refusals at once */
     if (base->is_ending)
         return;
     stomp_receipts_on_confirmed(s, upto);

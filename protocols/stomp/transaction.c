@@ -190,6 +190,9 @@ static bool is_possible(struct stomp_session *s, struct stomp_transaction *t,
     enum sl_err err = transaction_prepare(&t->waiting, &s->base.client, loans, &at_fault);
     if (err == SL_ETOOBIG) {
         refuse_too_large(s, receipt);
+    } else if (err == SL_EFULL) {
+        stomp_refuse_about(s, receipt, "Transaction refused", "transaction refused: queue '",
+                           t->waiting.full->queue, "' is full");
     } else if (err == SL_ENOMEM) {
         stomp_refuse(s, receipt, "Transaction refused", "out of memory");
     } else if (err != SL_OK) {

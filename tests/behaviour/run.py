@@ -18,7 +18,8 @@ import broker  # noqa: E402
 from suite import Tally, run_suite  # noqa: E402
 
 SUITES = ["delivery", "queues", "routing", "confirms", "crossing", "properties", "stomp_session",
-          "transactions", "stomp_transactions", "amqp_session", "bodies", "pressure", "shutdown"]
+          "transactions", "stomp_transactions", "amqp_session", "bodies", "pressure", "queue_arguments",
+          "ttl", "expires", "limits", "dead_letter", "delivery_limit", "priority", "shutdown"]
 
 
 def main():

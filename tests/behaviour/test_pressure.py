@@ -5,34 +5,46 @@ import amqp_client
 import stomp_client
 from amqp_client import Connection, content, method
 from ends import Watcher, unique
-from suite import Suite, equal, only_sluice, wait_until
+from suite import Suite, equal, has, only_sluice, raises, wait_until
 from wire import Late
 
 suite = Suite("pressure")
 MIB = 1 << 20
 
 
-def small(broker):
+def small(broker, *flags):
     """A gateway of its own with little memory for bodies."""
     only_sluice(broker, "the alarm is RabbitMQ's own")
     return brokers.Broker(broker.binary, "--memory-budget", "8m", "--shutdown-timeout-ms",
-                          "300", workers=broker.workers)
+                          "300", *flags, workers=broker.workers)
 
 
-def fill(port, queue, size=64 * 1024):
-    """Publishes until the connection is told that it is held; gives it and its channel."""
+def publish(queue, body):
+    return method(1, 60, 40, "Hsstt", 0, "", queue, False, False) + content(1, body)
+
+
+def fill(port, queue):
+    """Publishes in a transaction until all publishers are held: what is not committed cannot be
+    paged out.  Gives the connection; when it goes, so does the pressure."""
     connection = Connection(port).open()
     channel = connection.channel()
     channel.queue_declare(queue, durable=True)
-    one = method(1, 60, 40, "Hsstt", 0, "", queue, False, False) + content(1, b"x" * size)
-    taken = 0
-    while taken < 64 * MIB:
-        sent = connection.wire.send_what_fits(one, 1.0)
-        taken += sent
-        if sent < len(one):
-            break
-    assert taken < 64 * MIB, "nobody was held"
-    return connection, channel, one[sent:]
+    channel.tx_select()
+    one = publish(queue, b"x" * 65536)
+    for _ in range(64 * MIB // len(one)):
+        if connection.wire.send_what_fits(one, 1.0) < len(one):
+            return connection
+    raise AssertionError("nobody was held")
+
+
+def stuff(broker, queue, count):
+    """Puts messages into a new queue."""
+    channel = amqp_client.connect(broker).channel()
+    channel.queue_declare(queue, durable=True)
+    for i in range(count):
+        channel.publish("", queue, b"%d" % i)
+    channel.round_trip()
+    return channel
 
 
 def is_held(channel, queue):
@@ -50,65 +62,68 @@ def is_held(channel, queue):
 def a_publisher_is_told_that_it_is_blocked_and_then_that_it_is_not(broker):
     with small(broker) as own:
         queue = unique()
-        connection, channel, rest = fill(own.amqp_port, queue)
-        equal(connection.wait("connection.blocked")[1], ["low on memory"])
-
-        consumer = amqp_client.connect(own).channel()
-        consumer.consume(queue, no_ack=True)
-        for _ in range(50):
-            equal(len(consumer.message().body), 64 * 1024)
-        equal(connection.wait("connection.unblocked")[1], [])
-        connection.wire.send(rest)
-        channel.round_trip()
+        channel = stuff(own, queue, 1)
+        filler = fill(own.amqp_port, queue)
+        equal(filler.wait("connection.blocked")[1], ["low on memory"])
+        wait_until(lambda: is_held(channel, queue), "the other is held too")
+        equal(channel.connection.wait("connection.blocked")[1], ["low on memory"])
+        filler.kill()
+        equal(channel.connection.wait("connection.unblocked")[1], [])
+        channel.wait("basic.qos-ok")
 
 
 @suite.test
 def consumers_and_their_acks_go_on_under_pressure(broker):
     with small(broker) as own:
         queue = unique()
-        publisher, _, _ = fill(own.amqp_port, queue)
+        stuff(own, queue, 20)
+        filler = fill(own.amqp_port, queue)
         consumer = amqp_client.connect(own).channel()
         consumer.qos(1)
         consumer.consume(queue)
-        for _ in range(20):
-            consumer.ack(consumer.message().tag)
+        for i in range(20):
+            message = consumer.message()
+            equal(message.body, b"%d" % i)
+            consumer.ack(message.tag)
         consumer.round_trip()
-        publisher.kill()
+        filler.kill()
 
 
 @suite.test
 def a_stomp_publisher_is_held_and_released(broker):
     with small(broker) as own:
         queue = unique()
+        other = stuff(own, queue, 0)
+        filler = fill(own.amqp_port, queue)
         connection = stomp_client.connect(own)
-        frame = stomp_client.encode("SEND", {"destination": f"/queue/{queue}"}, b"x" * 65536)
-        taken, rest = 0, b""
-        while taken < 64 * MIB and not rest:
-            sent = connection.wire.send_what_fits(frame, 1.0)
-            taken, rest = taken + sent, frame[sent:]
-        assert rest, "nobody was held"
-        consumer = stomp_client.connect(own)
-        consumer.subscribe(f"/queue/{queue}", ack="auto")
-        for _ in range(taken // len(frame)):
-            consumer.message()
-        connection.wire.send(rest)
-        connection.ask("DISCONNECT")
-        consumer.message()
+        filler.wait("connection.blocked")
+        wait_until(lambda: is_held(other, queue), "everybody is held")
+        raises(Late, connection.ask, "SEND", {"destination": f"/queue/{queue}"}, b"x", 0.5)
+        filler.kill()
+        connection.receipt("r-1")
+        connection.ask("SEND", {"destination": f"/queue/{queue}"}, b"y")
+        connection.subscribe(f"/queue/{queue}", ack="auto")
+        bodies = [connection.message().body for _ in range(3)]
+        equal(bodies.count(b"y"), 1)
 
 
 @suite.test
 def one_connection_consumes_while_its_publish_is_held(broker):
     with small(broker) as own:
         queue = unique()
-        filler, _, _ = fill(own.amqp_port, queue)
+        stuff(own, queue, 20)
+        filler = fill(own.amqp_port, queue)
         both = amqp_client.connect(own)
         consumer, publisher = both.channel(), both.channel()
+        consumer.qos(5)
         consumer.consume(queue)
         first = consumer.message()
-        consumer.ack(first.tag)
         publisher.publish("", queue, b"held")
-        wait_until(lambda: consumer.message().tag > 5, "deliveries go on")
+        equal([int(consumer.message().body) for _ in range(4)], [1, 2, 3, 4])
+        equal(int(first.body), 0)
         filler.kill()
+        consumer.ack(5, multiple=True)
+        equal(int(consumer.message().body), 5)
 
 
 @suite.test
@@ -116,7 +131,7 @@ def others_are_not_told_and_not_held(broker):
     with small(broker) as own:
         queue = unique()
         idle = amqp_client.connect(own)
-        filler, _, _ = fill(own.amqp_port, queue)
+        filler = fill(own.amqp_port, queue)
         filler.wait("connection.blocked")
         channel = idle.channel()
         channel.round_trip()
@@ -130,26 +145,62 @@ def a_client_without_the_capability_is_not_told(broker):
         queue = unique()
         deaf = Connection(own.amqp_port).open(capabilities={})
         channel = deaf.channel()
-        filler, _, _ = fill(own.amqp_port, queue)
+        filler = fill(own.amqp_port, queue)
         filler.wait("connection.blocked")
         wait_until(lambda: is_held(channel, queue), "the client is held too")
         assert not deaf.events, deaf.events
-        filler.kill()  # or it fills again what is drained, before the other's turn
-        drain = amqp_client.connect(own).channel()
-        equal(drain.queue_purge(queue) > 0, True)
+        filler.kill()
         channel.wait("basic.qos-ok")
 
 
 @suite.test
-def memory_comes_back_when_the_queue_is_deleted(broker):
+def who_is_held_gets_a_turn_whenever_somebody_does(broker):
+    """Three fill what the fourth's transaction gives back, again and again."""
     with small(broker) as own:
+        queue = unique()
+        stuff(own, queue, 0)
+        patient = amqp_client.connect(own).channel()
+        for _ in range(3):
+            fillers = [fill(own.amqp_port, queue) for _ in range(3)]
+            fillers[0].wait("connection.blocked")
+            wait_until(lambda: is_held(patient, queue), "the client is held")
+            for i in range(200):  # the others always have more
+                for filler in fillers[1:]:
+                    filler.wire.send_what_fits(publish(queue, b"x" * 65536), 0.001)
+                if i == 20:
+                    fillers[0].kill()
+            patient.wait("basic.qos-ok")
+            for filler in fillers[1:]:
+                filler.kill()
+
+
+@suite.test
+def a_low_disk_holds_publishers_and_says_so(broker):
+    with small(broker, "--disk-free-limit", "1000000g") as own:
+        queue = unique()
+        channel = amqp_client.connect(own).channel()
+        channel.queue_declare(queue, durable=True)  # definitions go on
+        assert is_held(channel, queue), "nobody was held"
+        equal(channel.connection.wait("connection.blocked")[1], ["low on disk"])
+        stomp = stomp_client.connect(own)
+        raises(Late, stomp.ask, "SEND", {"destination": f"/queue/{queue}"}, b"x", 0.5)
+        has(own.log_text(), "disk.low")
+        consumer = amqp_client.connect(own).channel()
+        consumer.consume(queue)
+        consumer.round_trip()
+
+
+@suite.test
+def memory_comes_back_when_a_transaction_goes(broker):
+    with small(broker) as own:
+        channel = stuff(own, unique(), 0)
         for _ in range(3):
             queue = unique()
-            filler, channel, rest = fill(own.amqp_port, queue)
-            amqp_client.connect(own).channel().queue_delete(queue)
-            filler.wire.send(rest)
-            channel.round_trip()
+            filler = fill(own.amqp_port, queue)
             filler.kill()
+            channel.queue_declare(queue, durable=True)
+            channel.publish("", queue, b"x")
+            channel.round_trip()
 
 
 @suite.test

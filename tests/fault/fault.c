@@ -80,7 +80,7 @@ static void try_disk(void)
 {
     static const char *const OPS[] = {"open",     "write",          "read", "sync",
                                       "allocate", "truncate",       "size", "remove",
-                                      "rename",   "sync directory", "list"};
+                                      "rename",   "sync directory", "list", "room"};
     uint64_t calls[FAULTY_OPS];
     struct fault f;
 

@@ -60,8 +60,8 @@ void hear_deliveries(struct actor *a, const struct delivery_mail *mail)
             continue; /* dropped meanwhile */
         struct part *part = s->context;
         struct sim_delivery delivery = {a->session,        part->queue, s->queue_number,
-                                        s->consumer.shard, d->returns,  s->is_no_ack,
-                                        part->newest};
+                                        s->consumer.shard, d->returns,  d->is_redelivered,
+                                        s->is_no_ack,      part->newest};
         uint32_t message = model_deliver(a->cast->model, &delivery, message_body(d->msg));
         if (s->is_no_ack)
             settlement_skip(&a->settlement);
@@ -235,6 +235,7 @@ static void hear_got(struct actor *a, const struct question *q, const struct ans
                                             a->client.vhost,
                                             sl_bytes_of(SIM_QUEUE_NAMES[q->queue])),
                              answer->returns,
+                             answer->is_redelivered,
                              is_no_ack,
                              NULL};
     uint32_t message = model_deliver(a->cast->model, &d, message_body(answer->msg));

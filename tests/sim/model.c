@@ -14,7 +14,7 @@ const char *const SIM_KEY_NAMES[SIM_KEYS] = {"a.b", "a.c", "a.*", "#"};
 
 static void add_note(struct model *m, uint32_t message, const struct sim_copy *c, uint32_t worker);
 static void check_count(struct model *m, uint32_t message, const struct sim_copy *c,
-                        uint32_t returns);
+                        uint32_t returns, bool is_redelivered);
 
 void sim_fail(const struct model *m, const char *format, ...)
 {
@@ -164,8 +164,8 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
     if (c->holder != 0)
         sim_fail(m, "message %u of %s is out with %u and with %u", number, queue, c->holder,
                  d->session);
-    check_count(m, number, c, d->returns);
-    if (d->returns == 0 && d->newest != NULL) {
+    check_count(m, number, c, d->returns, d->is_redelivered);
+    if (!d->is_redelivered && d->newest != NULL) {
         if (number < d->newest[msg->session])
             sim_fail(m, "message %u of %s is first delivered after %u of the same publisher",
                      number, queue, d->newest[msg->session]);
@@ -190,11 +190,11 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
 }
 
 static void check_count(struct model *m, uint32_t message, const struct sim_copy *c,
-                        uint32_t returns)
+                        uint32_t returns, bool is_redelivered)
 {
     const char *queue = SIM_QUEUE_NAMES[c->queue];
 
-    if (c->was_out && returns == 0)
+    if (c->was_out && !is_redelivered)
         sim_fail(m, "message %u of %s was out and does not say redelivered", message, queue);
     if (returns < c->shown + c->was_out_now)
         sim_fail(m, "message %u of %s was returned: its count is %u and was %u", message, queue,

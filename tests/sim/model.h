@@ -167,6 +167,7 @@ struct sim_delivery {
     uint64_t number; /* of the queue, 0: not durable */
     uint32_t worker; /* that the queue lives on */
     uint32_t returns;
+    bool is_redelivered;
     bool is_no_ack;
     uint32_t *newest; /* first deliveries to this consumer, by publisher; NULL: not looked at */
 };

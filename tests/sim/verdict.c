@@ -26,7 +26,7 @@ static void read_queue(struct model *m, struct world *w, uint32_t queue, bool wa
 static void judge_entry(void *context, const struct world_entry *entry);
 static void judge_order(struct reading *r, uint32_t number, uint64_t seq);
 static void judge_count(const struct reading *r, uint32_t number, const struct sim_copy *c,
-                        uint32_t returns);
+                        const struct entry *entry);
 static void judge_missing(struct model *m, uint64_t numbers[SIM_QUEUES]);
 static void judge_gaps(struct model *m);
 static void judge_groups(struct model *m);
@@ -207,7 +207,7 @@ static void judge_entry(void *context, const struct world_entry *entry)
     if (c->must_be_gone)
         sim_fail(m, "message %u of %s was settled with an answer and is back", number, queue);
     judge_order(r, number, entry->entry.seq.v);
-    judge_count(r, number, c, entry->entry.returns);
+    judge_count(r, number, c, &entry->entry);
     c->is_found = true;
     c->shown = entry->entry.returns;
     m->totals->recovered++;
@@ -228,16 +228,18 @@ static void judge_order(struct reading *r, uint32_t number, uint64_t seq)
 }
 
 static void judge_count(const struct reading *r, uint32_t number, const struct sim_copy *c,
-                        uint32_t returns)
+                        const struct entry *entry)
 {
     const char *queue = SIM_QUEUE_NAMES[r->queue];
+    uint32_t returns = entry->returns;
+    bool is_redelivered = entry_is_redelivered(entry);
 
     if (returns < c->synced)
         sim_fail(r->m, "message %u of %s came back %u times, synced, and says %u", number, queue,
                  c->synced, returns);
-    if (c->was_out && returns == 0)
+    if (c->was_out && !is_redelivered)
         sim_fail(r->m, "message %u of %s was out and does not say redelivered", number, queue);
-    if (r->was_stopped && returns != 0 && !r->m->queues[r->queue].was_ever_read)
+    if (r->was_stopped && is_redelivered && !r->m->queues[r->queue].was_ever_read)
         sim_fail(r->m, "message %u of %s says redelivered and was never out", number, queue);
 }
 

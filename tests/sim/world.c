@@ -240,7 +240,7 @@ static void read_loans(struct queue *q,
     for (const struct list *at = q->consumers.next; at != &q->consumers; at = at->next) {
         const struct consumer *c = LIST_OF(at, struct consumer, of_queue);
         for (size_t i = c->first; i < c->end; i++)
-            if (c->loans[i].entry.msg != NULL)
+            if (c->loans[i].entry.seq.v != 0)
                 found(context, &(struct world_entry){c->loans[i].entry, true});
     }
 }

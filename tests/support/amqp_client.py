@@ -199,6 +199,27 @@ class Reader:
             table[name] = inner.value()
         return table
 
+    def typed_value(self):
+        """(letter, value), and the same of everything inside."""
+        kind = chr(self.data[self.at])
+        if kind == "F":
+            self.at += 1
+            return kind, self.typed_table()
+        if kind == "A":
+            self.at += 1
+            inner, items = Reader(self.take(self.number("I"))), []
+            while inner.at < len(inner.data):
+                items.append(inner.typed_value())
+            return kind, items
+        return kind, self.value()
+
+    def typed_table(self):
+        inner, table = Reader(self.take(self.number("I"))), {}
+        while inner.at < len(inner.data):
+            name = inner.short()
+            table[name] = inner.typed_value()
+        return table
+
     def arguments(self, formats):
         values, bits, bit_count = [], 0, 8
         for letter in formats:
@@ -277,6 +298,16 @@ class Message:
     @property
     def headers(self):
         return self.properties.get("headers") or {}
+
+    @property
+    def typed_headers(self):
+        """The headers with the type letters that they came with."""
+        reader = Reader(self.raw_properties)
+        flags = reader.number("H")
+        for bit in (15, 14):
+            if flags >> bit & 1:
+                reader.short()
+        return reader.typed_table() if flags >> 13 & 1 else {}
 
 
 class Channel:

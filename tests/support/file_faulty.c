@@ -69,6 +69,8 @@ struct faulty_disk {
     void (*before)(void *context, enum faulty_op op);
     void *context;
     uint64_t dice;
+    uint64_t free_bytes;
+    uint64_t total_bytes;
 };
 
 struct sl_file {
@@ -92,6 +94,7 @@ static enum sl_err disk_rename(void *self, const char *from, const char *to);
 static enum sl_err disk_sync_dir(void *self);
 static enum sl_err disk_list(void *self, void (*found)(void *context, const char *name),
                              void *context);
+static enum sl_err disk_room(void *self, uint64_t *free_bytes, uint64_t *total_bytes);
 static enum sl_err begin(struct faulty_disk *disk, enum faulty_op op, bool changes,
                          enum reach *reach);
 static enum sl_err faulted(struct fault *fault);
@@ -119,6 +122,7 @@ struct faulty_disk *faulty_disk_new(void)
     struct faulty_disk *disk = calloc(1, sizeof *disk);
 
     SL_ASSERT(disk != NULL && pthread_mutex_init(&disk->lock, NULL) == 0);
+    faulty_disk_set_room(disk, 1ull << 40, 1ull << 40);
     return disk;
 }
 
@@ -151,6 +155,7 @@ struct sl_file_ops faulty_disk_ops(struct faulty_disk *disk)
         .rename = disk_rename,
         .sync_dir = disk_sync_dir,
         .list = disk_list,
+        .room = disk_room,
         .self = disk,
     };
 }
@@ -214,6 +219,14 @@ void faulty_disk_crash(struct faulty_disk *disk, uint64_t seed)
     memset(disk->faults, 0, sizeof disk->faults);
     disk->power_countdown = 0;
     disk->is_off = false;
+}
+
+void faulty_disk_set_room(struct faulty_disk *disk, uint64_t free_bytes, uint64_t total_bytes)
+{
+    pthread_mutex_lock(&disk->lock);
+    disk->free_bytes = free_bytes;
+    disk->total_bytes = total_bytes;
+    pthread_mutex_unlock(&disk->lock);
 }
 
 uint64_t faulty_disk_calls(struct faulty_disk *disk, enum faulty_op op)
@@ -429,6 +442,18 @@ static enum sl_err disk_list(void *self, void (*found)(void *context, const char
     for (size_t i = 0; i < seen->count && err == SL_OK; i++)
         found(context, seen->entries[i].name);
     free(seen);
+    return err;
+}
+
+static enum sl_err disk_room(void *self, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    struct faulty_disk *disk = self;
+    enum reach reach;
+    enum sl_err err = begin(disk, FAULTY_ROOM, false, &reach);
+
+    *free_bytes = disk->free_bytes;
+    *total_bytes = disk->total_bytes;
+    end(disk);
     return err;
 }
 

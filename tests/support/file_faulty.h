@@ -29,6 +29,7 @@ enum faulty_op {
     FAULTY_RENAME,
     FAULTY_SYNC_DIR,
     FAULTY_LIST,
+    FAULTY_ROOM,
     FAULTY_OPS,
     FAULTY_ANY = FAULTY_OPS, /* for faulty_disk_fail: whatever the call is */
 };
@@ -58,6 +59,9 @@ bool faulty_disk_is_off(struct faulty_disk *disk);
 
 /* All files are closed.  Power is on again and no fault is set. */
 void faulty_disk_crash(struct faulty_disk *disk, uint64_t seed);
+
+/* What the medium says it has free, and in all; very much at first.  Nothing is held to it. */
+void faulty_disk_set_room(struct faulty_disk *disk, uint64_t free_bytes, uint64_t total_bytes);
 
 /* How many calls of that kind there were; FAULTY_ANY: changing calls. */
 uint64_t faulty_disk_calls(struct faulty_disk *disk, enum faulty_op op);

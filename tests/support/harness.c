@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/fetch.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ void harness_init(struct harness *h, uint64_t memory_budget_bytes)
     struct broker_options options = {.workers = 1,
                                      .memory_budget_bytes = memory_budget_bytes,
                                      .clock = &sl_clock_system,
-                                     .wake = wake_nobody};
+                                     .wake = wake_nobody,
+                                     .segment_bytes = SEGMENT_BYTES};
     *h = (struct harness){.broker = broker_new(&options)};
     SL_ASSERT(h->broker != NULL);
     h->worker = broker_worker_at(h->broker, 0);
@@ -200,6 +202,8 @@ static bool turn(struct harness *h)
 
     has_moved |= broker_worker_has_work(h->worker) || !list_is_empty(&h->env.dirty);
     has_moved |= broker_worker_run_shard(h->worker);
+    if (h->log != NULL)
+        has_moved |= fetch_run(broker_fetch(h->broker));
     take_mail(h);
     take_confirms(h);
     broker_worker_hand_over(h->worker);
@@ -250,7 +254,8 @@ static void take_confirms(struct harness *h)
     while (broker_worker_next_confirm(h->worker, &publisher)) {
         struct peer_end *p = peer_of(h, publisher.session);
         if (p != NULL)
-            p->session->protocol->on_confirmed(p->session, publisher.who, publisher.tag);
+            p->session->protocol->on_confirmed(p->session, publisher.who, publisher.tag,
+                                               publisher.is_refused);
     }
 }
 

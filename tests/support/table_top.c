@@ -1,12 +1,14 @@
 #include "tests/support/table_top.h"
 
 #include "core/base/assert.h"
+#include "core/fetch.h"
 #include "core/properties.h"
 
 #include <stdlib.h>
 
 #define SEGMENT_BYTES (1024u * 1024)
 
+static bool step(struct table *t, uint32_t worker);
 static uint64_t tell_time(void *table);
 static void free_sitters(struct table *t);
 static void take_mail(struct table *t, uint32_t worker);
@@ -32,7 +34,8 @@ void table_init(struct table *t, uint32_t workers, uint64_t memory_budget)
     struct broker_options options = {.workers = workers,
                                      .memory_budget_bytes = memory_budget,
                                      .clock = &t->clock,
-                                     .wake = wake_nobody};
+                                     .wake = wake_nobody,
+                                     .segment_bytes = SEGMENT_BYTES};
     *t = (struct table){.workers = workers, .clock = {tell_time, tell_time, t}, .now_ms = 1000000};
     t->broker = broker_new(&options);
     SL_ASSERT(t->broker != NULL);
@@ -107,12 +110,17 @@ void table_leave(struct table *t, struct sitter *s)
 
 void table_step(struct table *t, uint32_t worker)
 {
+    (void)step(t, worker);
+}
+
+static bool step(struct table *t, uint32_t worker)
+{
     struct broker_worker *w = broker_worker_at(t->broker, worker);
     struct waiting_publisher confirmed;
 
     broker_worker_refresh(w);
     broker_worker_hand_over(w);
-    broker_worker_run_shard(w);
+    bool more = broker_worker_run_shard(w);
     take_mail(t, worker);
     while (broker_worker_next_confirm(w, &confirmed)) {
         struct sitter *s = find(t, confirmed.session);
@@ -120,6 +128,7 @@ void table_step(struct table *t, uint32_t worker)
             s->confirmed = confirmed.tag;
     }
     broker_worker_balance(w);
+    return more;
 }
 
 void table_settle(struct table *t)
@@ -129,7 +138,9 @@ void table_settle(struct table *t)
     while (moved) {
         moved = false;
         for (uint32_t i = 0; i < t->workers; i++)
-            table_step(t, i);
+            moved |= step(t, i);
+        if (broker_fetch(t->broker) != NULL && !t->is_fetch_held)
+            moved |= fetch_run(broker_fetch(t->broker));
         for (uint32_t i = 0; i < t->workers; i++) /* one may have written to one before it */
             moved |= broker_worker_has_work(broker_worker_at(t->broker, i));
     }
@@ -288,6 +299,8 @@ static void take_deliveries(struct sitter *s, const struct delivery_mail *mail)
         memcpy(&told->body, message_body(d->msg).at, sizeof told->body);
         told->cookie = d->cookie;
         told->returns = d->returns;
+        s->redelivered += d->is_redelivered;
+        told->is_redelivered = d->is_redelivered;
         told->tag = sub->is_no_ack ? settlement_skip(&s->settlement)
                                    : settlement_add(&s->settlement, sub, sub->next_loan++, d->seq);
     }

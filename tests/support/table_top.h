@@ -19,6 +19,7 @@ struct told { /* one delivery; the message's body as a number */
     uint64_t body;
     uint32_t cookie;
     uint32_t returns;
+    bool is_redelivered;
     sl_tag tag;
 };
 
@@ -27,7 +28,8 @@ struct sitter {
     struct settlement settlement;
     struct told told[TABLE_DELIVERIES_MAX];
     size_t told_count;
-    struct answer *last; /* the newest answer, owned */
+    uint32_t redelivered; /* how many of them said so */
+    struct answer *last;  /* the newest answer, owned */
     size_t answers;
     size_t cancelled;
     sl_tag confirmed;
@@ -41,7 +43,8 @@ struct table {
     uint32_t sitters_count;
     struct commit_log *log;   /* NULL: nothing is kept */
     struct faulty_disk *disk; /* with a log */
-    struct sl_clock clock; /* stands still but for table_wait */
+    bool is_fetch_held;       /* nothing that was paged out comes back until it is let go */
+    struct sl_clock clock;    /* stands still but for table_wait */
     uint64_t now_ms;
 };
 

@@ -172,7 +172,7 @@ static void a_reference_to_a_removed_queue_is_stale(void)
     make_queue(&m, "q");
     CU_ASSERT_PTR_NULL(topology_queue_at(m.t, ref));
     CU_ASSERT_NOT_EQUAL(m.queue->number, number); /* numbers are never used again */
-    CU_ASSERT_PTR_NULL(topology_queue_at(m.t, (struct queue_ref){99, {0, 1}, 0}));
+    CU_ASSERT_PTR_NULL(topology_queue_at(m.t, (struct queue_ref){99, {0, 1}, 0, NULL}));
     topology_maker_deinit(&m);
 }
 
@@ -193,6 +193,21 @@ static void every_change_moves_the_version(void)
     version = topology_version(m.t);
     remove_queue(&m, "q");
     CU_ASSERT_NOT_EQUAL(topology_version(m.t), version);
+    topology_maker_deinit(&m);
+}
+
+static void what_was_declared_before_is_not_refused_when_the_log_is_read(void)
+{
+    struct table_maker table;
+    struct queue_declaration d = {.name = SL_BYTES_LITERAL("q"),
+                                  .is_durable = true,
+                                  .may_be_reserved = true, /* as replay says of all */
+                                  .arguments = table_of_string(&table, "x-queue-type", "quorum")};
+
+    set_up();
+    CU_ASSERT_EQUAL(declare_queue(&m, d), SL_EPRECOND);
+    d.number = 7;
+    CU_ASSERT_EQUAL(declare_queue(&m, d), SL_OK);
     topology_maker_deinit(&m);
 }
 
@@ -300,21 +315,23 @@ static void a_hundred_thousand_bindings_go_with_their_exchange(void)
 
 int main(void)
 {
-    static CU_TestInfo tests[] = {UNIT(a_passive_declare_makes_nothing),
-                                  UNIT(reserved_names_are_the_brokers_own),
-                                  UNIT(a_different_declaration_is_refused),
-                                  UNIT(the_same_declaration_is_the_same_queue),
-                                  UNIT(an_exclusive_queue_is_locked_for_others),
-                                  UNIT(a_queue_that_is_not_exclusive_does_not_become_so),
-                                  UNIT(durable_and_exclusive_is_exclusive),
-                                  UNIT(a_bad_argument_makes_no_queue),
-                                  UNIT(a_reference_to_a_removed_queue_is_stale),
-                                  UNIT(every_change_moves_the_version),
-                                  UNIT(an_argument_without_effect_is_said_in_the_log),
-                                  UNIT(a_hundred_thousand_queues_come_and_go),
-                                  UNIT(a_hundred_thousand_bindings_go_one_by_one),
-                                  UNIT(a_hundred_thousand_bindings_go_with_their_queue),
-                                  UNIT(a_hundred_thousand_bindings_go_with_their_exchange),
-                                  CU_TEST_INFO_NULL};
+    static CU_TestInfo tests[] = {
+        UNIT(a_passive_declare_makes_nothing),
+        UNIT(reserved_names_are_the_brokers_own),
+        UNIT(a_different_declaration_is_refused),
+        UNIT(the_same_declaration_is_the_same_queue),
+        UNIT(an_exclusive_queue_is_locked_for_others),
+        UNIT(a_queue_that_is_not_exclusive_does_not_become_so),
+        UNIT(durable_and_exclusive_is_exclusive),
+        UNIT(a_bad_argument_makes_no_queue),
+        UNIT(a_reference_to_a_removed_queue_is_stale),
+        UNIT(every_change_moves_the_version),
+        UNIT(what_was_declared_before_is_not_refused_when_the_log_is_read),
+        UNIT(an_argument_without_effect_is_said_in_the_log),
+        UNIT(a_hundred_thousand_queues_come_and_go),
+        UNIT(a_hundred_thousand_bindings_go_one_by_one),
+        UNIT(a_hundred_thousand_bindings_go_with_their_queue),
+        UNIT(a_hundred_thousand_bindings_go_with_their_exchange),
+        CU_TEST_INFO_NULL};
     return unit_run("core/topology", tests);
 }

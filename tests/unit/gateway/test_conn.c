@@ -76,6 +76,11 @@ static void probe_on_pressure(struct session *s)
     ((struct probe *)s)->pressures++;
 }
 
+static void probe_on_confirmed(struct session *s, uint64_t who, sl_tag upto, bool is_refused)
+{
+    (void)s, (void)who, (void)upto, (void)is_refused;
+}
+
 static void probe_on_end_of_input(struct session *s)
 {
     read_out++;
@@ -104,6 +109,7 @@ static const struct protocol PROBE = {
     .on_bytes = probe_on_bytes,
     .on_deadline = probe_on_deadline,
     .on_pressure = probe_on_pressure,
+    .on_confirmed = probe_on_confirmed,
     .on_end_of_input = probe_on_end_of_input,
     .on_shutdown = probe_on_shutdown,
     .close = probe_close,
@@ -531,6 +537,19 @@ static void an_idle_connection_keeps_no_input(void)
     finish();
 }
 
+static void a_confirm_that_is_due_when_the_threads_have_ended_does_not_keep_the_stop_waiting(void)
+{
+    int rounds = 0;
+
+    begin();
+    send_text("x\n");
+    broker_confirm(&probe->s.client, 1, (sl_tag){1});
+    while (rounds < 100 && worker_settle(&worker))
+        rounds++;
+    CU_ASSERT_TRUE_FATAL(rounds < 100);
+    finish();
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -541,6 +560,7 @@ int main(void)
         UNIT(a_parked_session_is_lent_nothing_until_it_resumes),
         UNIT(a_resumed_session_gets_its_unread_bytes_before_new_ones_however_many),
         UNIT(a_peer_that_does_not_read_is_not_read_from),
+        UNIT(a_confirm_that_is_due_when_the_threads_have_ended_does_not_keep_the_stop_waiting),
         UNIT(a_held_session_goes_on_when_memory_is_free_again),
         UNIT(who_was_held_longest_goes_on_first_and_the_others_when_there_is_room_still),
         UNIT(last_words_go_out_before_the_socket_closes_and_input_is_dropped),

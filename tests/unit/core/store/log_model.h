@@ -4,10 +4,14 @@
  * Records carry their number (1, 2, 3 ...), their place in their group and bytes that follow from
  * the number.  After a reopening the numbers must be those of the appends from the first one on,
  * without a gap, at least up to the promised one, and end with a whole group.
+ *
+ * A checkpoint says how many records lie before it; segments that lie wholly before it may be
+ * released.
  */
 #ifndef SLUICE_TESTS_UNIT_CORE_STORE_LOG_MODEL_H
 #define SLUICE_TESTS_UNIT_CORE_STORE_LOG_MODEL_H
 
+#include "core/store/checkpoint.h"
 #include "core/store/commit_log.h"
 #include "tests/support/file_faulty.h"
 
@@ -28,6 +32,9 @@ struct model {
     struct commit_log *log; /* NULL: closed */
     struct log_run run;
     uint32_t page_bytes; /* of the log; 8: batches lie side by side */
+    bool has_keeper;     /* works with checkpoints and releases */
+    uint64_t kept;       /* records that the last checkpoint covers */
+    uint64_t released;   /* segments */
     uint64_t appended;   /* records */
     uint64_t promised;   /* records that a durable cursor covered */
     struct {
@@ -68,6 +75,26 @@ static inline void model_fill(uint8_t *at, uint64_t number, uint32_t len)
         at[i] = (uint8_t)(number * 131 + i * 7 + 1);
 }
 
+struct model_checkpoint {
+    uint64_t records;
+    uint64_t sequence;
+};
+
+static inline enum sl_err model_on_checkpoint(void *context, struct sl_bytes bytes,
+                                              struct log_reader *reader)
+{
+    struct model *m = context;
+    struct model_checkpoint body = {0, 0};
+
+    m->is_wrong |= reader == NULL || (bytes.at != NULL && bytes.len != sizeof body);
+    if (bytes.len == sizeof body)
+        memcpy(&body, bytes.at, sizeof body);
+    m->is_wrong |= body.records < m->kept || m->seen != 0;
+    m->seen = m->kept = body.records;
+    m->seen_sequence = body.sequence;
+    return SL_OK;
+}
+
 static inline enum sl_err model_on_record(void *context, const struct record *record, sl_lsn place)
 {
     struct model *m = context;
@@ -95,7 +122,8 @@ static inline enum sl_err model_on_record(void *context, const struct record *re
 /* Opens and compares; what is there is promised from now on. */
 static inline enum sl_err model_open(struct model *m)
 {
-    struct log_visitor visitor = {.record = model_on_record, .context = m};
+    struct log_visitor visitor = {
+        .checkpoint = model_on_checkpoint, .record = model_on_record, .context = m};
     struct log_options options = {
         .files = m->ops, .segment_bytes = MODEL_SEGMENT_BYTES, .page_bytes = m->page_bytes};
 
@@ -123,7 +151,7 @@ static inline void model_deinit(struct model *m)
     faulty_disk_free(m->disk);
 }
 
-static inline void model_release(void *owner)
+static inline void model_give_back(void *owner)
 {
     struct {
         struct model *m;
@@ -148,7 +176,7 @@ static inline void model_add(struct model *m, uint64_t offset, uint32_t len, uin
         model_fill(lent->bytes, body.number, len);
         m->lent++;
         at = log_run_add_lent(&m->run, RECORD_MESSAGE, offset, sizeof body,
-                              (struct sl_bytes){lent->bytes, len}, model_release, lent);
+                              (struct sl_bytes){lent->bytes, len}, model_give_back, lent);
     } else {
         at = log_run_add(&m->run, RECORD_MESSAGE, offset, false, sizeof body + len);
         model_fill(at + sizeof body, body.number, len);
@@ -201,6 +229,50 @@ static inline enum sl_err model_flush(struct model *m)
     return err;
 }
 
+static inline enum sl_err model_release(struct model *m, sl_lsn from)
+{
+    struct log_segment found[64];
+    uint64_t bases[64];
+    size_t n = 0;
+    size_t closed = commit_log_segments(m->log, found, 64);
+
+    for (size_t i = 0; i < closed && i < 64; i++)
+        if (found[i].base + found[i].size <= from.v && model_roll(m, 4) != 0)
+            bases[n++] = found[i].base;
+    m->released += n;
+    return commit_log_release(m->log, bases, n);
+}
+
+/* As the core's keeper goes about it. */
+static inline enum sl_err model_keep(struct model *m)
+{
+    struct log_run empty = {0};
+    struct checkpoint_writer *w;
+    struct log_place at = commit_log_append(m->log, &empty, 0, 0, NULL, NULL);
+    struct model_checkpoint body = {m->appended, at.base - 1};
+
+    if (model_roll(m, 2) == 0)
+        model_append(m);
+    sl_lsn end = commit_log_end(m->log);
+    SL_TRY(model_flush(m));
+    struct checkpoint_header header = {
+        .start_number = commit_log_start_number(m->log),
+        .from = at.start,
+        .durable = end,
+        .next = {at.base},
+        .time = at.time,
+    };
+    SL_TRY(checkpoint_begin(&m->ops, &w));
+    enum sl_err err = checkpoint_write(w, (struct sl_bytes){(const uint8_t *)&body, sizeof body});
+    if (err == SL_OK)
+        err = checkpoint_end(w, &header);
+    else
+        checkpoint_abandon(w);
+    SL_TRY(err);
+    m->kept = body.records;
+    return model_release(m, at.start);
+}
+
 /* Appends, flushes and prepares as the dice fall, until something fails or the steps are done. */
 static inline enum sl_err model_work(struct model *m, unsigned steps)
 {
@@ -212,6 +284,8 @@ static inline enum sl_err model_work(struct model *m, unsigned steps)
         case 1: err = commit_log_prepare(m->log); break;
         default: model_append(m); break;
         }
+        if (err == SL_OK && m->has_keeper && model_roll(m, 8) == 0)
+            err = model_keep(m);
         if (err == SL_EFULL)
             err = SL_OK;
     }

@@ -150,6 +150,31 @@ static void a_record_larger_than_a_segment_gets_one_of_its_own(void)
     model_deinit(&m);
 }
 
+static void bases_are_multiples_of_a_segment_also_behind_a_larger_one(void)
+{
+    struct log_segment found[8] = {{0}};
+    size_t n = 0;
+
+    start();
+    append(10);
+    append(3 * MODEL_SEGMENT_BYTES); /* takes a little more than three */
+    append(MODEL_SEGMENT_BYTES / 2);
+    append(MODEL_SEGMENT_BYTES / 2);
+    CU_ASSERT_EQUAL(model_flush(&m), SL_OK);
+    for (unsigned restart = 0; restart < 2; restart++) {
+        n = commit_log_segments(m.log, found, 8);
+        CU_ASSERT_EQUAL(n, 3);
+        CU_ASSERT_EQUAL(found[0].base, 0);
+        CU_ASSERT_EQUAL(found[1].base, MODEL_SEGMENT_BYTES);
+        CU_ASSERT_TRUE(found[1].size > 3 * MODEL_SEGMENT_BYTES);
+        CU_ASSERT_TRUE(found[1].size < 4 * MODEL_SEGMENT_BYTES);
+        CU_ASSERT_EQUAL(found[2].base, 5 * MODEL_SEGMENT_BYTES);
+        reopen();
+        CU_ASSERT_EQUAL(m.seen, 4);
+    }
+    model_deinit(&m);
+}
+
 /* Its checksum is in front and known only behind: nothing of it may be written before. */
 static void a_group_of_many_writes_is_one_record(void)
 {
@@ -440,6 +465,7 @@ int main(void)
         UNIT(an_absolute_sequence_is_kept),
         UNIT(a_log_of_many_segments_reads_back_whole),
         UNIT(a_record_larger_than_a_segment_gets_one_of_its_own),
+        UNIT(bases_are_multiples_of_a_segment_also_behind_a_larger_one),
         UNIT(a_group_of_many_writes_is_one_record),
         UNIT(lent_bodies_are_given_back_also_when_the_log_fails),
         UNIT(a_run_that_is_dropped_gives_everything_back),

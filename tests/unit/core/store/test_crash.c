@@ -8,10 +8,17 @@
 
 static struct model m;
 
+/* Every other life is one with checkpoints. */
+static void begin(uint64_t seed)
+{
+    model_init(&m, seed);
+    m.has_keeper = seed % 2 == 0;
+}
+
 /* A fresh log that has worked for a while, and how many changing calls that took. */
 static uint64_t calls_of_a_life(uint64_t seed, unsigned steps)
 {
-    model_init(&m, seed);
+    begin(seed);
     CU_ASSERT_EQUAL_FATAL(model_open(&m), SL_OK);
     CU_ASSERT_EQUAL(model_work(&m, steps), SL_OK);
     model_close(&m);
@@ -38,7 +45,7 @@ static void what_was_promised_survives_a_crash_at_every_call(void)
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         uint64_t calls = calls_of_a_life(seed, 60);
         for (uint64_t n = 1; n <= calls; n++) {
-            model_init(&m, seed);
+            begin(seed);
             faulty_disk_power_off_at(m.disk, n);
             if (model_open(&m) == SL_OK)
                 (void)model_work(&m, 60);
@@ -55,7 +62,7 @@ static void what_was_promised_survives_a_crash_at_every_call(void)
 static void crashes_while_recovering_lose_nothing_either(void)
 {
     for (uint64_t seed = 1; seed <= 300; seed++) {
-        model_init(&m, seed);
+        begin(seed);
         CU_ASSERT_EQUAL_FATAL(model_open(&m), SL_OK);
         for (unsigned life = 0; life < 12; life++) {
             faulty_disk_power_off_at(m.disk, 1 + model_roll(&m, 40));
@@ -68,6 +75,9 @@ static void crashes_while_recovering_lose_nothing_either(void)
                 faulty_disk_power_off_at(m.disk, 0);
                 if (err == SL_OK)
                     break;
+                if (err != SL_EIO)
+                    printf("seed %llu life %u: %s\n", (unsigned long long)seed, life,
+                           m.findings.problem);
                 CU_ASSERT_EQUAL_FATAL(err, SL_EIO); /* never refused */
                 faulty_disk_crash(m.disk, seed * 1000 + life * 10 + tries);
             }
@@ -80,7 +90,7 @@ static void crashes_while_recovering_lose_nothing_either(void)
 /* Stops at the n-th sync that fails, and what then comes. */
 static bool fail_sync(uint64_t seed, uint64_t n, bool is_clean_looking)
 {
-    model_init(&m, seed);
+    begin(seed);
     faulty_disk_set_clean_looking(m.disk, is_clean_looking);
     CU_ASSERT_EQUAL_FATAL(model_open(&m), SL_OK);
     faulty_disk_fail(m.disk, FAULTY_SYNC, n, SL_EIO);
@@ -88,6 +98,8 @@ static bool fail_sync(uint64_t seed, uint64_t n, bool is_clean_looking)
     if (err == SL_OK)
         return false;
     CU_ASSERT_EQUAL(err, SL_EIO);
+    if (m.has_keeper && !commit_log_has_failed(m.log))
+        return true; /* it was the checkpoint's */
     CU_ASSERT_TRUE(commit_log_has_failed(m.log));
     uint64_t durable = commit_log_durable(m.log).v;
     model_append(&m);
@@ -127,7 +139,7 @@ static void a_call_that_fails_costs_no_promise(void)
 
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         for (uint64_t n = 1; n < 60; n++) {
-            model_init(&m, n);
+            begin(n);
             CU_ASSERT_EQUAL_FATAL(model_open(&m), SL_OK);
             CU_ASSERT_EQUAL(model_work(&m, 20), SL_OK);
             faulty_disk_fail(m.disk, ops[i], n, SL_EIO);

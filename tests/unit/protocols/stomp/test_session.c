@@ -506,7 +506,7 @@ static void client_mode_covers_what_came_before(void)
     answer("ACK", "1", 3, "");
     say(peer, "UNSUBSCRIBE\nid:1\n\n@SUBSCRIBE\nid:2\ndestination:/queue/q\nack:client\n\n@");
     expect("MESSAGE\nsubscription:2\ndestination:/queue/q\nmessage-id:T_2@@SESSION@@5\n"
-           "redelivered:true\nack:T_2@@SESSION@@5\ncontent-length:1\n\nx@\n");
+           "redelivered:true\nack:T_2@@SESSION@@5\nx-delivery-count:1\ncontent-length:1\n\nx@\n");
     harness_deinit(&h);
 }
 
@@ -519,7 +519,7 @@ static void client_individual_covers_one(void)
     expect("");
     answer("NACK", "1", 1, "");
     expect("MESSAGE\nsubscription:1\ndestination:/queue/q\nmessage-id:T_1@@SESSION@@4\n"
-           "redelivered:true\nack:T_1@@SESSION@@4\ncontent-length:1\n\nx@\n");
+           "redelivered:true\nack:T_1@@SESSION@@4\nx-delivery-count:1\ncontent-length:1\n\nx@\n");
     harness_deinit(&h);
 }
 

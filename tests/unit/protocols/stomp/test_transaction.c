@@ -131,6 +131,28 @@ static void an_exchange_that_went_away_refuses_the_whole_commit(void)
     harness_deinit(&h);
 }
 
+static void a_full_queue_is_an_error_for_who_asked_and_refuses_the_whole_commit(void)
+{
+#define LIMITED "x-max-length:1\nx-overflow:reject-publish\n"
+    start();
+    say(SEND_TO("q", LIMITED "receipt:1\n", "1") SEND_TO("q", LIMITED, "2"));
+    expect("RECEIPT\nreceipt-id:1\n");
+    say(SEND_TO("q", LIMITED "receipt:3\n", "3"));
+    const char *text = heard();
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "ERROR\nmessage:Message refused\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "receipt-id:3\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "queue 'q' is full"));
+    say("BEGIN\ntransaction:t\n\n@" SEND_TO("other", "transaction:t\n", "4")
+            SEND_TO("q", LIMITED "transaction:t\n", "5") "COMMIT\ntransaction:t\nreceipt:c\n\n@");
+    text = heard();
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "ERROR\nmessage:Transaction refused\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "receipt-id:c\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "transaction refused: queue 'q' is full"));
+    say("SUBSCRIBE\nid:1\ndestination:/queue/other\n\n@");
+    expect_silence();
+    harness_deinit(&h);
+}
+
 static void a_loan_that_was_settled_elsewhere_refuses_the_whole_commit(void)
 {
     start();
@@ -312,15 +334,17 @@ static void after_a_crash_all_of_it_is_there_or_nothing(void)
 
 int main(void)
 {
-    static CU_TestInfo tests[] = {UNIT(an_exchange_that_went_away_refuses_the_whole_commit),
-                                  UNIT(a_loan_that_was_settled_elsewhere_refuses_the_whole_commit),
-                                  UNIT(actions_of_both_kinds_count),
-                                  UNIT(a_loan_named_twice_is_settled_once),
-                                  UNIT(a_receipt_within_a_transaction_waits_for_nothing),
-                                  UNIT(receipts_of_commit_and_send_come_when_it_is_durable),
-                                  UNIT(receipts_of_settlements_come_when_they_are_durable),
-                                  UNIT(the_receipt_of_disconnect_covers_what_asked_for_none),
-                                  UNIT(after_a_crash_all_of_it_is_there_or_nothing),
-                                  CU_TEST_INFO_NULL};
+    static CU_TestInfo tests[] = {
+        UNIT(an_exchange_that_went_away_refuses_the_whole_commit),
+        UNIT(a_full_queue_is_an_error_for_who_asked_and_refuses_the_whole_commit),
+        UNIT(a_loan_that_was_settled_elsewhere_refuses_the_whole_commit),
+        UNIT(actions_of_both_kinds_count),
+        UNIT(a_loan_named_twice_is_settled_once),
+        UNIT(a_receipt_within_a_transaction_waits_for_nothing),
+        UNIT(receipts_of_commit_and_send_come_when_it_is_durable),
+        UNIT(receipts_of_settlements_come_when_they_are_durable),
+        UNIT(the_receipt_of_disconnect_covers_what_asked_for_none),
+        UNIT(after_a_crash_all_of_it_is_there_or_nothing),
+        CU_TEST_INFO_NULL};
     return unit_run("protocols/stomp/transaction", tests);
 }

@@ -1,0 +1,278 @@
+#include "core/keeper.h"
+
+#include "core/base/assert.h"
+#include "core/base/log.h"
+#include "core/broker.h"
+#include "core/evacuation.h"
+#include "core/retention.h"
+#include "core/snapshot.h"
+#include "core/store/checkpoint.h"
+
+#include <stdlib.h>
+
+#define WRITE_BYTES (1024u * 1024) /* in one step: others wait for this thread, too */
+#define RETRY_MS 1000u             /* after one that found no room */
+#define REST_FACTOR 5u             /* a checkpoint rests this many times as long as it took */
+
+enum keeper_state { KEEPER_IDLE, KEEPER_PARTS, KEEPER_DURABLE, KEEPER_WRITE };
+
+struct keeper {
+    struct broker *broker;
+    struct commit_log *log;
+    struct keeper_options options;
+    enum keeper_state state;
+    atomic_bool is_hurried;
+    atomic_bool is_busy;
+    uint64_t last_from;  /* of the last checkpoint; 0: none yet in this life */
+    uint64_t not_before; /* ms: no next one until then */
+    /* the one under way */
+    struct snapshot *snapshot;
+    struct checkpoint_header header;
+    struct checkpoint_writer *writer;
+    uint32_t piece; /* of the snapshot, being written, from */
+    size_t piece_at;
+    uint64_t began_ms;
+    /* behind it */
+    struct retention retention;
+    struct evacuation *evacuation;
+    size_t next_victim;
+    _Atomic uint64_t checkpoints, last_checkpoint_ms, live_bytes, released, moved; /* status */
+};
+
+static bool is_due(struct keeper *k, uint64_t now_ms);
+static void begin(struct keeper *k, uint64_t now_ms);
+static void fill_snapshot_item(void *context, struct lane_item *item);
+static enum sl_err write_some(struct keeper *k, uint64_t now_ms);
+static enum sl_err write_piece(struct keeper *k, bool *is_done);
+static enum sl_err give_up(struct keeper *k, uint64_t now_ms, enum sl_err err);
+static enum sl_err end(struct keeper *k, uint64_t now_ms);
+static void evacuate(struct keeper *k);
+static void fill_evacuation_item(void *context, struct lane_item *item);
+
+struct keeper *keeper_new(struct broker *b, struct commit_log *log,
+                          const struct keeper_options *options)
+{
+    struct keeper *k = calloc(1, sizeof *k);
+
+    if (k == NULL)
+        return NULL;
+    k->broker = b;
+    k->log = log;
+    k->options = *options;
+    if (k->options.checkpoint_bytes == 0)
+        k->options.checkpoint_bytes = commit_log_segment_bytes(log);
+    return k;
+}
+
+void keeper_free(struct keeper *k)
+{
+    if (k == NULL)
+        return;
+    if (k->writer != NULL)
+        checkpoint_abandon(k->writer);
+    if (k->snapshot != NULL)
+        snapshot_unref(k->snapshot);
+    if (k->evacuation != NULL)
+        evacuation_unref(k->evacuation);
+    retention_deinit(&k->retention);
+    free(k);
+}
+
+enum sl_err keeper_step(struct keeper *k, uint64_t now_ms)
+{
+    enum sl_err err = SL_OK;
+
+    if (k->evacuation != NULL || k->next_victim < k->retention.victims_count)
+        evacuate(k);
+    switch (k->state) {
+    case KEEPER_IDLE:
+        if (is_due(k, now_ms))
+            begin(k, now_ms);
+        break;
+    case KEEPER_PARTS:
+        if (!snapshot_is_complete(k->snapshot))
+            break;
+        /* What the parts rely on was appended before they came. */
+        k->header.durable = commit_log_end(k->log);
+        commit_log_hurry(k->log);
+        k->state = KEEPER_DURABLE;
+        break;
+    case KEEPER_DURABLE:
+        if (sl_lsn_reached(commit_log_durable(k->log), k->header.durable))
+            k->state = KEEPER_WRITE;
+        break;
+    case KEEPER_WRITE: err = write_some(k, now_ms); break;
+    }
+    atomic_store(&k->is_busy, k->state != KEEPER_IDLE || k->evacuation != NULL ||
+                                  k->next_victim < k->retention.victims_count);
+    return err;
+}
+
+void keeper_hurry(struct keeper *k)
+{
+    atomic_store(&k->is_hurried, true);
+}
+
+bool keeper_is_busy(const struct keeper *k)
+{
+    return atomic_load(&k->is_hurried) || atomic_load(&k->is_busy);
+}
+
+struct keeper_status keeper_status(const struct keeper *k)
+{
+    return (struct keeper_status){.checkpoints = k->checkpoints,
+                                  .last_checkpoint_ms = k->last_checkpoint_ms,
+                                  .live_bytes = k->live_bytes,
+                                  .log_bytes = commit_log_disk_bytes(k->log),
+                                  .released = k->released,
+                                  .moved = k->moved};
+}
+
+/* The first one of a life comes soon where there is much to read again. */
+static bool is_due(struct keeper *k, uint64_t now_ms)
+{
+    if (atomic_load(&k->is_hurried))
+        return true;
+    if (now_ms < k->not_before)
+        return false;
+    if (k->retention.was_evacuated && k->evacuation == NULL &&
+        k->next_victim == k->retention.victims_count)
+        return true;
+    return commit_log_end(k->log).v - k->last_from >= k->options.checkpoint_bytes;
+}
+
+/* Definitions and the place are from one hold of the topology lock, so they belong together. */
+static void begin(struct keeper *k, uint64_t now_ms)
+{
+    struct topology *t = broker_topology(k->broker);
+    struct broker_notice notice;
+
+    atomic_store(&k->is_hurried, false);
+    k->began_ms = now_ms;
+    k->snapshot = snapshot_new(t->shards, commit_log_segment_bytes(k->log));
+    topology_lock(t);
+    snapshot_add_definitions(k->snapshot, t);
+    struct log_place place =
+        broker_tell_shards(k->broker, &notice, fill_snapshot_item, k->snapshot);
+    topology_unlock(t);
+    broker_wake_shards(k->broker, &notice);
+    k->header = (struct checkpoint_header){.start_number = commit_log_start_number(k->log),
+                                           .from = place.end,
+                                           .next = {place.base},
+                                           .time = place.time};
+    k->piece = 0;
+    k->piece_at = 0;
+    k->state = KEEPER_PARTS;
+}
+
+static void fill_snapshot_item(void *context, struct lane_item *item)
+{
+    item->kind = LANE_SNAPSHOT;
+    item->snapshot = snapshot_ref(context);
+}
+
+static enum sl_err write_some(struct keeper *k, uint64_t now_ms)
+{
+    bool is_done = false;
+    enum sl_err err = SL_OK;
+
+    if (k->writer == NULL)
+        err = checkpoint_begin(&k->options.files, &k->writer);
+    if (err == SL_OK)
+        err = write_piece(k, &is_done);
+    if (err == SL_OK && is_done) {
+        struct checkpoint_writer *writer = k->writer;
+        k->writer = NULL;
+        err = checkpoint_end(writer, &k->header);
+    }
+    if (err != SL_OK)
+        return give_up(k, now_ms, err);
+    return is_done ? end(k, now_ms) : SL_OK;
+}
+
+static enum sl_err write_piece(struct keeper *k, bool *is_done)
+{
+    struct sl_bytes bytes;
+
+    if (!snapshot_piece(k->snapshot, k->piece, &bytes)) {
+        *is_done = true;
+        return SL_OK;
+    }
+    bytes = sl_bytes_skip(bytes, k->piece_at);
+    if (bytes.len > WRITE_BYTES)
+        bytes.len = WRITE_BYTES;
+    k->piece_at += bytes.len;
+    if (bytes.len != 0)
+        return checkpoint_write(k->writer, bytes);
+    k->piece++;
+    k->piece_at = 0;
+    return SL_OK;
+}
+
+/* The one that was there is as good as before. */
+static enum sl_err give_up(struct keeper *k, uint64_t now_ms, enum sl_err err)
+{
+    if (k->writer != NULL)
+        checkpoint_abandon(k->writer);
+    k->writer = NULL;
+    snapshot_unref(k->snapshot);
+    k->snapshot = NULL;
+    k->state = KEEPER_IDLE;
+    k->not_before = now_ms + RETRY_MS;
+    return err == SL_EIO ? SL_EIO : SL_EFULL;
+}
+
+static enum sl_err end(struct keeper *k, uint64_t now_ms)
+{
+    uint64_t took = now_ms - k->began_ms;
+    uint64_t rest = REST_FACTOR * took;
+    uint64_t released;
+
+    k->last_from = k->header.from.v;
+    k->not_before = now_ms + (rest > k->options.interval_ms ? rest : k->options.interval_ms);
+    if (k->evacuation == NULL) {
+        retention_add_up(&k->retention, k->snapshot, k->log, k->header.from);
+        k->next_victim = 0;
+    }
+    k->live_bytes = k->retention.live_bytes;
+    k->last_checkpoint_ms = took;
+    k->checkpoints++;
+    snapshot_unref(k->snapshot);
+    k->snapshot = NULL;
+    k->state = KEEPER_IDLE;
+    enum sl_err err = retention_release(&k->retention, k->log, &released);
+    k->released += released;
+    return err;
+}
+
+/* One stretch after the other, so that what shards do for it stays small. */
+static void evacuate(struct keeper *k)
+{
+    struct broker_notice notice;
+
+    if (k->evacuation != NULL) {
+        if (!evacuation_is_over(k->evacuation))
+            return;
+        k->moved += k->evacuation->records;
+        if (k->evacuation->left != 0)
+            sl_warn("keeper.left", "entries=%llu place=%llu",
+                    (unsigned long long)k->evacuation->left,
+                    (unsigned long long)k->evacuation->from.v);
+        k->retention.was_evacuated |= k->evacuation->records != 0;
+        evacuation_unref(k->evacuation);
+        k->evacuation = NULL;
+    }
+    if (k->next_victim == k->retention.victims_count)
+        return;
+    const struct log_segment *victim = &k->retention.victims[k->next_victim++];
+    k->evacuation = evacuation_new((sl_lsn){victim->base}, (sl_lsn){victim->base + victim->size},
+                                   broker_topology(k->broker)->shards);
+    (void)broker_tell_shards(k->broker, &notice, fill_evacuation_item, k->evacuation);
+    broker_wake_shards(k->broker, &notice);
+}
+
+static void fill_evacuation_item(void *context, struct lane_item *item)
+{
+    item->kind = LANE_EVACUATE;
+    item->evacuation = context;
+}

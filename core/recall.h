@@ -1,0 +1,31 @@
+/*
+ * recall.h - a queue asks for what it has paged out, and gets it back.
+ *
+ * One that meets an entry without message asks for it and for a little of what comes behind
+ * (fetch.h), and is looked at again when the answer is there.  What cannot be read is logged and
+ * asked for again a second later: nothing is given up.
+ *
+ * Thread: the owning shard.
+ */
+#ifndef SLUICE_CORE_RECALL_H
+#define SLUICE_CORE_RECALL_H
+
+#include "core/fetch.h"
+
+#define RECALL_AHEAD 3u /* chunks at the head of a queue that are wanted in memory */
+#define RECALL_RETRY_MS 1000u
+
+struct queue;
+struct shard;
+
+/* Asks for what the head of that backlog of the queue wants and has not asked for. */
+void recall_ask(struct shard *s, struct queue *q, struct backlog *b);
+/* Takes the answer, whether anyone still waits for it or not. */
+void recall_take(struct shard *s, struct fetch_request *r);
+
+/* Queues that met something unreadable are busy again when their time has come. */
+void recall_retry(struct shard *s);
+/* When that is for the first of them, in ms of the order's time; UINT64_MAX: there is none. */
+uint64_t recall_next_due(const struct shard *s);
+
+#endif

@@ -1,0 +1,302 @@
+#include "core/snapshot.h"
+
+#include "core/base/assert.h"
+#include "core/consumer.h"
+#include "core/credit.h"
+#include "core/index.h"
+#include "core/journal.h"
+#include "core/levels.h"
+#include "core/queue.h"
+#include "core/shard.h"
+#include "core/snapshot_form.h"
+
+#include <stdlib.h>
+
+#define SNAPSHOT_ENTRY_COST 64u /* of the log, beside its record: its part of an INDEX */
+
+struct snapshot_part {
+    struct sl_buffer body;
+    struct live live;
+};
+
+struct snapshot {
+    _Atomic uint32_t refs;
+    _Atomic uint32_t missing; /* parts */
+    uint32_t shards;
+    uint64_t stretch_bytes;
+    struct sl_buffer definitions;
+    struct snapshot_part parts[];
+};
+
+struct taking { /* of one queue */
+    struct sl_buffer *body;
+    uint32_t parts;
+    uint8_t level; /* of the backlog at hand */
+};
+
+static uint8_t *room_in(struct sl_buffer *b, size_t n);
+static void add_exchanges(struct vhost *v, struct log_run *run);
+static void add_queues(struct vhost *v, struct log_run *run);
+static void add_bindings(struct vhost *v, const struct list *bindings, struct log_run *run);
+static void add_definition(void *context, const struct record *record);
+static bool is_in(const struct queue *q, sl_lsn at);
+static void take_queue(struct queue *q, struct sl_buffer *body);
+static void take_level(void *context, uint8_t level, struct backlog *b);
+static void take_chunk(void *context, const struct stored_chunk *chunk);
+static void take_entry(void *context, const struct entry *entry);
+static void take_live(struct live *to, const struct live *from);
+
+struct snapshot *snapshot_new(uint32_t shards, uint64_t stretch_bytes)
+{
+    struct snapshot *s = calloc(1, sizeof *s + shards * sizeof s->parts[0]);
+
+    SL_ASSERT(s != NULL);
+    atomic_init(&s->refs, 1);
+    atomic_init(&s->missing, shards);
+    s->shards = shards;
+    s->stretch_bytes = stretch_bytes;
+    sl_buffer_init(&s->definitions, SIZE_MAX);
+    for (uint32_t i = 0; i < shards; i++)
+        sl_buffer_init(&s->parts[i].body, SIZE_MAX);
+    return s;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    sl_buffer_deinit(&s->definitions);
+    for (uint32_t i = 0; i < s->shards; i++) {
+        sl_buffer_deinit(&s->parts[i].body);
+        live_deinit(&s->parts[i].live);
+    }
+    free(s);
+}
+
+/* What a record of the log would say of each; bindings behind both their ends. */
+void snapshot_add_definitions(struct snapshot *s, struct topology *t)
+{
+    struct log_run run = {0};
+    struct exchange *e;
+    struct topology_queue *q;
+    struct vhost *v;
+    size_t cursor = 0;
+
+    while ((v = hash_map_next(&t->vhosts, &cursor)) != NULL) {
+        size_t at = 0;
+        add_exchanges(v, &run);
+        add_queues(v, &run);
+        while ((e = hash_map_next(&v->exchanges, &at)) != NULL)
+            if (e->is_durable)
+                add_bindings(v, &e->as_destination, &run);
+        at = 0;
+        while ((q = hash_map_next(&v->queues, &at)) != NULL)
+            if (q->is_durable)
+                add_bindings(v, &q->as_destination, &run);
+    }
+    uint8_t *head = room_in(&s->definitions, 20);
+    sl_store_u64(head, t->next_number);
+    sl_store_u64(head + 8, s->stretch_bytes);
+    sl_store_u32(head + 16, run.records);
+    log_run_each(&run, add_definition, &s->definitions);
+    sl_store_u32(room_in(&s->definitions, 4), s->shards);
+    log_run_clear(&run);
+}
+
+void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at)
+{
+    struct snapshot_part *part = &s->parts[shard->index];
+    uint32_t count = 0;
+
+    (void)room_in(&part->body, 4);
+    for (uint32_t i = 0; i < shard->queues_room; i++)
+        if (shard->queues[i] != NULL && is_in(shard->queues[i], at)) {
+            paging_store_full_chunks(shard, shard->queues[i]);
+            take_queue(shard->queues[i], &part->body);
+            count++;
+        }
+    sl_store_u32(part->body.at, count);
+    take_live(&part->live, &shard->live);
+    /* The part has what these records say, so the checkpoint waits for them. */
+    run_hand_over(shard->run);
+    atomic_fetch_sub_explicit(&s->missing, 1, memory_order_acq_rel);
+    snapshot_unref(s);
+}
+
+bool snapshot_is_complete(const struct snapshot *s)
+{
+    return atomic_load_explicit(&s->missing, memory_order_acquire) == 0;
+}
+
+const struct live *snapshot_live(const struct snapshot *s, uint32_t shard)
+{
+    return &s->parts[shard].live;
+}
+
+uint32_t snapshot_shards(const struct snapshot *s)
+{
+    return s->shards;
+}
+
+uint64_t snapshot_live_bytes(const struct snapshot *s)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < s->shards; i++) {
+        const struct live *live = &s->parts[i].live;
+        for (uint64_t n = live->first; n < live->first + live->count; n++)
+            bytes += live_at(live, n)->bytes + live_at(live, n)->entries * SNAPSHOT_ENTRY_COST;
+    }
+    return bytes;
+}
+
+bool snapshot_piece(const struct snapshot *s, uint32_t number, struct sl_bytes *out)
+{
+    if (number > s->shards)
+        return false;
+    *out = sl_buffer_bytes(number == 0 ? &s->definitions : &s->parts[number - 1].body);
+    return true;
+}
+
+static uint8_t *room_in(struct sl_buffer *b, size_t n)
+{
+    uint8_t *at = sl_buffer_reserve(b, n);
+
+    SL_ASSERT(at != NULL); /* bounded by what is in memory already */
+    sl_buffer_grow(b, n);
+    return at;
+}
+
+static void add_exchanges(struct vhost *v, struct log_run *run)
+{
+    struct exchange *e;
+    size_t cursor = 0;
+
+    while ((e = hash_map_next(&v->exchanges, &cursor)) != NULL)
+        if (e->is_durable && e->name.len != 0 && !sl_bytes_begin(e->name, "amq."))
+            journal_declare_exchange(run, e);
+}
+
+static void add_queues(struct vhost *v, struct log_run *run)
+{
+    struct topology_queue *q;
+    size_t cursor = 0;
+
+    while ((q = hash_map_next(&v->queues, &cursor)) != NULL)
+        if (q->is_durable)
+            journal_declare_queue(run, q, 0); /* its shard's part says the mark */
+}
+
+static void add_bindings(struct vhost *v, const struct list *bindings, struct log_run *run)
+{
+    for (const struct list *at = bindings->next; at != bindings; at = at->next) {
+        const struct binding *b = LIST_OF(at, struct binding, of_destination);
+        if (!b->source->is_durable)
+            continue;
+        struct binding_request request = {
+            .source = b->source->name,
+            .destination = b->to_exchange != NULL ? b->to_exchange->name : b->to_queue->name,
+            .to_exchange = b->to_exchange != NULL,
+            .key = b->key,
+            .arguments = b->arguments};
+        journal_binding(run, RECORD_BIND, v, &request);
+    }
+}
+
+static void add_definition(void *context, const struct record *record)
+{
+    uint8_t *at = room_in(context, SNAPSHOT_DEFINITION_BYTES + record->body.len);
+
+    sl_store_u16(at, record->kind);
+    sl_store_u32(at + 2, (uint32_t)record->body.len);
+    memcpy(at + SNAPSHOT_DEFINITION_BYTES, record->body.at, record->body.len);
+}
+
+/* Declared before that place; one that the last log had was. */
+static bool is_in(const struct queue *q, sl_lsn at)
+{
+    return q->ref.number != 0 && q->place.v <= at.v;
+}
+
+static void take_queue(struct queue *q, struct sl_buffer *body)
+{
+    struct taking t = {.body = body};
+    size_t head = body->len;
+
+    (void)room_in(body, SNAPSHOT_QUEUE_BYTES);
+    queue_each_backlog(q, take_level, &t);
+    for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next)
+        consumer_each_loan(LIST_OF(at, struct consumer, of_queue), take_entry, &t);
+    sl_store_u64(body->at + head, q->ref.number);
+    sl_store_u64(body->at + head + 8, q->next_mark);
+    sl_store_u32(body->at + head + 16, t.parts);
+}
+
+static void take_level(void *context, uint8_t level, struct backlog *b)
+{
+    struct taking *t = context;
+
+    t->level = level;
+    backlog_each_part(b, take_chunk, take_entry, t);
+}
+
+static void take_chunk(void *context, const struct stored_chunk *chunk)
+{
+    struct taking *t = context;
+    size_t bytes = SNAPSHOT_CHUNK_BYTES + (size_t)chunk->spans_count * SNAPSHOT_SPAN_BYTES;
+
+    if (chunk->transient == chunk->count - chunk->from)
+        return; /* nothing that is kept */
+    uint8_t *at = room_in(t->body, bytes);
+    struct sl_writer w = {at, at + bytes, false};
+    sl_write_u8(&w, SNAPSHOT_CHUNK);
+    sl_write_u64(&w, chunk->place.v);
+    sl_write_u64(&w, chunk->first.v);
+    sl_write_u64(&w, chunk->last.v);
+    sl_write_u64(&w, chunk->deadline);
+    sl_write_u64(&w, chunk->body_bytes);
+    sl_write_u64(&w, chunk->lowest.v);
+    sl_write_u64(&w, chunk->highest.v);
+    sl_write_u32(&w, chunk->record_len);
+    sl_write_u32(&w, chunk->count);
+    sl_write_u32(&w, chunk->from);
+    sl_write_u32(&w, chunk->transient);
+    sl_write_u8(&w, t->level);
+    sl_write_u32(&w, chunk->spans_count);
+    for (uint32_t i = 0; i < chunk->spans_count; i++) {
+        sl_write_u64(&w, chunk->spans[i].stretch);
+        sl_write_u64(&w, chunk->spans[i].bytes);
+        sl_write_u32(&w, chunk->spans[i].entries);
+        sl_write_u32(&w, chunk->spans[i].transient);
+    }
+    SL_ASSERT(!w.overflowed && w.pos == w.end);
+    t->parts++;
+}
+
+static void take_entry(void *context, const struct entry *entry)
+{
+    struct taking *t = context;
+
+    if ((entry->flags & ENTRY_LOGGED) == 0)
+        return;
+    uint8_t *at = room_in(t->body, SNAPSHOT_ENTRY_BYTES);
+    *at = SNAPSHOT_ENTRY;
+    index_write_entry(at + 1, entry);
+    t->parts++;
+}
+
+static void take_live(struct live *to, const struct live *from)
+{
+    to->stretch_bytes = from->stretch_bytes;
+    for (uint64_t n = from->first; n < from->first + from->count; n++) {
+        const struct live_stretch *stretch = live_at(from, n);
+        if (stretch->entries != 0)
+            live_add(to, (sl_lsn){n * from->stretch_bytes}, stretch->bytes, stretch->entries);
+    }
+}
