@@ -44,6 +44,12 @@ void backlog_push(struct backlog *b, const struct entry *entry)
 
 void backlog_return(struct backlog *b, const struct entry *entry)
 {
+    backlog_heap_push(b, entry);
+    b->count++;
+}
+
+void backlog_heap_push(struct backlog *b, const struct entry *entry)
+{
     size_t at = b->returned_count;
 
     if (at == b->returned_room) {
@@ -54,6 +60,7 @@ void backlog_return(struct backlog *b, const struct entry *entry)
         b->returned = returned;
         b->returned_room = room;
     }
+    b->has_order = at == 0 || (b->has_order && b->returned[at - 1].seq.v < entry->seq.v);
     while (at > 0) { /* sift up */
         size_t parent = (at - 1) / 2;
         if (b->returned[parent].seq.v < entry->seq.v)
@@ -64,7 +71,6 @@ void backlog_return(struct backlog *b, const struct entry *entry)
     b->returned[at] = *entry;
     b->returned_count++;
     b->returned_resident += entry->msg != NULL;
-    b->count++;
 }
 
 enum backlog_head backlog_peek(const struct backlog *b, struct entry *out)
@@ -188,6 +194,11 @@ void backlog_unlist(struct backlog *b, struct chunk *c)
     b->closed_count--;
 }
 
+bool backlog_row_is_next(const struct backlog *b)
+{
+    return next_part(b) == PART_ROW;
+}
+
 struct entry backlog_heap_pop(struct backlog *b)
 {
     struct entry top = b->returned[0];
@@ -207,6 +218,7 @@ struct entry backlog_heap_pop(struct backlog *b)
         at = child;
     }
     b->returned[at] = last;
+    b->has_order = false;
     b->returned_resident -= top.msg != NULL;
     if (b->returned_count == 0)
         free_heap(b);

@@ -69,6 +69,7 @@ struct backlog { /* zeroed is empty */
     uint64_t count;           /* all parts */
     sl_seq last;              /* pushed */
     uint32_t closed_count;
+    bool has_order; /* the heap: it also grows from place to place */
     bool is_turned; /* another chunk has become the head: the ones behind it may be wanted */
 };
 
@@ -92,9 +93,11 @@ void backlog_clear(struct backlog *b, void (*on_entry)(void *context, struct ent
 
 /* ---- paging (paging.h, recall.h) ---- */
 
-/* Fills in what is to be fetched next so that the head, and at most ahead chunks in all from it
+/* Fills in what is to be fetched next, and what memory it will take, so that the head, and at most ahead chunks in all from it
  * on, have their messages; cookie marks what waits for the answer.  NULL: nothing is to be asked. */
 struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t cookie);
+/* Is something at its head being fetched? */
+bool backlog_is_asked(const struct backlog *b);
 /* Takes the entries and messages of a good answer, or notes that it failed; false: nobody here
  * waits for it any more. */
 bool backlog_take(struct backlog *b, struct fetch_request *r);
@@ -139,9 +142,10 @@ void backlog_push_stored(struct backlog *b, struct live *live, const struct stor
 /* Finds a chunk that is stored only whose INDEX or entries lie in [from, to) of the log; its spans
  * are the backlog's. */
 bool backlog_wants_open(const struct backlog *b, sl_lsn from, sl_lsn to, struct stored_chunk *out);
-/* The entries of that INDEX record, all of them: the chunk is in memory, and not stored any more.
- * False: there is no such chunk, or it came back meanwhile. */
-bool backlog_open(struct backlog *b, sl_lsn place, const struct entry *entries, uint32_t count);
+/* The entries of that INDEX record, all of them: the chunk is in memory, and not stored any more;
+ * it holds those from *from on.  False: there is no such chunk, or it came back meanwhile. */
+bool backlog_open(struct backlog *b, sl_lsn place, const struct entry *entries, uint32_t count,
+                  uint32_t *from);
 /* A ready entry in memory has its record elsewhere now; its chunk is not stored any more.  False:
  * it is not here.  Live is the caller's. */
 bool backlog_moved(struct backlog *b, sl_seq seq, sl_lsn place, uint32_t record_len,

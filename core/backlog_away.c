@@ -4,14 +4,21 @@
 #include "core/base/assert.h"
 #include "core/fetch.h"
 
+#include <stdlib.h>
+
+#define MESSAGE_BYTES 256u /* of memory, beside what its record has */
+
 static struct fetch_request *ask_front(struct backlog *b, uint64_t cookie);
 static struct fetch_request *ask_chunk(struct chunk *c, uint64_t cookie);
+static void give_front_back(struct backlog *b);
 static void gather_front(struct backlog *b);
 static void take_messages(struct chunk *c, struct fetch_request *r);
 static struct chunk *find_waiting(struct backlog *b, uint64_t cookie);
 static struct chunk *find_chunk(const struct backlog *b, uint64_t seq);
 static uint64_t first_in(const struct chunk *c);
 static struct entry *find_in(struct chunk *c, uint64_t seq);
+static struct entry *find_returned(struct backlog *b, uint64_t seq);
+static int by_sequence(const void *a, const void *b);
 static bool lies_in(sl_lsn place, sl_lsn from, sl_lsn to);
 
 struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t cookie)
@@ -19,12 +26,17 @@ struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t co
     struct fetch_request *r = NULL;
     struct entry next;
 
-    if (backlog_peek(b, &next) == BACKLOG_AWAY)
+    if (backlog_peek(b, &next) == BACKLOG_AWAY && !backlog_row_is_next(b))
         r = ask_front(b, cookie);
     for (struct chunk *c = b->head; r == NULL && c != NULL && ahead > 0; c = c->next, ahead--)
         if (c->cookie == 0)
             r = ask_chunk(c, cookie);
     return r;
+}
+
+bool backlog_is_asked(const struct backlog *b)
+{
+    return (b->front != NULL && b->front->cookie != 0) || (b->head != NULL && b->head->cookie != 0);
 }
 
 bool backlog_take(struct backlog *b, struct fetch_request *r)
@@ -91,10 +103,34 @@ struct entry *backlog_find(struct backlog *b, sl_seq seq)
 
     if (found == NULL && b->front != NULL)
         found = find_in(b->front, seq.v);
-    for (size_t i = 0; found == NULL && i < b->returned_count; i++)
-        if (b->returned[i].seq.v == seq.v)
-            found = &b->returned[i];
-    return found;
+    return found != NULL ? found : find_returned(b, seq.v);
+}
+
+/* What is in order is still a heap. */
+static struct entry *find_returned(struct backlog *b, uint64_t seq)
+{
+    size_t low = 0;
+    size_t high = b->returned_count;
+
+    if (!b->has_order && b->returned_count > 1)
+        qsort(b->returned, b->returned_count, sizeof b->returned[0], by_sequence);
+    b->has_order = true;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (b->returned[middle].seq.v < seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < b->returned_count && b->returned[low].seq.v == seq ? &b->returned[low] : NULL;
+}
+
+static int by_sequence(const void *a, const void *b)
+{
+    const struct entry *left = a;
+    const struct entry *right = b;
+
+    return left->seq.v < right->seq.v ? -1 : left->seq.v > right->seq.v;
 }
 
 bool backlog_wants_open(const struct backlog *b, sl_lsn from, sl_lsn to, struct stored_chunk *out)
@@ -112,16 +148,17 @@ bool backlog_wants_open(const struct backlog *b, sl_lsn from, sl_lsn to, struct 
     return false;
 }
 
-bool backlog_open(struct backlog *b, sl_lsn place, const struct entry *entries, uint32_t count)
+bool backlog_open(struct backlog *b, sl_lsn place, const struct entry *entries, uint32_t count,
+                  uint32_t *from)
 {
     for (struct chunk *c = b->head; c != NULL; c = c->next) {
         if (c->entries != NULL || c->index->told.place.v != place.v)
             continue;
         if (count != c->index->told.count)
             return false;
-        uint32_t from = c->index->told.from;
+        *from = c->index->told.from;
         c->cookie = 0; /* who waits for the same asks again */
-        chunk_load(c, entries + from, count - from);
+        chunk_load(c, entries + *from, count - *from);
         chunk_forget_index(c);
         if (c->next != NULL)
             backlog_list(b, c);
@@ -163,14 +200,20 @@ void backlog_forget_indexes(struct backlog *b, sl_lsn from, sl_lsn to)
     }
 }
 
-/* The next one is away, and of the returned: those next of the heap step in front. */
+/* The next one is away, and of the returned: those next of the heap step in front, together with
+ * those that stand there already. */
 static struct fetch_request *ask_front(struct backlog *b, uint64_t cookie)
 {
-    if (b->front == NULL && b->returned_count > 0 && b->returned[0].msg == NULL &&
-        (b->head == NULL || b->head->entries == NULL ||
-         b->returned[0].seq.v < b->head->entries[b->head->from].seq.v))
+    sl_seq row = {b->head != NULL ? first_in(b->head) : UINT64_MAX};
+
+    if (b->returned_count > 0 && b->returned[0].msg == NULL && b->returned[0].seq.v < row.v &&
+        (b->front == NULL || b->returned[0].seq.v < first_in(b->front))) {
+        if (b->front != NULL)
+            give_front_back(b);
         gather_front(b);
-    return b->front != NULL && b->front->cookie == 0 ? ask_chunk(b->front, cookie) : NULL;
+    }
+    bool is_next = b->front != NULL && first_in(b->front) < row.v;
+    return is_next && b->front->cookie == 0 ? ask_chunk(b->front, cookie) : NULL;
 }
 
 /* NULL: all its messages are there. */
@@ -183,16 +226,36 @@ static struct fetch_request *ask_chunk(struct chunk *c, uint64_t cookie)
         r->place = c->index->told.place;
         r->record_len = c->index->told.record_len;
         r->from = c->index->told.from;
+        r->bytes = c->index->told.body_bytes + chunk_count(c) * MESSAGE_BYTES;
+        for (uint32_t i = 0; i < c->index->told.spans_count; i++)
+            r->bytes += c->index->spans[i].bytes;
     } else if (c->resident == c->to - c->from)
         return NULL;
     else {
         r = fetch_request_new(FETCH_ENTRIES);
         for (uint32_t i = c->from; i < c->to; i++)
-            if (c->entries[i].msg == NULL)
+            if (c->entries[i].msg == NULL) {
                 r->entries[r->count++] = c->entries[i];
+                r->bytes += c->entries[i].record_len + MESSAGE_BYTES;
+            }
     }
+    r->bytes += sizeof *r;
     r->cookie = c->cookie = cookie;
     return r;
+}
+
+/* What was asked for them is not taken any more. */
+static void give_front_back(struct backlog *b)
+{
+    struct chunk *c = b->front;
+    struct entry entry;
+
+    while (c->from < c->to) {
+        chunk_pop(c, &entry);
+        backlog_heap_push(b, &entry);
+    }
+    chunk_free(c);
+    b->front = NULL;
 }
 
 static void gather_front(struct backlog *b)

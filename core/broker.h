@@ -59,13 +59,12 @@ struct broker_options {
     /* Wakes a worker out of its wait.  Any thread. */
     void (*wake)(void *context, uint32_t worker);
     void *wake_context;
-    uint64_t segment_bytes; /* of the log; 0: LOG_SEGMENT_BYTES */
     /* Wakes who calls fetch_run: there is something to do.  Any thread; NULL: it looks itself. */
     void (*wake_fetch)(void *context);
     void *wake_fetch_context;
 };
 
-/* NULL: no memory.  Without a log until broker_attach_log: then nothing is kept. */
+/* NULL: no memory.  Until broker_recovery_end has given it a log nothing is kept. */
 struct broker *broker_new(const struct broker_options *options);
 
 /* Before the first turn: the visitor that rebuilds what the log says, and the log itself, which

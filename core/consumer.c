@@ -128,6 +128,7 @@ struct consumer *consumer_new(struct shard *s, struct queue *q, struct peer *p,
     if (options->group != NULL)
         c->group = credit_group_ref(options->group);
     list_init(&c->of_able);
+    list_init(&c->of_holders);
     list_push(&q->consumers, &c->of_queue);
     list_push(&p->consumers, &c->of_peer);
     return c;
@@ -141,6 +142,7 @@ void consumer_free(struct shard *s, struct consumer *c)
     if (!c->is_getter && !c->is_cancelled)
         c->queue->consumers_count--;
     list_remove(&c->of_able);
+    list_remove(&c->of_holders);
     list_remove(&c->of_queue);
     list_remove(&c->of_peer);
     slot_table_remove(&s->consumers, c->at);
@@ -207,6 +209,8 @@ uint64_t consumer_lend(struct consumer *c, const struct entry *entry)
     if (c->end == c->room)
         make_room(c);
     c->loans[c->end++] = (struct out_loan){c->next_loan, *entry};
+    if (list_is_empty(&c->of_holders))
+        list_push(&c->queue->holders, &c->of_holders);
     c->out++;
     c->queue->out++;
     return c->next_loan++;

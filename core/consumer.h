@@ -49,6 +49,7 @@ struct consumer {
     size_t first, end, room;
     uint64_t resident_from; /* loans of lower numbers are without message */
     struct list of_able;
+    struct list of_holders; /* some loan may have its message */
     struct list of_queue;
     struct list of_peer;
 };

@@ -10,14 +10,18 @@
 static size_t headers_room(struct sl_bytes properties);
 static void write_headers(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
                           struct sl_bytes expiration);
+static void write_kept(struct sl_writer *w, struct sl_bytes headers, const struct death *death);
+static bool write_own(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
+                      struct sl_bytes expiration);
+static void write_first_again(struct sl_writer *w, struct sl_bytes headers);
 static bool is_kept(struct sl_bytes name, const struct death *death);
 static void write_origin(struct sl_writer *w, const char *which, const struct death *death);
-static void write_deaths(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
+static bool write_deaths(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
                          struct sl_bytes expiration);
 static void write_newest(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
                          struct sl_bytes expiration, bool has_copies);
 static void write_again(struct sl_writer *w, struct sl_bytes former);
-static void write_older(struct sl_writer *w, struct table_value deaths, const struct death *death);
+static bool write_older(struct sl_writer *w, struct table_value deaths, const struct death *death);
 static void write_string_value(struct sl_writer *w, struct sl_bytes value);
 static struct sl_bytes find_alike(struct table_value deaths, const struct death *death);
 static bool is_alike(struct sl_bytes table, const struct death *death);
@@ -81,31 +85,68 @@ static size_t headers_room(struct sl_bytes properties)
     return n < properties.len + 4 ? properties.len + 4 : n;
 }
 
-/* What does not fit is left out: the message itself goes on. */
+/* Where not all fits a publisher's headers give room: what nobody knows to have died there could
+ * go round for ever. */
 static void write_headers(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
                           struct sl_bytes expiration)
 {
+    struct sl_writer before = *w;
     uint8_t *start = table_write_start(w);
+
+    write_kept(w, headers, death);
+    if (!write_own(w, headers, death, expiration)) {
+        *w = before;
+        start = table_write_start(w);
+        write_own(w, headers, death, expiration);
+        write_kept(w, headers, death);
+    }
+    table_write_finish(w, start);
+}
+
+static void write_kept(struct sl_writer *w, struct sl_bytes headers, const struct death *death)
+{
     struct sl_reader r = table_fields(headers);
     struct table_field field;
 
-    while (table_next(&r, &field))
+    while (table_next(&r, &field)) {
+        struct sl_writer before = *w;
         if (is_kept(field.name, death))
             table_write_value(w, field.name, field.value);
-    if (!death->has_deaths)
+        if (w->overflowed)
+            *w = before;
+    }
+}
+
+/* False: not every death has found room. */
+static bool write_own(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
+                      struct sl_bytes expiration)
+{
+    if (death->has_deaths)
+        write_first_again(w, headers);
+    else
         write_origin(w, "first", death);
     write_origin(w, "last", death);
-    write_deaths(w, headers, death, expiration);
-    table_write_finish(w, start);
+    return write_deaths(w, headers, death, expiration);
+}
+
+static void write_first_again(struct sl_writer *w, struct sl_bytes headers)
+{
+    struct sl_reader r = table_fields(headers);
+    struct table_field field;
+    struct sl_writer before = *w;
+
+    while (table_next(&r, &field))
+        if (sl_bytes_begin(field.name, "x-first-death-"))
+            table_write_value(w, field.name, field.value);
+    if (w->overflowed)
+        *w = before;
 }
 
 static bool is_kept(struct sl_bytes name, const struct death *death)
 {
-    if (sl_bytes_are(name, "x-death") || sl_bytes_begin(name, "x-last-death-") ||
-        sl_bytes_are(name, "BCC"))
+    if (sl_bytes_are(name, "x-death") || sl_bytes_begin(name, "x-first-death-") ||
+        sl_bytes_begin(name, "x-last-death-") || sl_bytes_are(name, "BCC"))
         return false;
-    if (sl_bytes_begin(name, "x-first-death-"))
-        return death->has_deaths;
     return !death->is_new_key || !sl_bytes_are(name, "CC");
 }
 
@@ -127,7 +168,7 @@ static void write_origin(struct sl_writer *w, const char *which, const struct de
         *w = before;
 }
 
-static void write_deaths(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
+static bool write_deaths(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
                          struct sl_bytes expiration)
 {
     struct table_value deaths = {TABLE_ARRAY, {NULL, 0}};
@@ -147,11 +188,12 @@ static void write_deaths(struct sl_writer *w, struct sl_bytes headers, const str
             write_newest(w, headers, death, expiration, copies != 0);
         if (w->overflowed)
             continue;
-        write_older(w, deaths, death);
+        bool is_whole = write_older(w, deaths, death);
         table_write_finish(w, start);
-        return;
+        return is_whole;
     }
     *w = before;
+    return false;
 }
 
 static void write_newest(struct sl_writer *w, struct sl_bytes headers, const struct death *death,
@@ -204,7 +246,7 @@ static void write_again(struct sl_writer *w, struct sl_bytes former)
     table_write_finish(w, table);
 }
 
-static void write_older(struct sl_writer *w, struct table_value deaths, const struct death *death)
+static bool write_older(struct sl_writer *w, struct table_value deaths, const struct death *death)
 {
     struct sl_reader r = table_elements(deaths);
     struct sl_bytes table;
@@ -213,10 +255,11 @@ static void write_older(struct sl_writer *w, struct table_value deaths, const st
         if (is_alike(table, death))
             continue;
         if ((size_t)(w->end - w->pos) < 1 + table.len)
-            return;
+            return false;
         sl_write_u8(w, TABLE_TABLE);
         sl_write_bytes(w, table);
     }
+    return true;
 }
 
 static void write_string_value(struct sl_writer *w, struct sl_bytes value)

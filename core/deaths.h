@@ -34,7 +34,8 @@ struct death { /* of one message in one queue; borrowed */
 /* How many bytes of room deaths_write needs for these properties. */
 size_t deaths_room(struct sl_bytes properties);
 /* Writes the properties (checked ones) as they are after that death; what it gives lies in room.
- * Never more than SL_PROPERTIES_BYTES_MAX: the oldest deaths fall off, and at worst all. */
+ * Never more than SL_PROPERTIES_BYTES_MAX: first a publisher's headers give room, then the oldest
+ * deaths. */
 struct sl_bytes deaths_write(struct sl_bytes properties, const struct death *death, uint8_t *room);
 
 /* Was the message in that queue before, and has nobody rejected it since?  Then it must not come

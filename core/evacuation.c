@@ -9,6 +9,7 @@
 #define GROUP_ENTRIES 4096u /* single ones */
 #define MOVES_FIRST 256u
 
+static bool cancel(struct shard *s, struct moving *m);
 static void scan(struct shard *s, struct moving *m);
 static void end_look(struct shard *s, struct moving *m);
 static void begin_group(struct shard *s, struct moving *m);
@@ -45,6 +46,11 @@ bool evacuation_is_over(const struct evacuation *e)
     return atomic_load_explicit(&e->shards_left, memory_order_acquire) == 0;
 }
 
+void evacuation_cancel(struct evacuation *e)
+{
+    atomic_store_explicit(&e->is_cancelled, true, memory_order_relaxed);
+}
+
 void evacuation_leave(struct evacuation *e)
 {
     atomic_fetch_sub_explicit(&e->shards_left, 1, memory_order_release);
@@ -69,6 +75,8 @@ bool evacuation_run(struct shard *s)
         !sl_lsn_reached(shard_durable(s), m->waits_for))
         return false;
     m->waits_for = (sl_lsn){0};
+    if (atomic_load_explicit(&m->evacuation->is_cancelled, memory_order_relaxed) && cancel(s, m))
+        return false;
     switch (m->phase) {
     case PHASE_SCAN: scan(s, m); break;
     case PHASE_GROUP: begin_group(s, m); break;
@@ -84,7 +92,8 @@ void evacuation_fetched(struct shard *s, struct fetch_request *r)
 {
     struct moving *m = s->moving;
 
-    SL_ASSERT(m != NULL && m->awaited > 0);
+    SL_ASSERT(m != NULL);
+    SL_ASSERT(m->awaited > 0);
     m->awaited--;
     if (r->kind == FETCH_INDEX)
         m->chunks[r->cookie].index = r;
@@ -101,6 +110,18 @@ void evacuation_drop(struct shard *s)
 {
     if (s->moving != NULL)
         end_moving(s);
+}
+
+/* What was written is taken over first.  True: it has ended. */
+static bool cancel(struct shard *s, struct moving *m)
+{
+    if (m->phase == PHASE_SCAN || m->phase == PHASE_GROUP) {
+        end_moving(s);
+        return true;
+    }
+    if (m->phase == PHASE_GATHER)
+        m->phase = PHASE_OPEN;
+    return false;
 }
 
 /* ---- what is there ---- */
@@ -250,21 +271,15 @@ static void open_chunk(struct moving *m, struct backlog *b, struct group_chunk *
     const struct fetch_request *r = chunk->index;
     const struct evacuation *e = m->evacuation;
     bool is_inside = r->place.v >= e->from.v && r->place.v < e->to.v;
-    uint32_t high = r->count - 1; /* all behind the first that is there are there */
 
-    if ((chunk->written == 0 && !is_inside) || !backlog_open(b, r->place, r->entries, r->count))
+    if ((chunk->written == 0 && !is_inside) ||
+        !backlog_open(b, r->place, r->entries, r->count, &chunk->from))
         return;
     chunk->is_open = m->has_moved = true;
-    while (chunk->from < high) {
-        uint32_t middle = chunk->from + (high - chunk->from) / 2;
-        if (backlog_find(b, r->entries[middle].seq) == NULL)
-            chunk->from = middle + 1;
-        else
-            high = middle;
-    }
 }
 
-/* Does the queue's entry have the place that was written for it? */
+/* Does the queue's entry have the place that was written for it?  What left the chunk before it
+ * was opened has not, wherever it is now. */
 static bool has_taken(struct shard *s, struct moving *m, const struct move *move)
 {
     const struct group_chunk *chunk = &m->chunks[move->chunk];

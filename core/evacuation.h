@@ -35,6 +35,7 @@ struct evacuation { /* the fields below refs: what the shards did so far */
     sl_lsn to;      /* and before here */
     _Atomic uint32_t refs;
     _Atomic uint32_t shards_left;
+    atomic_bool is_cancelled;
     _Atomic uint64_t records; /* written anew */
     _Atomic uint64_t entries; /* that use them now */
     _Atomic uint64_t left;    /* found and not moved, when the shard could do no more */
@@ -45,6 +46,8 @@ struct evacuation { /* the fields below refs: what the shards did so far */
 struct evacuation *evacuation_new(sl_lsn from, sl_lsn to, uint32_t shards);
 void evacuation_unref(struct evacuation *e);
 bool evacuation_is_over(const struct evacuation *e);
+/* What was not moved by now stays where it is; it is over soon. */
+void evacuation_cancel(struct evacuation *e);
 /* A shard has nothing more to do with it, done or not: gives up its reference. */
 void evacuation_leave(struct evacuation *e);
 

@@ -28,10 +28,12 @@ struct fetch_request {
     struct mailbox *answer_to; /* the shard's inbox */
     struct slot_ref queue;     /* in that shard; what it was asked for */
     uint64_t cookie;           /* the asker's */
+    uint64_t bytes;            /* of memory that the answer takes, about; the asker's */
     sl_lsn place;              /* of the INDEX record */
     uint32_t record_len;
     uint32_t from;
-    enum sl_err err;  /* out; SL_OK: every entry below has its message (not FETCH_INDEX) */
+    /* out; SL_OK: every entry below has its message (not FETCH_INDEX); SL_EAGAIN: not durable yet */
+    enum sl_err err;
     sl_lsn failed_at; /* out, when err is not SL_OK */
     uint32_t count;   /* in for FETCH_ENTRIES, out else */
     struct entry entries[SL_CHUNK_ENTRIES_MAX];
@@ -48,7 +50,8 @@ struct fetch_request *fetch_request_new(enum fetch_kind kind);
 void fetch_request_free(struct fetch_request *r); /* with the messages that it still holds */
 
 void fetch_post(struct fetch *f, struct fetch_request *r);
-/* Serves what is waiting; false: nothing was. */
+/* Serves of what is waiting as much as it takes at once, in the order of places, and answers each
+ * when it is complete; false: nothing was. */
 bool fetch_run(struct fetch *f);
 
 #endif

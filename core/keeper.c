@@ -12,7 +12,11 @@
 
 #define WRITE_BYTES (1024u * 1024) /* in one step: others wait for this thread, too */
 #define RETRY_MS 1000u             /* after one that found no room */
+#define DRAIN_MS 250u              /* between those that only look for room to give back */
 #define REST_FACTOR 5u             /* a checkpoint rests this many times as long as it took */
+/* As often as the topology was locked for it, which grows with what is defined: that stays one or
+ * two hundredths of all time, and the p99 of everybody where it was. */
+#define HELD_REST_FACTOR 50u
 
 enum keeper_state { KEEPER_IDLE, KEEPER_PARTS, KEEPER_DURABLE, KEEPER_WRITE };
 
@@ -22,9 +26,12 @@ struct keeper {
     struct keeper_options options;
     enum keeper_state state;
     atomic_bool is_hurried;
+    bool is_ending;
     atomic_bool is_busy;
     uint64_t last_from;  /* of the last checkpoint; 0: none yet in this life */
     uint64_t not_before; /* ms: no next one until then */
+    uint64_t ended_ms;   /* the last one */
+    uint64_t held_ms;    /* how long everybody waited for its definitions */
     /* the one under way */
     struct snapshot *snapshot;
     struct checkpoint_header header;
@@ -40,6 +47,9 @@ struct keeper {
 };
 
 static bool is_due(struct keeper *k, uint64_t now_ms);
+static uint64_t tell_ms(const struct keeper *k);
+static bool has_closed_a_segment(const struct keeper *k);
+static bool has_closed_segments(const struct keeper *k);
 static void begin(struct keeper *k, uint64_t now_ms);
 static void fill_snapshot_item(void *context, struct lane_item *item);
 static enum sl_err write_some(struct keeper *k, uint64_t now_ms);
@@ -47,6 +57,7 @@ static enum sl_err write_piece(struct keeper *k, bool *is_done);
 static enum sl_err give_up(struct keeper *k, uint64_t now_ms, enum sl_err err);
 static enum sl_err end(struct keeper *k, uint64_t now_ms);
 static void evacuate(struct keeper *k);
+static bool may_evacuate(struct keeper *k, const struct retention_victim *victim);
 static void fill_evacuation_item(void *context, struct lane_item *item);
 
 struct keeper *keeper_new(struct broker *b, struct commit_log *log,
@@ -113,6 +124,14 @@ void keeper_hurry(struct keeper *k)
     atomic_store(&k->is_hurried, true);
 }
 
+void keeper_end(struct keeper *k)
+{
+    k->is_ending = true;
+    if (k->evacuation != NULL)
+        evacuation_cancel(k->evacuation);
+    keeper_hurry(k);
+}
+
 bool keeper_is_busy(const struct keeper *k)
 {
     return atomic_load(&k->is_hurried) || atomic_load(&k->is_busy);
@@ -131,14 +150,37 @@ struct keeper_status keeper_status(const struct keeper *k)
 /* The first one of a life comes soon where there is much to read again. */
 static bool is_due(struct keeper *k, uint64_t now_ms)
 {
+    if (k->is_ending && k->evacuation != NULL)
+        return false;
     if (atomic_load(&k->is_hurried))
         return true;
-    if (now_ms < k->not_before)
+    if (k->is_ending || now_ms < k->not_before)
         return false;
     if (k->retention.was_evacuated && k->evacuation == NULL &&
         k->next_victim == k->retention.victims_count)
         return true;
-    return commit_log_end(k->log).v - k->last_from >= k->options.checkpoint_bytes;
+    uint64_t grown = commit_log_end(k->log).v - k->last_from;
+    return grown >= k->options.checkpoint_bytes || has_closed_a_segment(k) ||
+           (grown != 0 && now_ms - k->ended_ms >= DRAIN_MS && has_closed_segments(k));
+}
+
+/* Since the last one: that segment may go, and be the next but one. */
+static bool has_closed_a_segment(const struct keeper *k)
+{
+    uint64_t durable = commit_log_durable(k->log).v;
+
+    return durable - durable % commit_log_segment_bytes(k->log) > k->last_from;
+}
+
+/* Then room may be had back by a little of log: acknowledgements make a long backlog short. */
+static bool has_closed_segments(const struct keeper *k)
+{
+    return commit_log_disk_bytes(k->log) > 2 * commit_log_segment_bytes(k->log);
+}
+
+static uint64_t tell_ms(const struct keeper *k)
+{
+    return k->options.clock == NULL ? 0 : sl_clock_monotonic_ms(k->options.clock);
 }
 
 /* Definitions and the place are from one hold of the topology lock, so they belong together. */
@@ -146,6 +188,7 @@ static void begin(struct keeper *k, uint64_t now_ms)
 {
     struct topology *t = broker_topology(k->broker);
     struct broker_notice notice;
+    uint64_t from_ms = tell_ms(k);
 
     atomic_store(&k->is_hurried, false);
     k->began_ms = now_ms;
@@ -155,6 +198,7 @@ static void begin(struct keeper *k, uint64_t now_ms)
     struct log_place place =
         broker_tell_shards(k->broker, &notice, fill_snapshot_item, k->snapshot);
     topology_unlock(t);
+    k->held_ms = tell_ms(k) - from_ms;
     broker_wake_shards(k->broker, &notice);
     k->header = (struct checkpoint_header){.start_number = commit_log_start_number(k->log),
                                            .from = place.end,
@@ -225,10 +269,11 @@ static enum sl_err give_up(struct keeper *k, uint64_t now_ms, enum sl_err err)
 static enum sl_err end(struct keeper *k, uint64_t now_ms)
 {
     uint64_t took = now_ms - k->began_ms;
-    uint64_t rest = REST_FACTOR * took;
+    uint64_t rest = REST_FACTOR * took + HELD_REST_FACTOR * k->held_ms;
     uint64_t released;
 
     k->last_from = k->header.from.v;
+    k->ended_ms = now_ms;
     k->not_before = now_ms + (rest > k->options.interval_ms ? rest : k->options.interval_ms);
     if (k->evacuation == NULL) {
         retention_add_up(&k->retention, k->snapshot, k->log, k->header.from);
@@ -264,11 +309,28 @@ static void evacuate(struct keeper *k)
     }
     if (k->next_victim == k->retention.victims_count)
         return;
-    const struct log_segment *victim = &k->retention.victims[k->next_victim++];
-    k->evacuation = evacuation_new((sl_lsn){victim->base}, (sl_lsn){victim->base + victim->size},
+    const struct retention_victim *victim = &k->retention.victims[k->next_victim++];
+    if (!may_evacuate(k, victim)) {
+        k->next_victim = k->retention.victims_count;
+        return;
+    }
+    uint64_t base = victim->segment.base;
+    k->evacuation = evacuation_new((sl_lsn){base}, (sl_lsn){base + victim->segment.size},
                                    broker_topology(k->broker)->shards);
     (void)broker_tell_shards(k->broker, &notice, fill_evacuation_item, k->evacuation);
     broker_wake_shards(k->broker, &notice);
+}
+
+/* Where there is no room for another segment, what is moved must fit into this one and leave room
+ * for the checkpoint that frees what it was moved from.  Each shard writes its own copy. */
+static bool may_evacuate(struct keeper *k, const struct retention_victim *victim)
+{
+    uint64_t copies = broker_topology(k->broker)->shards;
+
+    if (k->is_ending)
+        return false;
+    return !commit_log_is_out_of_room(k->log) ||
+           (!k->retention.was_evacuated && victim->live <= commit_log_left(k->log) / 2 / copies);
 }
 
 static void fill_evacuation_item(void *context, struct lane_item *item)

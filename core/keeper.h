@@ -7,12 +7,13 @@
  *                checkpoint, renames it in, releases segments in which nothing is live, and asks
  *                shards to move the survivors of mostly dead ones (evacuation.h)
  *
- * Thread: keeper_step the housekeeping thread (tests call it by hand); keeper_hurry, keeper_is_busy
- * and keeper_status any.
+ * Thread: keeper_step and keeper_end the housekeeping thread (tests call them by hand);
+ * keeper_hurry, keeper_is_busy and keeper_status any.
  */
 #ifndef SLUICE_CORE_KEEPER_H
 #define SLUICE_CORE_KEEPER_H
 
+#include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/store/commit_log.h"
 
@@ -21,8 +22,9 @@ struct keeper;
 
 struct keeper_options {
     struct sl_file_ops files;
-    uint64_t checkpoint_bytes; /* of log between checkpoints; 0: a segment */
-    uint64_t interval_ms;      /* and at least this long between them; 0: none */
+    uint64_t checkpoint_bytes;    /* of log between checkpoints; 0: a segment */
+    uint64_t interval_ms;         /* and at least this long between them; 0: none */
+    const struct sl_clock *clock; /* borrowed; NULL: what a checkpoint holds up is not measured */
 };
 
 struct keeper_status { /* any thread */
@@ -42,8 +44,11 @@ void keeper_free(struct keeper *k);
 /* Does what there is to do, in short steps; call it every few milliseconds.  SL_EFULL: no room for
  * a checkpoint, it is tried again; SL_EIO: the disk failed, and the log should be given up. */
 SL_MUST_CHECK enum sl_err keeper_step(struct keeper *k, uint64_t now_ms);
-/* The next step begins a checkpoint whatever the log has grown by: tests, and a clean stop. */
+/* The next step begins a checkpoint whatever the log has grown by. */
 void keeper_hurry(struct keeper *k);
+/* The same for the last one, behind which as little as possible is to be read again: nothing is
+ * moved any more. */
+void keeper_end(struct keeper *k);
 bool keeper_is_busy(const struct keeper *k); /* a checkpoint or an evacuation is under way */
 struct keeper_status keeper_status(const struct keeper *k);
 

@@ -1,7 +1,7 @@
 /*
  * live.h - how much of the log a shard's queues still need, by place.
  *
- * The log is looked at in stretches of LIVE_STRETCH_BYTES; segments begin at multiples of it.
+ * The log is looked at in stretches as long as a segment; segments begin at multiples of that.
  * A record that several queues share counts a part in each.  Only its shard knows a count; the
  * keeper learns it with a checkpoint, and a stretch in which a checkpoint finds nothing live
  * stays so, because what is new goes to the end of the log.

@@ -8,9 +8,8 @@
 #include "core/memory.h"
 #include "core/recall.h"
 
-#define RUN_BUDGET 16384u   /* of work in one run: an entry looked at is one, */
-#define WRITE_BYTES 64u     /* and so is this much of a message written */
-#define CONSUMERS_BATCH 64u /* of one queue in one go */
+#define RUN_BUDGET 16384u /* of work in one run: an entry looked at is one, */
+#define WRITE_BYTES 64u   /* and so is this much of a message written */
 #define BATCH SL_CHUNK_ENTRIES_MAX
 
 enum progress { PROGRESS_DONE, PROGRESS_MORE, PROGRESS_WAITS };
@@ -23,6 +22,7 @@ struct page_walk { /* over the backlogs of a queue */
 };
 
 static void store_chunks_of(void *context, uint8_t priority, struct backlog *b);
+static bool is_worth_storing(const struct chunk *c);
 static void drop_durable(struct shard *s);
 static enum paging_step step_for(const struct shard *s);
 static void list_all(struct shard *s);
@@ -115,8 +115,21 @@ static void store_chunks_of(void *context, uint8_t priority, struct backlog *b)
 
     (void)priority;
     for (struct chunk *c = b->closed_first; c != NULL; c = c->newer)
-        if (c->index == NULL && c->from == 0)
+        if (c->index == NULL && c->from == 0 && is_worth_storing(c))
             store(walk->shard, walk->queue, c, walk->budget);
+}
+
+/* Every message is in the log already, and a restart needs some. */
+static bool is_worth_storing(const struct chunk *c)
+{
+    bool is_logged = false;
+
+    for (uint32_t i = c->from; i < c->to; i++) {
+        if (c->entries[i].place.v == 0)
+            return false;
+        is_logged |= (c->entries[i].flags & ENTRY_LOGGED) != 0;
+    }
+    return is_logged;
 }
 
 static void drop_durable(struct shard *s)
@@ -223,27 +236,28 @@ static bool page_chunk(struct shard *s, struct queue *q, struct backlog *b, uint
     return b->closed_count > kept;
 }
 
-/* Consumers take turns, too. */
+/* Consumers take turns, too; one without messages leaves until it is lent another. */
 static enum progress page_loans(struct shard *s, struct queue *q, uint32_t *budget)
 {
-    struct list *last = q->consumers.prev;
+    struct list *last = q->holders.prev;
     enum progress progress = PROGRESS_DONE;
+    struct list *at;
 
-    if (q->out == 0)
-        return PROGRESS_DONE;
-    for (uint32_t i = 0; i < CONSUMERS_BATCH && !list_is_empty(&q->consumers); i++) {
-        struct list *at = list_pop(&q->consumers);
-        list_push(&q->consumers, at);
+    while ((at = list_pop(&q->holders)) != NULL) {
         spend(budget, 1);
-        enum progress one = page_consumer(s, LIST_OF(at, struct consumer, of_queue), budget);
+        enum progress one = page_consumer(s, LIST_OF(at, struct consumer, of_holders), budget);
+        if (one != PROGRESS_DONE)
+            list_push(&q->holders, at);
         if (one == PROGRESS_MORE)
             return one;
         if (one == PROGRESS_WAITS)
             progress = one;
         if (at == last)
             return progress;
+        if (*budget == 0)
+            return PROGRESS_MORE;
     }
-    return PROGRESS_MORE;
+    return progress;
 }
 
 static enum progress page_consumer(struct shard *s, struct consumer *c, uint32_t *budget)

@@ -55,7 +55,8 @@ bool paging_waits_for_log(const struct paging *p);
 bool paging_is_freed_by(const struct paging *p, sl_lsn durable);
 
 /* Closed chunks of the queue that are not stored get their INDEX record, but for one that is being
- * consumed; they stay in memory. */
+ * consumed, those with a message that is not in the log, and those of which a restart needs nothing;
+ * they stay in memory. */
 void paging_store_full_chunks(struct shard *s, struct queue *q);
 
 #endif

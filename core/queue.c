@@ -42,9 +42,11 @@ struct queue *queue_new(const struct topology_queue *def)
     q->most_ready = q->drops_head ? q->rules.max_length : RULES_NONE;
     list_init(&q->able);
     list_init(&q->consumers);
+    list_init(&q->holders);
     list_init(&q->of_busy);
     list_init(&q->of_waiting);
     list_init(&q->of_paging);
+    list_init(&q->of_asking);
     list_init(&q->of_retrying);
     list_init(&q->parked);
     list_init(&q->of_owner);
@@ -62,6 +64,7 @@ void queue_free(struct shard *s, struct queue *q)
     free(q->gates);
     list_remove(&q->of_waiting);
     list_remove(&q->of_paging);
+    list_remove(&q->of_asking);
     list_remove(&q->of_retrying);
     list_remove(&q->of_busy);
     list_remove(&q->of_owner);

@@ -57,11 +57,13 @@ struct queue {
     uint32_t gates_first, gates_count, gates_room;
     struct list of_waiting;
     struct list of_paging;    /* paging.queues or paging.later */
+    struct list of_asking;    /* it would ask for more, but too much is under way */
     struct list of_retrying;  /* something of it could not be read; */
     uint64_t retry_at;        /* it asks again then */
     struct list parked;       /* of parked_get.of_queue: gets that wait for the head to be there */
     struct list able;         /* of consumer.of_able */
     struct list consumers;    /* of consumer.of_queue; getters too */
+    struct list holders;      /* of consumer.of_holders: what paging goes through */
     uint32_t consumers_count; /* without getters */
     struct list of_busy;
     struct list of_owner; /* in the peer's list when exclusive */

@@ -3,7 +3,8 @@
  *
  * One that meets an entry without message asks for it and for a little of what comes behind
  * (fetch.h), and is looked at again when the answer is there.  What cannot be read is logged and
- * asked for again a second later: nothing is given up.
+ * asked for again a second later: nothing is given up.  What is not durable yet is asked for again
+ * soon.  However many queues ask at once, only so much is under way; the others wait for their turn.
  *
  * Thread: the owning shard.
  */
@@ -12,8 +13,10 @@
 
 #include "core/fetch.h"
 
-#define RECALL_AHEAD 3u /* chunks at the head of a queue that are wanted in memory */
+#define RECALL_AHEAD 3u /* chunks at the head of a queue that are wanted while there is memory */
 #define RECALL_RETRY_MS 1000u
+#define RECALL_SHARE 8u   /* this part of the memory budget may be under way, for all shards */
+#define RECALL_SOON_MS 5u /* while it is only not durable yet */
 
 struct queue;
 struct shard;
@@ -23,7 +26,11 @@ void recall_ask(struct shard *s, struct queue *q, struct backlog *b);
 /* Takes the answer, whether anyone still waits for it or not. */
 void recall_take(struct shard *s, struct fetch_request *r);
 
-/* Queues that met something unreadable are busy again when their time has come. */
+/* Some of those that had to wait are busy again, when there is room; and: would more be? */
+void recall_go_on(struct shard *s);
+bool recall_can_go_on(const struct shard *s);
+
+/* Queues that met something that cannot be read now are busy again when their time has come. */
 void recall_retry(struct shard *s);
 /* When that is for the first of them, in ms of the order's time; UINT64_MAX: there is none. */
 uint64_t recall_next_due(const struct shard *s);

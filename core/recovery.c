@@ -1,3 +1,5 @@
+#include "core/recovery.h"
+
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/commands.h"
@@ -91,9 +93,10 @@ static enum sl_err on_checkpoint(void *context, struct sl_bytes body, struct log
     if (err == SL_OK)
         err = sort_queues(r);
     topology_unlock(r->topology);
-    if (err == SL_ECORRUPT)
-        sl_error("recovery.checkpoint", "reason=\"it cannot be carried out\"");
-    return err;
+    if (err == SL_OK || err == SL_ENOMEM || err == SL_EIO)
+        return err;
+    sl_error("recovery.checkpoint", "reason=\"it cannot be carried out\"");
+    return SL_ECORRUPT;
 }
 
 static enum sl_err sort_queues(struct recovery *r)
@@ -102,7 +105,7 @@ static enum sl_err sort_queues(struct recovery *r)
     size_t cursor = 0;
 
     while ((q = hash_map_next(&r->queues, &cursor)) != NULL) {
-        SL_TRY(survivors_sort(&q->survivors));
+        SL_TRY(survivors_sort(&q->survivors, r->reader));
         SL_TRY(survivors_open(&q->survivors, r->reader, false));
     }
     return SL_OK;
@@ -149,8 +152,11 @@ static enum sl_err on_chunk(void *context, const struct stored_chunk *chunk, uin
 static enum sl_err on_entry(void *context, const struct entry *entry)
 {
     struct recovery *r = context;
+    struct entry loose = *entry;
 
-    return survivors_add_loose(&r->at->survivors, entry);
+    if ((entry->flags & ENTRY_TO_DISCARD) != 0)
+        loose.flags = (uint8_t)((entry->flags & ~ENTRY_TO_DISCARD) | SURVIVOR_REFUSED);
+    return survivors_add_loose(&r->at->survivors, &loose);
 }
 
 static enum sl_err on_record(void *context, const struct record *record, sl_lsn place)

@@ -14,9 +14,11 @@ struct filling { /* one queue */
 
 static void fill_queue(struct recovery *r, struct recovered_queue *q);
 static void fill_chunk(void *context, uint8_t level, const struct stored_chunk *chunk);
+static bool lies_in_log(const struct filling *f, const struct stored_chunk *chunk);
 static void fill_entry(void *context, struct entry *entry);
 static void note_lent(struct recovered_queue *q, sl_seq first, sl_seq last);
-static void put_aside(struct recovery *r, struct recovered_queue *q, const struct entry *entry);
+static void put_aside(struct recovery *r, struct recovered_queue *q, const struct entry *entry,
+                      enum discard_reason reason);
 static enum sl_err fetch_message(struct log_reader *reader, struct entry *entry);
 
 enum sl_err recovery_fill(struct recovery *r, struct commit_log *log)
@@ -56,7 +58,7 @@ enum sl_err recovery_decide(struct recovery *r, struct commit_log *log)
             break;
         struct entry entry = refused->entry;
         refused->entry.msg = NULL;
-        queue_discard(r->shards[refused->queue->shard], q, &entry, DISCARD_REJECTED);
+        queue_discard(r->shards[refused->queue->shard], q, &entry, refused->reason);
     }
     for (uint32_t i = 0; i < r->topology->shards; i++)
         run_hand_over(r->shards[i]->run);
@@ -80,12 +82,22 @@ static void fill_chunk(void *context, uint8_t level, const struct stored_chunk *
     struct filling *f = context;
     struct queue *q = f->queue->queue;
 
-    if (chunk->place.v >= f->recovery->log_end || chunk->highest.v >= f->recovery->log_end) {
+    if (!lies_in_log(f, chunk)) {
         f->recovery->err = SL_ECORRUPT;
         return;
     }
     note_lent(f->queue, chunk->first, chunk->last);
     queue_push_stored(f->shard, q, level, chunk);
+}
+
+static bool lies_in_log(const struct filling *f, const struct stored_chunk *chunk)
+{
+    uint64_t end = f->recovery->log_end;
+
+    for (uint32_t i = 0; i < chunk->spans_count; i++)
+        if (chunk->spans[i].stretch > end / f->shard->live.stretch_bytes)
+            return false;
+    return chunk->place.v < end && chunk->highest.v < end;
 }
 
 /* What has come back stands in front, with its count; what may have been out is in its own place
@@ -95,6 +107,7 @@ static void fill_entry(void *context, struct entry *entry)
     struct filling *f = context;
     struct queue *q = f->queue->queue;
     bool is_refused = (entry->flags & SURVIVOR_REFUSED) != 0;
+    bool is_beyond = entry->returns > q->rules.delivery_limit;
 
     if (entry->place.v >= f->recovery->log_end) {
         f->recovery->err = SL_ECORRUPT;
@@ -107,8 +120,9 @@ static void fill_entry(void *context, struct entry *entry)
         entry->flags |= ENTRY_WAS_LENT;
     shard_begin_entry(f->shard, entry);
     note_lent(f->queue, entry->seq, entry->seq);
-    if (is_refused)
-        put_aside(f->recovery, f->queue, entry);
+    if (is_refused || is_beyond)
+        put_aside(f->recovery, f->queue, entry,
+                  is_refused ? DISCARD_REJECTED : DISCARD_DELIVERY_LIMIT);
     else if (entry->returns > 0)
         queue_return(f->shard, q, entry);
     else
@@ -123,14 +137,15 @@ static void note_lent(struct recovered_queue *q, sl_seq first, sl_seq last)
         q->queue->lent = lent;
 }
 
-static void put_aside(struct recovery *r, struct recovered_queue *q, const struct entry *entry)
+static void put_aside(struct recovery *r, struct recovered_queue *q, const struct entry *entry,
+                      enum discard_reason reason)
 {
     if (r->refused_count == r->refused_room) {
         r->refused_room = r->refused_room == 0 ? 16 : r->refused_room * 2;
         r->refused = realloc(r->refused, r->refused_room * sizeof *r->refused);
         SL_ASSERT(r->refused != NULL); /* bounded by what was out */
     }
-    r->refused[r->refused_count++] = (struct refused){q, *entry};
+    r->refused[r->refused_count++] = (struct refused){q, reason, *entry};
 }
 
 static enum sl_err fetch_message(struct log_reader *reader, struct entry *entry)
@@ -138,7 +153,9 @@ static enum sl_err fetch_message(struct log_reader *reader, struct entry *entry)
     struct record record;
     struct journal_entry e;
 
-    SL_TRY(log_reader_read(reader, entry->place, entry->record_len, &record));
+    enum sl_err err = log_reader_read(reader, entry->place, entry->record_len, &record);
+    if (err != SL_OK)
+        return err == SL_ENOENT ? SL_ECORRUPT : err;
     SL_TRY(journal_read(&record, &e));
     return journal_read_message(&record, &e, &entry->msg);
 }

@@ -20,6 +20,7 @@ struct recovered_queue { /* by number, while the log is read */
 
 struct refused { /* what comes of it is decided when records can be written again */
     struct recovered_queue *queue;
+    enum discard_reason reason;
     struct entry entry;
 };
 

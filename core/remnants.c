@@ -57,7 +57,8 @@ uint64_t remnants_look(struct remnants *v, struct queue *q)
 void remnants_end(struct remnants *v)
 {
     if (v->count > 0)
-        qsort(v->items, v->count, sizeof *v->items, by_place);
+        if (v->count > 1)
+            qsort(v->items, v->count, sizeof *v->items, by_place);
 }
 
 struct backlog *remnant_backlog(const struct shard *s, const struct remnant *remnant)
@@ -98,8 +99,10 @@ static void on_chunk(void *context, const struct stored_chunk *chunk)
 {
     struct look *look = context;
     struct remnants *v = look->found;
-    struct remnant item = {
-        .queue = look->queue->ref.at, .index = chunk->place, .index_len = chunk->record_len};
+    struct remnant item = {.queue = look->queue->ref.at,
+                           .index = chunk->place,
+                           .index_len = chunk->record_len,
+                           .level = look->level};
 
     look->seen += CHUNK_COST;
     if (chunk->lowest.v < v->limit.v && chunk->highest.v >= v->from.v)
@@ -118,7 +121,10 @@ static void on_entry(void *context, const struct entry *entry)
     look->seen++;
     if (!is_inside(look->found, entry->place))
         return;
-    struct remnant item = {.place = entry->place, .queue = look->queue->ref.at, .seq = entry->seq};
+    struct remnant item = {.place = entry->place,
+                           .queue = look->queue->ref.at,
+                           .seq = entry->seq,
+                           .level = look->level};
     add(look->found, &item);
 }
 
@@ -165,7 +171,8 @@ static void add(struct remnants *v, const struct remnant *item)
 /* The lower half stays.  More than that at one place go on in the next look at the stretch. */
 static void keep_lowest(struct remnants *v)
 {
-    qsort(v->items, v->count, sizeof *v->items, by_place);
+    if (v->count > 1)
+        qsort(v->items, v->count, sizeof *v->items, by_place);
     v->count = REMNANTS_MAX / 2;
     v->limit = v->items[v->count].place;
     if (v->limit.v == v->items[0].place.v)

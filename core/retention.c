@@ -94,7 +94,7 @@ static void choose_victims(struct retention *r, struct candidate *candidates, si
         const struct candidate *c = &candidates[i];
         if (c->live >= c->segment.size / 2)
             return;
-        r->victims[r->victims_count++] = c->segment;
+        r->victims[r->victims_count++] = (struct retention_victim){c->segment, c->live};
         log_bytes -= c->segment.size - c->live;
     }
 }

@@ -14,11 +14,16 @@
 #include "core/snapshot.h"
 #include "core/store/commit_log.h"
 
+struct retention_victim {
+    struct log_segment segment;
+    uint64_t live; /* bytes of its records */
+};
+
 struct retention { /* zeroed is empty */
     uint64_t live_bytes;
     uint64_t *dead; /* bases of segments that may go */
     size_t dead_count;
-    struct log_segment *victims; /* to be evacuated, in this order */
+    struct retention_victim *victims; /* to be evacuated, in this order */
     size_t victims_count;
     bool was_evacuated; /* something was moved since: another checkpoint frees more */
 };

@@ -49,6 +49,7 @@ struct shard *shard_new(uint32_t index, uint32_t workers, struct topology *t,
     list_init(&s->busy);
     list_init(&s->waiting);
     list_init(&s->writing);
+    list_init(&s->asking);
     list_init(&s->retrying);
     list_init(&s->parked);
     paging_init(&s->paging, 0);
@@ -115,11 +116,12 @@ bool shard_run(struct shard *s)
         s->todo_at = 0;
         lane_batch_free(batch);
     }
+    recall_go_on(s);
     bool more = false;
     for (uint32_t round = 0; round == 0 || (more && round < SL_LEND_ROUNDS); round++)
         more = lend_from_busy(s);
     more |= expiry_run(s);
-    more |= s->todo.first != NULL;
+    more |= s->todo.first != NULL || recall_can_go_on(s);
     more |= paging_run(s);
     more |= evacuation_run(s);
     flush_peers(s);
@@ -292,18 +294,20 @@ static void post_safe(struct shard *s)
     }
 }
 
-/* They look for themselves whether it was enough. */
+/* Only those for whom it was enough: looking in vain may have a message fetched each time. */
 static void wake_waiting(struct shard *s)
 {
-    struct list round = s->waiting;
-    struct list *at;
+    sl_lsn durable = shard_durable(s);
+    struct list *at = s->waiting.next;
 
-    if (list_is_empty(&s->waiting))
-        return;
-    round.next->prev = round.prev->next = &round;
-    list_init(&s->waiting);
-    while ((at = list_pop(&round)) != NULL)
-        shard_queue_is_busy(s, LIST_OF(at, struct queue, of_waiting));
+    while (at != &s->waiting) {
+        struct queue *q = LIST_OF(at, struct queue, of_waiting);
+        at = at->next;
+        if (!queue_is_freed_by(q, durable))
+            continue;
+        list_remove(&q->of_waiting);
+        shard_queue_is_busy(s, q);
+    }
 }
 
 /* False when the budget ended before the batch did; the next run goes on from there. */

@@ -93,6 +93,8 @@ struct shard {
     struct fetch *fetch;          /* borrowed; NULL: nothing was ever paged out */
     struct moving *moving;        /* an evacuation that is under way; or NULL */
     uint64_t cookies;             /* of fetches, so far */
+    uint64_t asked_bytes;         /* that fetches will bring: recall.h */
+    struct list asking;           /* of queue.of_asking: these have to wait until less is asked */
     struct list retrying;         /* of queue.of_retrying: what they want could not be read */
     struct list parked;           /* of parked_get.of_shard */
     struct shard_outlet *outlets; /* one per worker */

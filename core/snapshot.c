@@ -112,12 +112,16 @@ void snapshot_add_definitions(struct snapshot *s, struct topology *t)
 void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at)
 {
     struct snapshot_part *part = &s->parts[shard->index];
+    /* What a full disk's log still takes is for what frees it. */
+    const struct commit_log *log = shard->run->order->log;
+    bool has_room = log != NULL && !commit_log_is_out_of_room(log);
     uint32_t count = 0;
 
     (void)room_in(&part->body, 4);
     for (uint32_t i = 0; i < shard->queues_room; i++)
         if (shard->queues[i] != NULL && is_in(shard->queues[i], at)) {
-            paging_store_full_chunks(shard, shard->queues[i]);
+            if (has_room)
+                paging_store_full_chunks(shard, shard->queues[i]);
             take_queue(shard->queues[i], &part->body);
             count++;
         }
@@ -282,12 +286,16 @@ static void take_chunk(void *context, const struct stored_chunk *chunk)
 static void take_entry(void *context, const struct entry *entry)
 {
     struct taking *t = context;
+    struct entry told = *entry;
 
     if ((entry->flags & ENTRY_LOGGED) == 0)
         return;
+    told.flags &= ENTRY_LOGGED | ENTRY_WAS_LENT;
+    if ((entry->flags & ENTRY_TO_DISCARD) != 0 && discard_reason_of(entry) == DISCARD_REJECTED)
+        told.flags |= ENTRY_TO_DISCARD; /* what else it may be is found out again */
     uint8_t *at = room_in(t->body, SNAPSHOT_ENTRY_BYTES);
     *at = SNAPSHOT_ENTRY;
-    index_write_entry(at + 1, entry);
+    index_write_entry(at + 1, &told);
     t->parts++;
 }
 

@@ -20,7 +20,8 @@
  *       u8 1, a chunk:  u64 place, first, last, deadline, body bytes, lowest, highest,
  *                       u32 record length, count, from, transient, u8 level, u32 n, n spans:
  *                       u64 stretch, u64 bytes, u32 entries, u32 transient
- *       u8 2, an entry: INDEX_ENTRY_BYTES as in index.h
+ *       u8 2, an entry: INDEX_ENTRY_BYTES as in index.h; ENTRY_TO_DISCARD says that it was
+ *                       rejected, and that the log does not say yet what came of it
  *
  * Chunks and entries stand in no order.
  *

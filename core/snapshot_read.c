@@ -128,7 +128,7 @@ static enum sl_err read_entry(struct sl_reader *r, const struct snapshot_visitor
         return SL_ECORRUPT;
     index_read_entry(bytes.at, &entry);
     if (entry.seq.v == 0 || entry.seq.v == UINT64_MAX || entry.place.v == 0 ||
-        (entry.flags & ~(ENTRY_LOGGED | ENTRY_WAS_LENT)) != 0 ||
+        (entry.flags & ~(ENTRY_LOGGED | ENTRY_WAS_LENT | ENTRY_TO_DISCARD)) != 0 ||
         (entry.flags & ENTRY_LOGGED) == 0 || entry.record_len < RECORD_HEADER_BYTES ||
         entry.record_len > RECORD_BYTES_MAX || entry.body_len > entry.record_len)
         return SL_ECORRUPT;

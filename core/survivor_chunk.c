@@ -47,6 +47,20 @@ enum sl_err survivor_chunk_push(struct survivor_chunk *c, const struct entry *en
     return SL_OK;
 }
 
+enum sl_err survivor_chunk_insert(struct survivor_chunk *c, const struct entry *entry)
+{
+    sl_seq last = c->last;
+
+    SL_TRY(survivor_chunk_push(c, entry));
+    uint32_t at = c->count - 1;
+    for (; at > 0 && c->entries[at - 1].seq.v > entry->seq.v; at--)
+        c->entries[at] = c->entries[at - 1];
+    c->entries[at] = *entry;
+    if (last.v > c->last.v)
+        c->last = last;
+    return at > 0 && c->entries[at - 1].seq.v == entry->seq.v ? SL_ECORRUPT : SL_OK;
+}
+
 enum sl_err survivor_chunk_open(struct survivor_chunk *c, struct log_reader *reader)
 {
     struct record record;

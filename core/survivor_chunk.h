@@ -28,6 +28,9 @@ static inline bool survivor_chunk_is_gone(const struct survivor_chunk *c)
 
 /* Takes the message with SL_OK; SL_ENOMEM. */
 SL_MUST_CHECK enum sl_err survivor_chunk_push(struct survivor_chunk *c, const struct entry *entry);
+/* The same for one that belongs between its own, and has no message.  SL_ECORRUPT: it is there. */
+SL_MUST_CHECK enum sl_err survivor_chunk_insert(struct survivor_chunk *c,
+                                                const struct entry *entry);
 /* NULL: none, or gone. */
 struct entry *survivor_chunk_find(const struct survivor_chunk *c, sl_seq seq);
 /* Reads the entries of one that is stored only; what was transient is gone.  SL_ECORRUPT: they

@@ -108,8 +108,28 @@ enum sl_err survivors_add_loose(struct survivors *s, const struct entry *entry)
     return SL_OK;
 }
 
+/* The loose ones among a stored chunk's: what had come back, or was out, when it was stored, after
+ * a start had brought all of them into one row. */
+static enum sl_err merge(struct survivors *s, struct survivor_chunk *c, struct log_reader *reader,
+                         uint8_t level, size_t *at)
+{
+    sl_seq last = c->last;
+
+    for (bool is_open = false; *at < s->loose_count; (*at)++) {
+        const struct entry *entry = &s->loose[*at];
+        if (entry->priority != level || entry->seq.v > last.v)
+            break;
+        if (!is_open)
+            SL_TRY(survivor_chunk_open(c, reader));
+        is_open = true;
+        SL_TRY(survivor_chunk_insert(c, entry));
+    }
+    return SL_OK;
+}
+
 /* The stored ones are put in order, taken off the row, and come back between the loose ones. */
-static enum sl_err sort_row(struct survivors *s, uint8_t level, size_t *at)
+static enum sl_err sort_row(struct survivors *s, struct log_reader *reader, uint8_t level,
+                            size_t *at)
 {
     struct survivor_row *row;
 
@@ -131,10 +151,12 @@ static enum sl_err sort_row(struct survivors *s, uint8_t level, size_t *at)
         if (row->count > 0 && row->chunks[row->count - 1].last.v >= stored.chunks[n].first.v)
             err = SL_ECORRUPT;
         if (err == SL_OK)
+            err = merge(s, &stored.chunks[n], reader, level, at);
+        if (err == SL_OK)
             err = row_append(row, &c);
         if (err == SL_OK) {
             *c = stored.chunks[n];
-            stored.chunks[n++].stored = (struct stored_chunk){0};
+            stored.chunks[n++] = (struct survivor_chunk){0};
         }
     }
     for (size_t n = 0; n < stored.count; n++)
@@ -143,7 +165,7 @@ static enum sl_err sort_row(struct survivors *s, uint8_t level, size_t *at)
     return err;
 }
 
-enum sl_err survivors_sort(struct survivors *s)
+enum sl_err survivors_sort(struct survivors *s, struct log_reader *reader)
 {
     size_t at = 0;
 
@@ -152,7 +174,7 @@ enum sl_err survivors_sort(struct survivors *s)
     if (s->loose_count > 1)
         qsort(s->loose, s->loose_count, sizeof s->loose[0], by_level);
     for (uint32_t level = 0; level < s->levels; level++)
-        SL_TRY(sort_row(s, (uint8_t)level, &at));
+        SL_TRY(sort_row(s, reader, (uint8_t)level, &at));
     free(s->loose);
     s->loose = NULL;
     s->loose_count = s->loose_room = 0;

@@ -35,12 +35,13 @@ void survivors_deinit(struct survivors *s); /* releases what is left */
  * others of its level; SL_ENOMEM. */
 SL_MUST_CHECK enum sl_err survivors_add(struct survivors *s, const struct entry *entry);
 
-/* From a checkpoint, in any order; survivors_sort puts them in theirs.  Spans are copied.
- * SL_ECORRUPT: no such level, or two that overlap; SL_ENOMEM. */
+/* From a checkpoint, in any order; survivors_sort puts them in theirs, and reads the chunks that
+ * have loose entries among their own.  Spans are copied.  SL_ECORRUPT: no such level, two chunks
+ * that overlap, one entry twice; SL_ENOMEM; errors of log_reader_read. */
 SL_MUST_CHECK enum sl_err survivors_add_chunk(struct survivors *s, const struct stored_chunk *chunk,
                                               uint8_t level);
 SL_MUST_CHECK enum sl_err survivors_add_loose(struct survivors *s, const struct entry *entry);
-SL_MUST_CHECK enum sl_err survivors_sort(struct survivors *s);
+SL_MUST_CHECK enum sl_err survivors_sort(struct survivors *s, struct log_reader *reader);
 
 /* Gives the entry with that sequence, NULL: there is none, any more or at all; it stays until
  * something is added.  A chunk that holds it is read.  Errors of log_reader_read, SL_ENOMEM. */

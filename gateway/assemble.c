@@ -197,7 +197,8 @@ static void wake(void *context, uint32_t worker)
 {
     struct gateway *g = context;
 
-    worker_wake(&g->workers[worker]);
+    if (g->workers != NULL) /* else it looks before it sleeps for the first time */
+        worker_wake(&g->workers[worker]);
 }
 
 /* False: nobody had anything to say. */

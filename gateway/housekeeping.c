@@ -21,7 +21,7 @@ static void pause_ms(long ms);
 enum sl_err housekeeping_init(struct housekeeping *h, struct log_thread *log,
                               uint64_t disk_free_limit)
 {
-    struct keeper_options options = {.files = log->files};
+    struct keeper_options options = {.files = log->files, .clock = &sl_clock_system};
 
     *h = (struct housekeeping){.log = log};
     disk_watch_init(&h->disk, &log->files, log->broker, disk_free_limit);
@@ -49,10 +49,16 @@ void housekeeping_end(struct housekeeping *h, bool (*settle)(void *context), voi
     atomic_store(&h->stop, true);
     pthread_join(h->thread, NULL);
     h->is_started = false;
-    keeper_hurry(h->keeper);
+    keeper_end(h->keeper);
     while ((now_ms = sl_clock_monotonic_ms(&sl_clock_system)) < until_ms) {
-        if (keeper_step(h->keeper, now_ms) != SL_OK)
+        enum sl_err err = keeper_step(h->keeper, now_ms);
+        if (err == SL_EIO)
+            log_thread_end_failed();
+        if (err != SL_OK) {
+            sl_warn("checkpoint.full",
+                    "action=\"none before the stop; the next start reads more\"");
             return;
+        }
         while (settle(context)) {
         }
         if (!keeper_is_busy(h->keeper))

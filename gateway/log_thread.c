@@ -96,7 +96,10 @@ static void say_findings(const struct log_findings *f)
             (unsigned long long)f->segments, (unsigned long long)f->bytes,
             (unsigned long long)f->records, (unsigned long long)f->next.v);
     if (f->cut_bytes != 0)
-        sl_warn("recovery.cut", "bytes=%llu reason=\"the tail was not durable\"",
+        sl_warn("recovery.cut",
+                "bytes=%llu reason=\"behind the last whole record: torn, or left over in a segment "
+                "that "
+                "is used again; nothing of it was confirmed\"",
                 (unsigned long long)f->cut_bytes);
 }
 

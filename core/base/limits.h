@@ -12,8 +12,8 @@
 /* messages */
 #define SL_MESSAGE_BYTES_MAX (16u * 1024 * 1024)          /* default, as RabbitMQ 4 */
 #define SL_MESSAGE_BYTES_MAX_ALLOWED (512u * 1024 * 1024) /* RabbitMQ's own cap of the setting */
-#define SL_PROPERTIES_BYTES_MAX (128u * 1024)             /* one AMQP frame holds all properties */
-#define SL_TABLE_DEPTH_MAX 32u /* tables in tables: no known client passes 4 */
+#define SL_PROPERTIES_BYTES_MAX (128u * 1024 - 20) /* one AMQP frame holds all, with its own */
+#define SL_TABLE_DEPTH_MAX 32u                     /* tables in tables: no known client passes 4 */
 #define SL_BODY_FIRST_BYTES                                                                        \
     (1024u * 1024) /* a larger announced body grows as bytes arrive, so \
                                               that an empty promise costs at most this */

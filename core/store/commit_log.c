@@ -164,6 +164,14 @@ bool commit_log_is_behind(const struct commit_log *log)
     return appended - settled > LOG_BATCH_BYTES_HIGH;
 }
 
+uint64_t commit_log_left(struct commit_log *log)
+{
+    pthread_mutex_lock(&log->order);
+    uint64_t left = log->filled_limit - log->filled_to;
+    pthread_mutex_unlock(&log->order);
+    return left;
+}
+
 bool commit_log_is_out_of_room(const struct commit_log *log)
 {
     return atomic_load_explicit(&log->is_out_of_room, memory_order_relaxed);

@@ -135,6 +135,8 @@ bool commit_log_has_failed(const struct commit_log *log);
 bool commit_log_is_behind(const struct commit_log *log);
 /* The medium has no room for another segment: hold publishers. */
 bool commit_log_is_out_of_room(const struct commit_log *log);
+/* Any thread.  What still goes into the segment that is being filled. */
+uint64_t commit_log_left(struct commit_log *log);
 
 /* Log thread.  Writes and syncs what has gathered.  SL_OK also when nothing had.  SL_EFULL: there
  * is no room for the next segment; nothing is lost, it is tried again at the next call.  SL_EIO:

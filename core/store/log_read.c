@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-#define AHEAD_BYTES (64u * 1024) /* of a read that stands alone */
+#define ALONE_BYTES (4u * 1024) /* read at once far from the last read */
+#define READ_PER_WANTED 16u     /* so much may be read for what is wanted of it */
 
 struct log_reader {
     struct sl_file_ops files;
@@ -15,14 +16,16 @@ struct log_reader {
     uint64_t start_number;
     struct segment segment; /* file NULL: none */
     struct window window;
+    uint64_t wanted; /* bytes of records lent from what the window holds */
 };
 
 static enum sl_err read_record(struct log_reader *r, sl_lsn place, uint32_t length,
                                struct record *record);
+static bool is_on_its_way(struct commit_log *log, sl_lsn place, uint32_t length);
 static bool find_segment(struct log_reader *r, sl_lsn place, struct log_segment *found);
 static enum sl_err enter_segment(struct log_reader *r, uint64_t base);
 static enum sl_err bound_window(struct log_reader *r, uint64_t offset, uint32_t length);
-static void choose_ahead(struct window *w, uint64_t offset, uint32_t length);
+static void choose_ahead(struct log_reader *r, uint64_t offset, uint32_t length);
 
 struct log_reader *log_reader_new(struct commit_log *log)
 {
@@ -76,20 +79,28 @@ static enum sl_err read_record(struct log_reader *r, sl_lsn place, uint32_t leng
     struct sl_bytes in;
     uint32_t is_long;
 
+    if (length < RECORD_HEADER_BYTES || length > RECORD_BYTES_MAX)
+        return SL_ECORRUPT;
+    if (r->log != NULL && is_on_its_way(r->log, place, length))
+        return SL_EAGAIN; /* nor is there a segment, perhaps */
     if (!find_segment(r, place, &found))
         return SL_ENOENT;
     if (r->segment.file == NULL || r->segment.base != found.base)
         SL_TRY(enter_segment(r, found.base));
     uint64_t offset = place.v - found.base;
-    if (length < RECORD_HEADER_BYTES || length > RECORD_BYTES_MAX)
-        return SL_ECORRUPT;
     SL_TRY(bound_window(r, offset, length));
-    choose_ahead(&r->window, offset, length);
+    choose_ahead(r, offset, length);
     SL_TRY(window_look(&r->window, offset, length, &in));
     if (in.len > length)
         in.len = length;
     enum sl_err err = record_decode(in, r->start_number, place, record, &is_long);
     return err == SL_OK && is_long == length ? SL_OK : SL_ECORRUPT;
+}
+
+static bool is_on_its_way(struct commit_log *log, sl_lsn place, uint32_t length)
+{
+    return place.v + length <= commit_log_end(log).v &&
+           place.v + length > commit_log_durable(log).v;
 }
 
 static bool find_segment(struct log_reader *r, sl_lsn place, struct log_segment *found)
@@ -125,14 +136,20 @@ static enum sl_err bound_window(struct log_reader *r, uint64_t offset, uint32_t 
     return r->window.limit >= offset + length ? SL_OK : SL_EAGAIN;
 }
 
-static void choose_ahead(struct window *w, uint64_t offset, uint32_t length)
+/* Twice as much as the last time where that was of use and what is wanted now lies near behind it,
+ * half as much where it was not. */
+static void choose_ahead(struct log_reader *r, uint64_t offset, uint32_t length)
 {
+    struct window *w = &r->window;
     uint64_t end = w->at + w->len;
 
-    if (offset >= w->at && offset + length <= end)
+    if (offset >= w->at && offset + length <= end) {
+        r->wanted += length;
         return;
-    bool goes_on = w->len != 0 && offset >= w->at && offset <= end + w->ahead;
-    w->ahead = goes_on && w->ahead < WINDOW_BYTES / 2 ? w->ahead * 2
-               : goes_on                              ? WINDOW_BYTES
-                                                      : AHEAD_BYTES;
+    }
+    bool is_near = w->len != 0 && offset >= w->at && offset <= end + w->ahead;
+    bool was_used = r->wanted * READ_PER_WANTED >= w->len;
+    size_t next = !is_near ? ALONE_BYTES : was_used ? w->ahead * 2 : w->ahead / 2;
+    w->ahead = next < ALONE_BYTES ? ALONE_BYTES : next > WINDOW_BYTES ? WINDOW_BYTES : next;
+    r->wanted = length;
 }

@@ -1,9 +1,9 @@
 /*
  * log_read.h - a record of the log by its place.
  *
- * Reads through a window, so neighbours in the log cost one read of the disk.  Keeps the segment
- * of the last read open.  A read far from the last one takes little, reads one behind the other
- * take more and more at once.
+ * Reads through a window, so neighbours in the log cost one read of the disk: who wants many
+ * records asks in the order of places.  A read far from the last one takes little, reads one near
+ * behind the other take more and more at once.  Keeps the segment of the last read open.
  *
  * Thread: one at a time for each reader; a reader may be used while the log is written, for
  * places below the durable cursor.

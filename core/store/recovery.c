@@ -297,7 +297,7 @@ static void tell_progress(struct reading *r)
 static enum sl_err judge_end(struct reading *r)
 {
     struct recovery *out = r->out;
-    struct recovery_behind behind;
+    struct recovery_behind behind = {0};
 
     SL_TRY(recovery_look_behind(r->set, out, &r->window, &behind));
     r->findings->cut_bytes = behind.cut_bytes;

@@ -37,6 +37,8 @@ static enum sl_err slide(struct window *w, uint64_t offset, size_t wanted)
     size_t room = wanted > ahead ? wanted : ahead;
     uint64_t left = w->limit > offset ? w->limit - offset : 0;
 
+    w->at = offset;
+    w->len = 0; /* also when nothing can be read: what it held is no longer there */
     if (room > w->room || (w->room > WINDOW_BYTES && room <= WINDOW_BYTES)) {
         free(w->buffer);
         w->buffer = malloc(room);
@@ -44,8 +46,6 @@ static enum sl_err slide(struct window *w, uint64_t offset, size_t wanted)
         if (w->buffer == NULL)
             return SL_ENOMEM;
     }
-    w->at = offset;
-    w->len = 0;
     if (room > left)
         room = (size_t)left;
     return w->files->read_at(w->file, offset, w->buffer, room, &w->len);

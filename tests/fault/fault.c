@@ -2,7 +2,8 @@
  * fault.c - one scripted run, in which the n-th call fails, for every n.
  *
  * The script starts an empty store, declares, publishes (small, large, to many queues), consumes,
- * settles, purges, commits transactions, deletes, rolls over several segments, loses power, starts
+ * settles, purges, commits transactions, deletes, rolls over several segments, pages out and
+ * fetches what it needs, takes checkpoints, releases and evacuates segments, loses power, starts
  * again, does more of the same and stops as the server does.  It is run
  *
  *   - with the n-th open, write, read, sync, and so on failing, as the medium fails or as it has no
@@ -32,6 +33,7 @@
 #include <unistd.h>
 
 #define SEGMENT_BYTES 16384u
+#define BUDGET_BYTES 8192u /* little: most is paged out */
 
 struct fault {
     struct model model;
@@ -45,6 +47,7 @@ static void try_disk(void);
 static void try_disk_call(enum faulty_op op, uint64_t n, enum sl_err err, bool is_clean_looking);
 static void try_power(void);
 static void try_memory(void);
+static uint64_t count_allocations(void);
 static bool try_allocation(uint64_t n);
 static void begin(struct fault *f, uint64_t name);
 static void end(struct fault *f, bool is_crash);
@@ -53,8 +56,10 @@ static bool play_first(struct fault *f);
 static bool play_second(struct fault *f);
 static bool start(struct fault *f);
 static bool settle(struct fault *f);
+static bool keep(struct fault *f);
 static bool settle_and_judge_bindings(struct fault *f);
 static void publish_many(struct actor *a);
+static void publish_far_apart(struct actor *a);
 static void settle_some(struct actor *a);
 static void clear_faults(struct fault *f);
 
@@ -65,8 +70,10 @@ int main(int argc, char **argv)
 
     sl_log_set_level(SL_LOG_ERROR);
     setvbuf(stdout, NULL, _IONBF, 0); /* nothing is printed twice after a fork */
-    if (argc == 3 && strcmp(which, "memory") == 0)
+    if (argc == 3 && strcmp(which, "memory") == 0) {
+        (void)count_allocations(); /* as they go where all are tried */
         return try_allocation(strtoull(argv[2], NULL, 0)) ? 0 : 1;
+    }
     if (is_all || strcmp(which, "disk") == 0)
         try_disk();
     if (is_all || strcmp(which, "power") == 0)
@@ -87,6 +94,7 @@ static void try_disk(void)
     begin(&f, 0);
     run_script(&f);
     SL_ASSERT(f.is_stopped);
+    SL_ASSERT(f.world.kept.released > 0 && f.world.kept.moved > 0 && f.world.fetches > 0);
     for (uint32_t op = 0; op < FAULTY_OPS; op++)
         calls[op] = faulty_disk_calls(f.world.disk, op);
     end(&f, false);
@@ -134,13 +142,8 @@ static void try_power(void)
 /* Each in a process of its own: one that ends in the middle leaves its memory behind. */
 static void try_memory(void)
 {
-    struct fault f;
+    uint64_t calls = count_allocations();
 
-    memory_fail_at(0);
-    begin(&f, 0);
-    run_script(&f);
-    uint64_t calls = memory_calls();
-    end(&f, false);
     for (uint64_t n = 1; n <= calls; n++)
         if (!try_allocation(n)) {
             printf("FAILED: rerun with: fault memory %llu\n", (unsigned long long)n);
@@ -148,6 +151,18 @@ static void try_memory(void)
         }
     printf("fault: each of %llu allocations failed, no promise broken\n",
            (unsigned long long)calls);
+}
+
+static uint64_t count_allocations(void)
+{
+    struct fault f;
+
+    memory_fail_at(0);
+    begin(&f, 0);
+    run_script(&f);
+    uint64_t calls = memory_calls();
+    end(&f, false);
+    return calls;
 }
 
 static bool try_allocation(uint64_t n)
@@ -179,6 +194,8 @@ static void begin(struct fault *f, uint64_t name)
     memset(f, 0, sizeof *f);
     model_init(&f->model, name, &f->totals);
     world_init(&f->world, 2, SEGMENT_BYTES);
+    f->world.budget_bytes = BUDGET_BYTES;
+    f->world.look = memory_pause;
     cast_init(&f->cast, &f->model, &f->world, 1);
 }
 
@@ -252,10 +269,12 @@ static bool play_first(struct fault *f)
     publish_many(p);
     if (!settle(f))
         return false;
+    if (!keep(f))
+        return false;
     settle_some(c);
     act_get(p, 1, false);
     act_purge(p, 2);
-    if (!settle(f))
+    if (!settle(f) || !keep(f))
         return false;
     act_commit(c);
     act_commit(p);
@@ -282,6 +301,13 @@ static bool play_second(struct fault *f)
     act_commit(c);
     act_delete_exchange(p, 2);
     if (!settle(f))
+        return false;
+    publish_far_apart(p);
+    if (!settle(f))
+        return false;
+    act_purge(p, 0);
+    act_purge(p, 1);
+    if (!settle(f) || !keep(f))
         return false;
     cast_leave(&f->cast, c);
     return settle(f);
@@ -310,6 +336,13 @@ static bool settle(struct fault *f)
     return !f->world.failed;
 }
 
+static bool keep(struct fault *f)
+{
+    if (!f->world.failed)
+        cast_keep(&f->cast);
+    return settle(f);
+}
+
 /* The log says what was asked; what was answered has to be so in this life too. */
 static bool settle_and_judge_bindings(struct fault *f)
 {
@@ -330,6 +363,16 @@ static void publish_many(struct actor *a)
     }
     act_publish(a, 0, 0, true, 100, 0); /* reaches nobody */
     act_publish_to_queue(a, 1, true, 70000, 0);
+    act_confirm(a);
+}
+
+/* A few small ones, which stay, among much that does not. */
+static void publish_far_apart(struct actor *a)
+{
+    for (uint32_t i = 0; i < 10; i++) {
+        act_publish_to_queue(a, 4, true, 100, 0);
+        act_publish_to_queue(a, i % 2, true, 7000, 0);
+    }
     act_confirm(a);
 }
 

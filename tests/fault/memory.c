@@ -29,7 +29,7 @@ sigjmp_buf memory_exit;
 static uint64_t calls;
 static uint64_t fails_at;
 static bool has_failed;
-static bool is_asleep;
+static uint32_t pauses;
 
 void memory_fail_at(uint64_t n)
 {
@@ -44,7 +44,10 @@ uint64_t memory_calls(void)
 
 void memory_pause(bool is_paused)
 {
-    is_asleep = is_paused;
+    if (is_paused)
+        pauses++;
+    else
+        pauses--;
 }
 
 bool memory_has_failed(void)
@@ -54,7 +57,7 @@ bool memory_has_failed(void)
 
 static bool is_refused(void)
 {
-    if (is_asleep || ++calls != fails_at)
+    if (pauses > 0 || ++calls != fails_at)
         return false;
     has_failed = true;
     errno = ENOMEM;

@@ -19,7 +19,7 @@ extern sigjmp_buf memory_exit;
 /* Counts from here, and the n-th fails; 0: none. */
 void memory_fail_at(uint64_t n);
 uint64_t memory_calls(void);
-/* In between, the core's functions are called for the test's own sake. */
+/* In between, the core's functions are called for the test's own sake.  Pairs may nest. */
 void memory_pause(bool is_paused);
 bool memory_has_failed(void); /* some did, ever */
 

@@ -1,10 +1,17 @@
 /* act.c - what an actor does (actor.h). */
 #include "core/base/assert.h"
 #include "core/properties.h"
+#include "core/table.h"
 #include "tests/sim/actor.h"
 
 #include <stdlib.h>
 
+#define ARGUMENTS_BYTES 256u
+#define PROPERTIES_BYTES 16u
+
+static struct sl_bytes arguments_of(const struct sim_rules *r, uint8_t room[ARGUMENTS_BYTES]);
+static struct sl_bytes properties_of(bool is_persistent, uint8_t priority, bool expires,
+                                     uint8_t room[PROPERTIES_BYTES]);
 static void publish(struct actor *a, const char *exchange, const char *key, bool is_persistent,
                     uint32_t len, uint32_t group);
 static void note_targets(struct actor *a, uint32_t message, const struct route *route);
@@ -23,7 +30,8 @@ void act_publish(struct actor *a, uint32_t exchange, uint32_t key, bool is_persi
 void act_publish_to_queue(struct actor *a, uint32_t queue, bool is_persistent, uint32_t len,
                           uint32_t group)
 {
-    publish(a, "", SIM_QUEUE_NAMES[queue], is_persistent, len, group);
+    if (!model_has_grave(a->cast->model) || queue != SIM_GRAVE)
+        publish(a, "", SIM_QUEUE_NAMES[queue], is_persistent, len, group);
 }
 
 void act_confirm(struct actor *a)
@@ -97,7 +105,12 @@ void act_declare_queue(struct actor *a, uint32_t queue, bool is_durable, bool is
 {
     struct sim_queue *q = &a->cast->model->queues[queue];
     struct queue_declaration d = {.name = sl_bytes_of(SIM_QUEUE_NAMES[queue])};
+    uint8_t room[ARGUMENTS_BYTES];
 
+    if (model_has_grave(a->cast->model) && queue == SIM_GRAVE) {
+        is_durable = true; /* and stays */
+        is_auto_delete = is_exclusive = false;
+    }
     if (!name_may_ask(&q->name, ASK_DECLARE_QUEUE) || q->purging > 0 || q->binding > 0)
         return;
     name_declare(&q->name, q->is_durable);
@@ -109,6 +122,7 @@ void act_declare_queue(struct actor *a, uint32_t queue, bool is_durable, bool is
     d.is_durable = is_durable;
     if (q->name.state == PRESENT || q->name.pending != 0)
         d.is_durable = q->is_durable;
+    d.arguments = arguments_of(&q->rules, room);
     d.is_auto_delete = q->is_auto_delete;
     d.is_exclusive = q->is_exclusive;
     name_ask(&q->name, ASK_DECLARE_QUEUE);
@@ -121,7 +135,8 @@ void act_delete_queue(struct actor *a, uint32_t queue)
     struct model *m = a->cast->model;
     struct sim_queue *q = &m->queues[queue];
 
-    if (!name_may_ask(&q->name, ASK_DELETE_QUEUE) || q->purging > 0 || q->binding > 0)
+    if (!name_may_ask(&q->name, ASK_DELETE_QUEUE) || q->purging > 0 || q->binding > 0 ||
+        (model_has_grave(m) && queue == SIM_GRAVE))
         return;
     for (uint32_t x = 0; x < SIM_EXCHANGES; x++)
         for (uint32_t k = 0; k < SIM_KEYS; k++)
@@ -137,7 +152,7 @@ void act_purge(struct actor *a, uint32_t queue)
     struct model *m = a->cast->model;
     struct sim_queue *q = &m->queues[queue];
 
-    if (q->name.pending > 0)
+    if (q->name.pending > 0 || (model_has_grave(m) && queue == SIM_GRAVE))
         return;
     q->purging++;
     model_doubt(m, queue, GONE_PURGED);
@@ -202,7 +217,7 @@ void act_bind(struct actor *a, uint32_t exchange, uint32_t destination, uint32_t
     struct binding_request r = binding_of(exchange, destination, key);
 
     if (!name_may_ask(&b->name, kind) || end->pending > 0 ||
-        m->exchanges[exchange].name.pending > 0)
+        m->exchanges[exchange].name.pending > 0 || (model_has_grave(m) && destination == SIM_GRAVE))
         return;
     m->exchanges[exchange].was_bound = true;
     m->exchanges[exchange].binding++;
@@ -235,11 +250,54 @@ void act_drop(struct actor *a, struct subscription *s)
     broker_drop(&a->client, s);
 }
 
+static struct sl_bytes arguments_of(const struct sim_rules *r, uint8_t room[ARGUMENTS_BYTES])
+{
+    struct sl_writer w = {room, room + ARGUMENTS_BYTES, false};
+    uint8_t *start = table_write_start(&w);
+
+    if (r->ttl_ms != 0)
+        table_write_s64(&w, SL_BYTES_LITERAL("x-message-ttl"), r->ttl_ms);
+    if (r->max_length != 0)
+        table_write_s64(&w, SL_BYTES_LITERAL("x-max-length"), r->max_length);
+    if (r->delivery_limit != 0)
+        table_write_s64(&w, SL_BYTES_LITERAL("x-delivery-limit"), r->delivery_limit);
+    if (r->max_priority != 0)
+        table_write_s64(&w, SL_BYTES_LITERAL("x-max-priority"), r->max_priority);
+    if (r->is_mortal) {
+        table_write_string(&w, SL_BYTES_LITERAL("x-dead-letter-exchange"), SL_BYTES_LITERAL(""));
+        table_write_string(&w, SL_BYTES_LITERAL("x-dead-letter-routing-key"),
+                           sl_bytes_of(SIM_QUEUE_NAMES[SIM_GRAVE]));
+    }
+    table_write_finish(&w, start);
+    SL_ASSERT(!w.overflowed);
+    return (struct sl_bytes){room, (size_t)(w.pos - room)};
+}
+
+/* Nothing but what is wanted of them. */
+static struct sl_bytes properties_of(bool is_persistent, uint8_t priority, bool expires,
+                                     uint8_t room[PROPERTIES_BYTES])
+{
+    struct sl_writer w = {room, room + PROPERTIES_BYTES, false};
+
+    sl_write_u16(&w, (uint16_t)((is_persistent ? PROPERTY_DELIVERY_MODE : 0) |
+                                (priority != 0 ? PROPERTY_PRIORITY : 0) |
+                                (expires ? PROPERTY_EXPIRATION : 0)));
+    if (is_persistent)
+        sl_write_u8(&w, 2);
+    if (priority != 0)
+        sl_write_u8(&w, priority);
+    if (expires)
+        sl_write_short_string(&w, SL_BYTES_LITERAL("700"));
+    return (struct sl_bytes){room, (size_t)(w.pos - room)};
+}
+
 static void publish(struct actor *a, const char *exchange, const char *key, bool is_persistent,
                     uint32_t len, uint32_t group)
 {
-    static const uint8_t PERSISTENT[] = {0x10, 0x00, 2};
-    struct sl_bytes properties = {PERSISTENT, sizeof PERSISTENT};
+    uint8_t room[PROPERTIES_BYTES];
+    uint8_t priority = a->cast->model->is_ruled ? (uint8_t)dice_roll(&a->cast->dice, 4) : 0;
+    bool expires = a->cast->model->is_ruled && dice_chance(&a->cast->dice, 8);
+    struct sl_bytes properties = properties_of(is_persistent, priority, expires, room);
     const struct route *route;
     uint8_t *body = malloc(len);
 
@@ -249,10 +307,11 @@ static void publish(struct actor *a, const char *exchange, const char *key, bool
     SL_ASSERT(err == SL_OK || err == SL_ENOENT || err == SL_ENOMEM);
     struct message *msg = NULL;
     if (err == SL_OK)
-        msg = message_new_routed(route->encoded, is_persistent ? properties : properties_none, len);
+        msg = message_new_routed(route->encoded, properties, len);
     if (msg != NULL) {
         uint32_t number = model_publish(a->cast->model, a->session, a->client.worker->index, group,
                                         is_persistent, len);
+        model_describe(a->cast->model, number, priority, expires);
         model_write_body(number, body, len);
         err = message_append(&msg, (struct sl_bytes){body, len});
         if (err != SL_OK)
@@ -293,7 +352,7 @@ static void end_loan(struct actor *a, uint32_t loan, enum settle_verdict verdict
     if (verdict == SETTLE_RETURNED)
         model_return(a->cast->model, l->message, l->queue);
     else {
-        model_settle(a->cast->model, l->message, l->queue, group);
+        model_settle(a->cast->model, l->message, l->queue, group, verdict == SETTLE_REJECTED);
         add_deed(a, l->message, l->queue, true);
     }
     l->tag = 0;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 
 #define ROUNDS_MAX 10000u /* far more than any run takes */
+#define ROUNDS_FAILED 100u
+#define CHECKPOINTS_MAX 5u
+#define RETRY_MS 500u /* time that passes where only time helps */
 
 static void lose_questions(struct actor *a);
 static void free_parts(struct actor *a);
@@ -156,6 +159,8 @@ void cast_settle(struct cast *c)
     for (uint32_t i = 0; i < w->workers; i++)
         w->is_woken[i] = true; /* something was read just now */
     for (uint32_t rounds = 0; moved; rounds++) {
+        if (w->failed && rounds > ROUNDS_FAILED)
+            return; /* the process is to end: what waits for the log does so in vain */
         if (rounds == ROUNDS_MAX)
             sim_fail(c->model, "a worker never comes to rest");
         moved = false;
@@ -165,11 +170,35 @@ void cast_settle(struct cast *c)
             cast_turn(c, i);
             moved = true;
         }
+        moved |= world_fetch(w);
+        if (!moved && world_is_retrying(w) && is_log_quiet(w) && !faulty_disk_is_off(w->disk)) {
+            w->now_ms += RETRY_MS;
+            moved = true;
+        }
         if (!w->failed && !is_log_quiet(w)) {
             world_flush(w);
             moved |= is_log_quiet(w);
         }
         model_sync(c->model, commit_log_durable(w->log).v);
+    }
+}
+
+void cast_keep(struct cast *c)
+{
+    struct world *w = c->world;
+
+    uint64_t before = keeper_status(w->keeper).checkpoints;
+
+    sim_tell(c->model, "checkpoint");
+    keeper_hurry(w->keeper);
+    for (uint32_t rounds = 0; keeper_is_busy(w->keeper) && !w->failed; rounds++) {
+        if (commit_log_is_out_of_room(w->log) ||
+            keeper_status(w->keeper).checkpoints > before + CHECKPOINTS_MAX)
+            return; /* it goes on when there is room; or small segments never are dense enough */
+        if (rounds == ROUNDS_MAX)
+            sim_fail(c->model, "the keeper never comes to rest");
+        world_keep(w);
+        cast_settle(c);
     }
 }
 
@@ -196,6 +225,8 @@ bool cast_stop(struct cast *c)
     broker_on_stopping(w->broker);
     cast_leave_all(c);
     cast_settle(c);
+    if (dice_chance(&c->dice, 80)) /* else time is up */
+        cast_keep(c);
     broker_on_stopped(w->broker);
     world_flush(w);
     bool is_clean = !w->failed && is_log_quiet(w);

@@ -90,7 +90,9 @@ void cast_take_confirms(struct cast *c, uint32_t worker);
 void cast_turn(struct cast *c, uint32_t worker);
 /* Steps whoever has work or was woken, as threads would, and the log, until nothing moves. */
 void cast_settle(struct cast *c);
-/* After that everybody has heard everything. */
+/* The same, and a checkpoint with all that comes of it: segments that go, entries that move. */
+void cast_keep(struct cast *c);
+/* After cast_settle everybody has heard everything. */
 void cast_check_heard(struct cast *c);
 /* Ends the process as the server does at SIGTERM: sessions first, then what they left, then the
  * marks, then the log.  false: the disk failed before everything was on it. */
@@ -140,8 +142,8 @@ void hear_confirm(struct actor *a, uint64_t tag);
 struct part { /* what a subscription's context is */
     uint32_t queue;
     bool is_cancelling;
-    bool is_over;                      /* to be freed when no loan is left */
-    uint32_t newest[SIM_SESSIONS_MAX]; /* see model.h */
+    bool is_over;              /* to be freed when no loan is left */
+    uint32_t newest[SIM_ROWS]; /* see model.h */
 };
 
 /* Frees the subscriptions that are over. */

@@ -5,6 +5,11 @@
 
 #include <stdlib.h>
 
+struct leftovers { /* of a purge */
+    struct model *model;
+    bool is_unknown; /* something is there, but what? */
+};
+
 static void hear_declared(struct actor *a, const struct question *q, bool is_done);
 static void hear_deleted(struct actor *a, const struct question *q, bool is_done);
 static void hear_exchange(struct actor *a, const struct question *q, bool is_done);
@@ -175,15 +180,19 @@ static void hear_purged(struct actor *a, const struct question *q, bool is_done)
         if (c != NULL)
             c->is_found = false;
     }
-    world_read_queue(a->cast->world, SIM_QUEUE_NAMES[q->queue], note_left, a->cast);
+    struct leftovers left = {m, false};
+    world_read_queue(a->cast->world, SIM_QUEUE_NAMES[q->queue], note_left, &left);
+    if (left.is_unknown)
+        return;
     for (uint32_t i = 1; i < m->messages_count; i++) {
         const struct sim_message *msg = model_message(m, i);
         struct sim_copy *c = model_copy(m, i, q->queue);
-        if (c == NULL || c->is_dead)
+        if (c == NULL || c->is_dead || c->is_grave)
             continue;
         if (c->is_found)
             c->gone &= (uint8_t)~GONE_PURGED;
         else if (i <= q->newest && (c->gone & ~GONE_PURGED) == 0 && c->holder == 0 &&
+                 model_other_end(m, i, c) == NULL && /* else it may have died first */
                  (msg->life < m->life || msg->worker == a->client.worker->index))
             c->is_settled = c->must_be_gone = true;
     }
@@ -191,10 +200,14 @@ static void hear_purged(struct actor *a, const struct question *q, bool is_done)
 
 static void note_left(void *context, const struct world_entry *entry)
 {
-    struct cast *cast = context;
-    uint32_t number = model_read_body(cast->model, message_body(entry->entry.msg));
-    struct sim_message *msg = model_message(cast->model, number);
+    struct leftovers *left = context;
 
+    if (entry->entry.msg == NULL) {
+        left->is_unknown = true;
+        return;
+    }
+    uint32_t number = model_read_body(left->model, message_body(entry->entry.msg));
+    struct sim_message *msg = model_message(left->model, number);
     for (uint32_t i = 0; i < msg->copies_count; i++) /* of other queues, too: no harm */
         msg->copies[i].is_found = true;
 }

@@ -13,6 +13,7 @@ const char *const SIM_EXCHANGE_NAMES[SIM_EXCHANGES] = {"amq.fanout", "amq.topic"
 const char *const SIM_KEY_NAMES[SIM_KEYS] = {"a.b", "a.c", "a.*", "#"};
 
 static void add_note(struct model *m, uint32_t message, const struct sim_copy *c, uint32_t worker);
+static void check_death(struct model *m, uint32_t message, const struct sim_copy *c);
 static void check_count(struct model *m, uint32_t message, const struct sim_copy *c,
                         uint32_t returns, bool is_redelivered);
 
@@ -105,6 +106,49 @@ uint32_t model_publish(struct model *m, uint32_t session, uint32_t worker, uint3
     return m->messages_count++;
 }
 
+void model_describe(struct model *m, uint32_t message, uint8_t priority, bool expires)
+{
+    m->messages[message].priority = priority;
+    m->messages[message].expires = expires;
+}
+
+struct sim_copy *model_other_end(struct model *m, uint32_t message, const struct sim_copy *c)
+{
+    if (!model_has_grave(m) || (c->queue != SIM_MORTAL && c->queue != SIM_GRAVE))
+        return NULL;
+    return model_copy(m, message, c->queue == SIM_MORTAL ? SIM_GRAVE : SIM_MORTAL);
+}
+
+uint32_t model_row(const struct model *m, uint32_t message, uint32_t queue)
+{
+    const struct sim_message *msg = &m->messages[message];
+    uint32_t most = m->queues[queue].rules.max_priority;
+
+    return msg->session * SIM_PRIORITIES + (msg->priority < most ? msg->priority : most);
+}
+
+uint8_t model_ruled(const struct model *m, uint32_t message, uint32_t queue)
+{
+    const struct sim_message *msg = &m->messages[message];
+    const struct sim_rules *r = &m->queues[queue].rules;
+    bool may_go = msg->expires || r->ttl_ms != 0 || r->max_length != 0 || r->delivery_limit != 0;
+
+    return may_go && !r->is_mortal ? GONE_RULED : 0;
+}
+
+static void add_grave_copy(struct model *m, uint32_t message)
+{
+    struct sim_message *msg = model_message(m, message);
+    const struct sim_queue *q = &m->queues[SIM_GRAVE];
+    struct sim_copy *c = &msg->copies[msg->copies_count++];
+
+    *c = (struct sim_copy){.queue = SIM_GRAVE, .is_grave = true, .is_logged = msg->is_persistent};
+    if (q->is_lossy)
+        c->gone |= GONE_HANDED_OVER;
+    if (q->name.state != PRESENT)
+        c->gone |= GONE_RULED; /* a dead letter may find nothing there */
+}
+
 void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t number)
 {
     struct sim_message *msg = model_message(m, message);
@@ -117,6 +161,9 @@ void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t 
         c->gone |= GONE_HANDED_OVER;
     if (q->purging > 0)
         c->gone |= GONE_PURGED;
+    c->gone |= model_ruled(m, message, queue);
+    if (q->rules.is_mortal)
+        add_grave_copy(m, message);
     sim_tell(m, "message %u of session %u, group %u, %s to %s (%llu)", message, msg->session,
              msg->group, msg->is_persistent ? "persistent" : "transient", SIM_QUEUE_NAMES[queue],
              (unsigned long long)number);
@@ -155,7 +202,7 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
         sim_fail(m, "queue %s delivers what nobody published", queue);
     struct sim_message *msg = model_message(m, number);
     struct sim_copy *c = model_copy(m, number, d->queue);
-    if (c == NULL || c->number != d->number)
+    if (c == NULL || (c->number != d->number && !c->is_grave))
         sim_fail(m, "message %u is delivered from %s, which it never went to", number, queue);
     if (c->is_dead)
         sim_fail(m, "message %u is delivered from %s, where it ended before", number, queue);
@@ -165,14 +212,17 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
         sim_fail(m, "message %u of %s is out with %u and with %u", number, queue, c->holder,
                  d->session);
     check_count(m, number, c, d->returns, d->is_redelivered);
-    if (!d->is_redelivered && d->newest != NULL) {
-        if (number < d->newest[msg->session])
+    if (c->is_grave)
+        check_death(m, number, c);
+    else if (!d->is_redelivered && d->newest != NULL) {
+        uint32_t row = model_row(m, number, d->queue);
+        if (number < d->newest[row])
             sim_fail(m, "message %u of %s is first delivered after %u of the same publisher",
-                     number, queue, d->newest[msg->session]);
-        d->newest[msg->session] = number;
+                     number, queue, d->newest[row]);
+        d->newest[row] = number;
     }
-    if (msg->group != 0)
-        msg->is_confirmed = true; /* lent only when its group is durable */
+    if (msg->group != 0 && !c->is_grave)
+        msg->is_confirmed = true; /* lent only when its group is durable; it may die before */
     if (d->returns > c->shown) {
         c->returned += d->returns - c->shown;
         if (c->is_logged)
@@ -187,6 +237,22 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
     } else
         c->holder = d->session;
     return number;
+}
+
+/* Its end in the queue that it comes from is as good as settled. */
+static void check_death(struct model *m, uint32_t message, const struct sim_copy *c)
+{
+    struct sim_copy *source = model_other_end(m, message, c);
+
+    if (source->holder != 0)
+        sim_fail(m, "message %u is out of %s with %u, and delivered as a dead letter", message,
+                 SIM_QUEUE_NAMES[source->queue], source->holder);
+    if (!source->is_dead && source->is_settled &&
+        (source->gone & (GONE_REJECTED | GONE_HANDED_OVER)) == 0 &&
+        (source->gone & GONE_SETTLED) != 0)
+        sim_fail(m, "message %u of %s is settled, and delivered as a dead letter", message,
+                 SIM_QUEUE_NAMES[source->queue]);
+    source->is_settled = true;
 }
 
 static void check_count(struct model *m, uint32_t message, const struct sim_copy *c,
@@ -208,14 +274,18 @@ static void add_note(struct model *m, uint32_t message, const struct sim_copy *c
         .message = message, .queue = c->queue, .returned = c->returned, .worker = worker};
 }
 
-void model_settle(struct model *m, uint32_t message, uint32_t queue, uint32_t group)
+void model_settle(struct model *m, uint32_t message, uint32_t queue, uint32_t group,
+                  bool is_rejected)
 {
     struct sim_copy *c = model_copy(m, message, queue);
 
     sim_tell(m, "message %u of %s is settled, group %u", message, SIM_QUEUE_NAMES[queue], group);
     c->holder = 0;
     c->is_settled = true;
-    c->gone |= group == 0 ? GONE_SETTLED : GONE_COMMITTED;
+    if (group != 0)
+        c->gone |= GONE_COMMITTED;
+    else
+        c->gone |= is_rejected && m->queues[queue].rules.is_mortal ? GONE_REJECTED : GONE_SETTLED;
     m->totals->settled++;
     if (group == 0 || !c->is_logged)
         return;

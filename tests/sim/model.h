@@ -8,7 +8,13 @@
  *   - one that is settled, or is out with somebody else;
  *   - one that was out before, in this life or an earlier one, and does not say redelivered, or
  *     whose count does not grow with each return;
- *   - first deliveries to one consumer that are not in their publisher's order.
+ *   - first deliveries to one consumer that are not in their publisher's order, within a priority;
+ *   - a dead letter of a message that is out, or settled, in the queue that it comes from.
+ *
+ * Queues may have rules (sim_rules): what they make go is not missed.  One of them, SIM_MORTAL, may
+ * have a dead-letter exchange, by which everything that it does not keep comes to SIM_GRAVE, a queue
+ * that nothing else comes to: a message is in one of the two, and its copy in the grave is in the
+ * model from the start, as one that may come.
  *
  * What it makes of a restart is in verdict.h.
  */
@@ -26,6 +32,9 @@
 #define SIM_DESTINATIONS (SIM_QUEUES + SIM_EXCHANGES)
 #define SIM_KEYS 4u
 #define SIM_SESSIONS_MAX 400u
+#define SIM_MORTAL 0u
+#define SIM_GRAVE 5u
+#define SIM_PRIORITIES 3u
 
 extern const char *const SIM_QUEUE_NAMES[SIM_QUEUES];
 extern const char *const SIM_EXCHANGE_NAMES[SIM_EXCHANGES];
@@ -36,6 +45,8 @@ enum gone { /* why a copy may be gone: bits */
             GONE_COMMITTED = 2, /* settled in a transaction */
             GONE_PURGED = 4,
             GONE_HANDED_OVER = 8, /* to somebody who does not acknowledge */
+            GONE_RULED = 16,      /* by a rule of its queue, or its own expiration */
+            GONE_REJECTED = 32,   /* to the grave */
 };
 
 struct sim_copy {    /* one message in one queue */
@@ -49,6 +60,7 @@ struct sim_copy {    /* one message in one queue */
     bool is_found;     /* while a queue is read */
     bool was_out;
     bool was_out_now;  /* in this life */
+    bool is_grave;     /* it comes there when it dies elsewhere */
     uint32_t holder;   /* session that has it; 0: nobody */
     uint32_t shown;    /* returns that were last seen */
     uint32_t returned; /* times that it came back and was written down */
@@ -63,6 +75,8 @@ struct sim_message {
     uint32_t len;
     bool is_persistent;
     bool is_confirmed;
+    bool expires; /* of itself */
+    uint8_t priority;
     uint8_t copies_count;
     struct sim_copy copies[SIM_QUEUES];
 };
@@ -92,7 +106,16 @@ struct sim_name { /* does it exist? */
     int kind;             /* of the questions */
 };
 
+struct sim_rules { /* the same for all of a run; 0: none */
+    uint32_t ttl_ms;
+    uint32_t max_length;
+    uint32_t delivery_limit;
+    uint32_t max_priority;
+    bool is_mortal;
+};
+
 struct sim_queue {
+    struct sim_rules rules;
     struct sim_name name;
     uint64_t number;                               /* as of the answer */
     bool is_durable, is_auto_delete, is_exclusive; /* as asked for last */
@@ -119,6 +142,7 @@ struct sim_binding {
 struct sim_totals {
     uint64_t lives, crashes, kills, stops, refused_starts, torn;
     uint64_t published, confirmed, delivered, settled, groups, recovered, answers;
+    uint64_t checkpoints, released, moved, fetches;
 };
 
 struct model {
@@ -137,7 +161,8 @@ struct model {
     struct sim_exchange exchanges[SIM_EXCHANGES];
     struct sim_binding bindings[SIM_EXCHANGES][SIM_DESTINATIONS][SIM_KEYS];
     struct sim_totals *totals;
-    bool is_told; /* print every step */
+    bool is_ruled; /* messages have priorities and expirations, and queues rules */
+    bool is_told;  /* print every step */
 };
 
 /* A promise is broken: prints the seed, the step and the words, and ends the program. */
@@ -156,6 +181,21 @@ struct sim_copy *model_copy(struct model *m, uint32_t number, uint32_t queue); /
 /* Gives the number of a new message of len bytes; copies are added by model_add_copy. */
 uint32_t model_publish(struct model *m, uint32_t session, uint32_t worker, uint32_t group,
                        bool is_persistent, uint32_t len);
+/* It has a priority, and may expire. */
+void model_describe(struct model *m, uint32_t message, uint8_t priority, bool expires);
+static inline bool model_has_grave(const struct model *m)
+{
+    return m->queues[SIM_MORTAL].rules.is_mortal;
+}
+/* Of a copy in one of the two, the one in the other; NULL: it has none. */
+struct sim_copy *model_other_end(struct model *m, uint32_t message, const struct sim_copy *c);
+/* GONE_RULED, or 0: rules may take it from there at any time; where that is to the grave it is not
+ * gone. */
+uint8_t model_ruled(const struct model *m, uint32_t message, uint32_t queue);
+/* Where a publisher's newest stands among first deliveries: by session, and as the queue counts
+ * priorities. */
+uint32_t model_row(const struct model *m, uint32_t message, uint32_t queue);
+#define SIM_ROWS (SIM_SESSIONS_MAX * SIM_PRIORITIES)
 void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t number);
 /* The bytes of a message, at least eight; and back: 0 when they are no message's. */
 void model_write_body(uint32_t message, uint8_t *at, uint32_t len);
@@ -174,7 +214,8 @@ struct sim_delivery {
 
 /* Gives the message's number. */
 uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_bytes body);
-void model_settle(struct model *m, uint32_t message, uint32_t queue, uint32_t group);
+void model_settle(struct model *m, uint32_t message, uint32_t queue, uint32_t group,
+                  bool is_rejected);
 void model_return(struct model *m, uint32_t message, uint32_t queue);
 /* Everything in the queue, and what comes while it lasts, may be gone for that reason. */
 void model_doubt(struct model *m, uint32_t queue, enum gone why);

@@ -19,13 +19,15 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS_DEFAULT 500u
+#define SEEDS_DEFAULT 800u
 #define SEEDS_LONG 100000u
+#define DAY_MS 86400000u
 
 struct sim {
     struct model model;
@@ -34,19 +36,28 @@ struct sim {
     uint32_t weights[ACT_KINDS];
     uint32_t trouble; /* percent of steps that set up a fault, times 10 */
     uint32_t ends;    /* and of those that end a life */
+    uint32_t keeps;   /* percent of the works that are the keeper's */
 };
 
+static void say_seed(int signal);
 static void run_seed(uint64_t seed, struct sim_totals *totals, bool is_told);
 static void choose_weights(struct sim *s);
+static void choose_world(struct sim *s);
+static void choose_rules(struct dice *d, struct sim_rules *r);
+static uint64_t some_wall_ms(struct dice *d);
 static void step(struct sim *s);
 static void work(struct sim *s);
+static void keep(struct sim *s);
 static void set_fault(struct sim *s);
 static void end_life(struct sim *s);
 static void stop(struct sim *s);
 static void start(struct sim *s, bool was_stopped);
+static bool settle_deaths(struct sim *s);
 static void settle_in(struct sim *s, struct actor *a);
 static void end_run(struct sim *s);
 static void print_totals(const struct sim_totals *t, uint64_t seeds);
+
+static volatile uint64_t seed_at_hand;
 
 int main(int argc, char **argv)
 {
@@ -69,6 +80,7 @@ int main(int argc, char **argv)
         return 2;
     }
     sl_log_set_level(SL_LOG_ERROR);
+    (void)signal(SIGABRT, say_seed);
     printf("sim: seeds %llu to %llu\n", (unsigned long long)from,
            (unsigned long long)(from + count - 1));
     fflush(stdout);
@@ -78,20 +90,37 @@ int main(int argc, char **argv)
     return 0;
 }
 
+/* An assertion of the broker's own failed. */
+static void say_seed(int signal)
+{
+    char text[64];
+    int n = snprintf(text, sizeof text, "FAILED seed=%llu\n", (unsigned long long)seed_at_hand);
+
+    (void)signal;
+    (void)!write(STDOUT_FILENO, text, (size_t)n);
+    _exit(1);
+}
+
 static void run_seed(uint64_t seed, struct sim_totals *totals, bool is_told)
 {
     struct sim s = {0};
 
+    seed_at_hand = seed;
     cast_init(&s.cast, &s.model, &s.world, seed * 2 + 1);
     struct dice *d = &s.cast.dice;
     model_init(&s.model, seed, totals);
     s.model.is_told = is_told;
     world_init(&s.world, 1 + dice_roll(d, WORLD_WORKERS_MAX), 16384u << dice_roll(d, 3));
     choose_weights(&s);
+    choose_world(&s);
     start(&s, false);
     for (uint32_t steps = 300 + dice_roll(d, 700); s.model.step < steps; s.model.step++)
         step(&s);
     end_run(&s);
+    totals->checkpoints += s.world.kept.checkpoints;
+    totals->released += s.world.kept.released;
+    totals->moved += s.world.kept.moved;
+    totals->fetches += s.world.fetches;
     cast_deinit(&s.cast);
     world_deinit(&s.world);
     model_deinit(&s.model);
@@ -112,6 +141,41 @@ static void choose_weights(struct sim *s)
     s->ends = 2 + dice_roll(d, 20);
 }
 
+/* How short memory is, and how often the log is cleaned up. */
+static void choose_world(struct sim *s)
+{
+    static const uint64_t BUDGETS[] = {1ull << 30, 1ull << 30, 256 * 1024, 64 * 1024,
+                                       16 * 1024,  4096,       1};
+    struct dice *d = &s->cast.dice;
+
+    s->world.budget_bytes = BUDGETS[dice_roll(d, sizeof BUDGETS / sizeof BUDGETS[0])];
+    s->world.checkpoint_bytes = dice_chance(d, 50) ? 0 : 2048u << dice_roll(d, 4);
+    s->keeps = dice_roll(d, 3) * 10;
+    s->model.is_ruled = dice_chance(d, 50);
+    for (uint32_t i = 0; s->model.is_ruled && i < SIM_QUEUES; i++)
+        if (i != SIM_GRAVE)
+            choose_rules(d, &s->model.queues[i].rules);
+    s->model.queues[SIM_MORTAL].rules.is_mortal = s->model.is_ruled;
+}
+
+static void choose_rules(struct dice *d, struct sim_rules *r)
+{
+    if (dice_chance(d, 25))
+        r->ttl_ms = 200u << dice_roll(d, 5);
+    if (dice_chance(d, 25))
+        r->max_length = 1u << dice_roll(d, 7);
+    if (dice_chance(d, 25))
+        r->delivery_limit = 1 + dice_roll(d, 5);
+    if (dice_chance(d, 30))
+        r->max_priority = 1 + dice_roll(d, SIM_PRIORITIES - 1);
+}
+
+/* Mostly a day to and fro; now and then anything. */
+static uint64_t some_wall_ms(struct dice *d)
+{
+    return dice_chance(d, 5) ? dice_next(d) >> 24 : 1ull << 40 | dice_roll(d, DAY_MS);
+}
+
 static void step(struct sim *s)
 {
     struct dice *d = &s->cast.dice;
@@ -119,7 +183,7 @@ static void step(struct sim *s)
     uint32_t worker = dice_roll(d, s->world.workers);
 
     s->world.now_ms += dice_roll(d, 20);
-    s->world.wall_ms = dice_chance(d, 2) ? dice_next(d) >> 24 : s->world.wall_ms + 5;
+    s->world.wall_ms = dice_chance(d, 2) ? some_wall_ms(d) : s->world.wall_ms + 5;
     if (s->world.failed && dice_chance(d, 30))
         end_life(s);
     else if (kind < s->ends)
@@ -148,7 +212,11 @@ static void work(struct sim *s)
     struct dice *d = &s->cast.dice;
     uint32_t worker = dice_roll(d, s->world.workers);
 
-    switch (dice_roll(d, 10)) {
+    if (dice_chance(d, s->keeps)) {
+        keep(s);
+        return;
+    }
+    switch (dice_roll(d, 12)) {
     case 0: cast_hand_over(&s->cast, worker); break;
     case 1: cast_run_shard(&s->cast, worker); break;
     case 2:
@@ -157,6 +225,8 @@ static void work(struct sim *s)
     case 5:
     case 6:
     case 7: cast_turn(&s->cast, worker); break;
+    case 8:
+    case 9: (void)world_fetch(&s->world); break;
     default:
         if (dice_chance(d, 30))
             world_prepare(&s->world);
@@ -168,6 +238,21 @@ static void work(struct sim *s)
                  s->world.failed ? ", failed" : "");
         model_sync(&s->model, commit_log_durable(s->world.log).v);
     }
+}
+
+/* A step at a time, so that all else can come in between; now and then all of it. */
+static void keep(struct sim *s)
+{
+    struct dice *d = &s->cast.dice;
+
+    if (s->world.failed)
+        return;
+    if (dice_chance(d, 10))
+        keeper_hurry(s->world.keeper);
+    if (dice_chance(d, 5))
+        cast_keep(&s->cast);
+    else
+        world_keep(&s->world);
 }
 
 /* At one of the next calls; or from now on there is no room. */
@@ -249,11 +334,15 @@ static void start(struct sim *s, bool was_stopped)
         for (uint32_t op = 0; op <= FAULTY_OPS; op++)
             faulty_disk_fail(w->disk, op, 0, SL_OK);
     }
-    while ((err = world_start(w)) != SL_OK) {
-        if (err != SL_EIO && err != SL_EFULL)
+    while ((err = world_start(w)) != SL_OK || !settle_deaths(s)) {
+        if (err != SL_OK && err != SL_EIO && err != SL_EFULL)
             sim_fail(&s->model, "the start is refused: %s", w->findings.problem);
         s->model.totals->refused_starts++;
         faulty_disk_fail_always(w->disk, FAULTY_ALLOCATE, SL_OK);
+        if (err == SL_OK)
+            world_kill(w);
+        for (uint32_t i = 0; i < SIM_QUEUES; i++)
+            s->model.queues[i].was_ever_read = true; /* its marks may have reached the disk */
         if (faulty_disk_is_off(w->disk) || dice_chance(d, 50))
             world_crash(w, dice_next(d));
     }
@@ -264,6 +353,21 @@ static void start(struct sim *s, bool was_stopped)
     world_check(w);
     for (uint32_t i = 0; i < 3; i++)
         settle_in(s, cast_enter(&s->cast, dice_roll(d, w->workers)));
+}
+
+/* What the start found rejected, or expired, comes to where it belongs.  False: the disk failed. */
+static bool settle_deaths(struct sim *s)
+{
+    struct world *w = &s->world;
+
+    if (!s->model.is_ruled)
+        return true;
+    faulty_disk_fail_always(w->disk, FAULTY_ALLOCATE, SL_OK);
+    s->model.notes_count = 0; /* they are of another log's life */
+    for (uint32_t i = 0; i < 2; i++)
+        cast_settle(&s->cast); /* once more where one call found no room */
+    return !w->failed && !faulty_disk_is_off(w->disk) &&
+           commit_log_durable(w->log).v >= commit_log_end(w->log).v;
 }
 
 /* What a client does when it comes: declares what it uses, and consumes. */
@@ -318,4 +422,7 @@ static void print_totals(const struct sim_totals *t, uint64_t seeds)
            (unsigned long long)t->delivered, (unsigned long long)t->settled,
            (unsigned long long)t->groups, (unsigned long long)t->answers,
            (unsigned long long)t->recovered);
+    printf("sim: %llu checkpoints, %llu segments released, %llu records moved, %llu fetches\n",
+           (unsigned long long)t->checkpoints, (unsigned long long)t->released,
+           (unsigned long long)t->moved, (unsigned long long)t->fetches);
 }

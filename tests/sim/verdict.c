@@ -12,8 +12,9 @@ struct reading { /* of one queue */
     uint32_t queue;
     uint64_t number;
     uint64_t last_seq;
+    uint8_t level; /* that it is of */
     bool was_stopped;
-    uint32_t newest[SIM_SESSIONS_MAX];
+    uint32_t newest[SIM_ROWS];
 };
 
 static void count_all_as_answered(struct model *m);
@@ -24,9 +25,10 @@ static void judge_binding(struct model *m, struct world *w, const struct exchang
                           uint32_t destination, struct sim_binding *b, const char *key);
 static void read_queue(struct model *m, struct world *w, uint32_t queue, bool was_stopped);
 static void judge_entry(void *context, const struct world_entry *entry);
-static void judge_order(struct reading *r, uint32_t number, uint64_t seq);
+static void judge_order(struct reading *r, uint32_t number, const struct entry *entry);
 static void judge_count(const struct reading *r, uint32_t number, const struct sim_copy *c,
                         const struct entry *entry);
+static bool may_be_gone(struct model *m, uint32_t message, const struct sim_copy *c);
 static void judge_missing(struct model *m, uint64_t numbers[SIM_QUEUES]);
 static void judge_gaps(struct model *m);
 static void judge_groups(struct model *m);
@@ -68,7 +70,7 @@ static void count_all_as_answered(struct model *m)
         m->messages[i].is_confirmed = true;
         for (uint32_t n = 0; n < m->messages[i].copies_count; n++) {
             struct sim_copy *c = &m->messages[i].copies[n];
-            c->must_be_gone |= (c->gone & (GONE_SETTLED | GONE_COMMITTED)) != 0;
+            c->must_be_gone |= (c->gone & (GONE_SETTLED | GONE_COMMITTED | GONE_REJECTED)) != 0;
         }
     }
 }
@@ -94,7 +96,8 @@ static void judge_queue(struct model *m, struct world *w, uint32_t queue)
         (def->ref.number != q->number || def->is_auto_delete != q->is_auto_delete))
         sim_fail(m, "queue %s is back as another one", name);
     *q = (struct sim_queue){.name.state = def != NULL ? PRESENT : ABSENT,
-                            .was_ever_read = q->was_ever_read};
+                            .was_ever_read = q->was_ever_read,
+                            .rules = q->rules};
     if (def != NULL) {
         q->number = def->ref.number;
         q->is_durable = true;
@@ -196,7 +199,7 @@ static void judge_entry(void *context, const struct world_entry *entry)
     if (number == 0)
         sim_fail(m, "queue %s holds what nobody published", queue);
     struct sim_copy *c = model_copy(m, number, r->queue);
-    if (c == NULL || c->number != r->number || !c->is_logged)
+    if (c == NULL || (c->number != r->number && !c->is_grave) || !c->is_logged)
         sim_fail(m, "queue %s holds message %u, which it should not have", queue, number);
     if (!properties_are_persistent(message_properties(msg)))
         sim_fail(m, "message %u of %s has other properties", number, queue);
@@ -206,25 +209,29 @@ static void judge_entry(void *context, const struct world_entry *entry)
         sim_fail(m, "message %u of %s was gone at an earlier start", number, queue);
     if (c->must_be_gone)
         sim_fail(m, "message %u of %s was settled with an answer and is back", number, queue);
-    judge_order(r, number, entry->entry.seq.v);
-    judge_count(r, number, c, &entry->entry);
+    judge_order(r, number, &entry->entry);
+    if (!c->is_grave) /* it may have died anew meanwhile */
+        judge_count(r, number, c, &entry->entry);
     c->is_found = true;
     c->shown = entry->entry.returns;
     m->totals->recovered++;
 }
 
-static void judge_order(struct reading *r, uint32_t number, uint64_t seq)
+/* The highest priority first, and each in its order; the grave's is that of deaths. */
+static void judge_order(struct reading *r, uint32_t number, const struct entry *entry)
 {
-    uint32_t session = r->m->messages[number].session;
+    uint32_t row = model_row(r->m, number, r->queue);
     const char *queue = SIM_QUEUE_NAMES[r->queue];
 
-    if (seq <= r->last_seq)
+    if (r->last_seq != 0 && (entry->priority > r->level ||
+                             (entry->priority == r->level && entry->seq.v <= r->last_seq)))
         sim_fail(r->m, "message %u of %s stands out of its order", number, queue);
-    if (number < r->newest[session])
+    if (number < r->newest[row] && !model_copy(r->m, number, r->queue)->is_grave)
         sim_fail(r->m, "message %u of %s stands behind %u, which was published later", number,
-                 queue, r->newest[session]);
-    r->last_seq = seq;
-    r->newest[session] = number;
+                 queue, r->newest[row]);
+    r->last_seq = entry->seq.v;
+    r->level = entry->priority;
+    r->newest[row] = number;
 }
 
 static void judge_count(const struct reading *r, uint32_t number, const struct sim_copy *c,
@@ -239,8 +246,20 @@ static void judge_count(const struct reading *r, uint32_t number, const struct s
                  c->synced, returns);
     if (c->was_out && !is_redelivered)
         sim_fail(r->m, "message %u of %s was out and does not say redelivered", number, queue);
-    if (r->was_stopped && is_redelivered && !r->m->queues[r->queue].was_ever_read)
+    /* With priorities the mark is passed by what was discarded before its turn. */
+    if (r->was_stopped && is_redelivered && !r->m->queues[r->queue].was_ever_read &&
+        r->m->queues[r->queue].rules.max_priority == 0)
         sim_fail(r->m, "message %u of %s says redelivered and was never out", number, queue);
+}
+
+/* Or it is a dead letter, or was one. */
+static bool may_be_gone(struct model *m, uint32_t message, const struct sim_copy *c)
+{
+    const struct sim_copy *grave = model_other_end(m, message, c);
+
+    if (grave != NULL && c->queue == SIM_MORTAL)
+        return (c->gone & ~GONE_REJECTED) != 0 || grave->is_found || grave->gone != 0;
+    return c->gone != 0;
 }
 
 static void judge_missing(struct model *m, uint64_t numbers[SIM_QUEUES])
@@ -248,11 +267,18 @@ static void judge_missing(struct model *m, uint64_t numbers[SIM_QUEUES])
     for (uint32_t i = 1; i < m->messages_count; i++)
         for (uint32_t n = 0; n < m->messages[i].copies_count; n++) {
             struct sim_copy *c = &m->messages[i].copies[n];
-            if (c->is_dead || c->is_found)
+            const struct sim_copy *other = model_other_end(m, i, c);
+            if (c->is_found && other != NULL && other->is_found)
+                sim_fail(m, "message %u is in %s and is a dead letter, too", i,
+                         SIM_QUEUE_NAMES[SIM_MORTAL]);
+            if (c->is_found && other != NULL && other->is_grave && other->must_be_gone)
+                sim_fail(m, "message %u is in %s, and was settled with an answer elsewhere", i,
+                         SIM_QUEUE_NAMES[c->queue]);
+            if (c->is_dead || c->is_found || c->is_grave)
                 continue;
             if (!c->is_logged || c->number != numbers[c->queue])
                 c->is_dead = true;
-            else if (m->messages[i].is_confirmed && c->gone == 0)
+            else if (m->messages[i].is_confirmed && !may_be_gone(m, i, c))
                 sim_fail(m, "message %u was confirmed and is not in %s", i,
                          SIM_QUEUE_NAMES[c->queue]);
         }
@@ -266,9 +292,9 @@ static void judge_gaps(struct model *m)
         const struct sim_message *msg = &m->messages[i];
         for (uint32_t n = 0; n < msg->copies_count; n++) {
             const struct sim_copy *c = &msg->copies[n];
-            if (c->is_dead)
+            if (c->is_dead || c->is_grave)
                 continue;
-            if (!c->is_found && c->gone == 0 && missing[msg->session] == 0)
+            if (!c->is_found && !may_be_gone(m, i, c) && missing[msg->session] == 0)
                 missing[msg->session] = i;
             if (c->is_found && missing[msg->session] != 0)
                 sim_fail(m, "message %u is there, and %u of the same publisher is not", i,
@@ -290,9 +316,10 @@ static void judge_groups(struct model *m)
             continue; /* its queue is gone */
         if (c->is_found)
             seen[p->group] |= p->is_settle ? 2 : 1;
-        else if (!p->is_settle && c->gone == 0)
+        else if (!p->is_settle && !may_be_gone(m, p->message, c))
             seen[p->group] |= 2;
-        else if (p->is_settle && msg->is_confirmed && c->gone == GONE_COMMITTED)
+        else if (p->is_settle && msg->is_confirmed && c->gone == GONE_COMMITTED &&
+                 model_other_end(m, p->message, c) == NULL) /* else it may have died */
             seen[p->group] |= 1;
         if (seen[p->group] == 3)
             sim_fail(m, "transaction %u has taken effect in part: message %u of %s", p->group,
@@ -307,13 +334,24 @@ static void take_over(struct model *m)
         for (uint32_t n = 0; n < m->messages[i].copies_count; n++) {
             struct sim_copy *c = &m->messages[i].copies[n];
             if (!c->is_found) {
-                c->is_dead = true;
+                const struct sim_copy *from = c->is_grave ? model_other_end(m, i, c) : NULL;
+                if (from == NULL || !from->is_found)
+                    c->is_dead = true;
+                else /* nobody ever died */
+                    *c = (struct sim_copy){.queue = c->queue,
+                                           .gone = c->gone & (GONE_RULED | GONE_HANDED_OVER),
+                                           .is_logged = c->is_logged,
+                                           .is_grave = true};
                 continue;
             }
             m->messages[i].is_confirmed = true;
-            c->gone = 0;
+            c->gone = model_ruled(m, i, c->queue);
             c->is_settled = c->was_out_now = false;
             c->holder = 0;
+            if (c->is_grave) {
+                c->synced = 0;
+                c->was_out = false;
+            }
             c->returned = c->synced;
         }
     m->parts_count = 0;

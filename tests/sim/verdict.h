@@ -14,7 +14,9 @@
  *   - entries stand in the order of their sequences, and of their publishers;
  *   - of what one publisher sent nothing is missing in front of something that is there;
  *   - of a transaction all is there or nothing, publishes and settles, over all queues;
- *   - a count is at least the last one that was synced, and what was out says redelivered.
+ *   - a count is at least the last one that was synced, and what was out says redelivered;
+ *   - a message that died in a queue with a dead-letter exchange is in one of both, never in both,
+ *     and in none only where it may be gone.
  *
  * After a stop, besides: every publish and every settle counts as confirmed, and what was never
  * out does not say redelivered.

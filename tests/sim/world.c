@@ -1,7 +1,7 @@
 #include "tests/sim/world.h"
 
 #include "core/base/assert.h"
-#include "core/consumer.h"
+#include "core/fetch.h"
 #include "core/memory.h"
 
 #include <stdlib.h>
@@ -13,19 +13,15 @@ static uint64_t monotonic_ms(void *self);
 static uint64_t wall_ms(void *self);
 static void wake(void *context, uint32_t worker);
 static void announce(void *context);
+static enum sl_err start_keeper(struct world *w);
+static void free_keeper(struct world *w);
 static void free_broker(struct world *w);
-static void read_backlog(struct queue *q,
-                         void (*found)(void *context, const struct world_entry *entry),
-                         void *context);
-static void check_order(void *context, const struct world_entry *entry);
-static void read_loans(struct queue *q,
-                       void (*found)(void *context, const struct world_entry *entry),
-                       void *context);
 
 void world_init(struct world *w, uint32_t workers, uint64_t segment_bytes)
 {
     *w = (struct world){.workers = workers,
                         .segment_bytes = segment_bytes,
+                        .budget_bytes = BUDGET_BYTES,
                         .disk = faulty_disk_new(),
                         .clock = {monotonic_ms, wall_ms, w}};
 }
@@ -41,7 +37,7 @@ void world_deinit(struct world *w)
 enum sl_err world_start(struct world *w)
 {
     struct broker_options options = {.workers = w->workers,
-                                     .memory_budget_bytes = BUDGET_BYTES,
+                                     .memory_budget_bytes = w->budget_bytes,
                                      .clock = &w->clock,
                                      .wake = wake,
                                      .wake_context = w};
@@ -63,6 +59,8 @@ enum sl_err world_start(struct world *w)
     enum sl_err end = broker_recovery_end(w->broker, w->log, w->findings.time);
     if (err == SL_OK)
         err = end;
+    if (err == SL_OK)
+        err = start_keeper(w);
     if (err != SL_OK)
         world_kill(w);
     return err;
@@ -71,6 +69,7 @@ enum sl_err world_start(struct world *w)
 void world_kill(struct world *w)
 {
     faulty_disk_fail_always(w->disk, FAULTY_ANY, SL_EIO);
+    free_keeper(w);
     free_broker(w);
     commit_log_close(w->log);
     w->log = NULL;
@@ -87,6 +86,7 @@ void world_crash(struct world *w, uint64_t seed)
 
 void world_end(struct world *w)
 {
+    free_keeper(w);
     commit_log_close(w->log);
     w->log = NULL;
     free_broker(w);
@@ -108,34 +108,30 @@ void world_prepare(struct world *w)
     w->failed |= err == SL_EIO;
 }
 
-bool world_read_queue(struct world *w, const char *name,
-                      void (*found)(void *context, const struct world_entry *entry), void *context)
+bool world_fetch(struct world *w)
 {
-    const struct topology_queue *def = world_queue(w, name);
+    struct fetch *fetch = broker_fetch(w->broker);
+    bool has_moved = fetch != NULL && fetch_run(fetch);
 
-    if (def == NULL)
-        return false;
-    struct queue *q = shard_queue(broker_worker_at(w->broker, def->ref.shard)->shard, def->ref.at);
-    SL_ASSERT(q != NULL);
-    read_backlog(q, found, context);
-    read_loans(q, found, context);
-    return true;
+    w->fetches += has_moved;
+    return has_moved;
 }
 
-void world_check(struct world *w)
+void world_keep(struct world *w)
 {
-    topology_lock(broker_topology(w->broker));
-    topology_check(broker_topology(w->broker));
-    topology_unlock(broker_topology(w->broker));
-    for (uint32_t i = 0; i < w->workers; i++) {
-        const struct shard *s = broker_worker_at(w->broker, i)->shard;
-        for (uint32_t n = 0; n < s->queues_room; n++)
-            if (s->queues[n] != NULL) {
-                uint64_t last = 0;
-                queue_check(s->queues[n]);
-                read_backlog(s->queues[n], check_order, &last);
-            }
-    }
+    enum sl_err err = keeper_step(w->keeper, w->now_ms);
+
+    SL_ASSERT(err == SL_OK || err == SL_EFULL || err == SL_EIO);
+    w->failed |= err == SL_EIO;
+}
+
+bool world_is_retrying(struct world *w)
+{
+    bool is_retrying = false;
+
+    for (uint32_t i = 0; i < w->workers; i++)
+        is_retrying |= !list_is_empty(&broker_worker_at(w->broker, i)->shard->retrying);
+    return is_retrying;
 }
 
 struct vhost *world_vhost(struct world *w)
@@ -170,15 +166,6 @@ const struct exchange *world_exchange(struct world *w, const char *name)
     return e;
 }
 
-/* What is ready goes out in its order, returned or not. */
-static void check_order(void *context, const struct world_entry *entry)
-{
-    uint64_t *last = context;
-
-    SL_ASSERT(entry->entry.seq.v > *last);
-    *last = entry->entry.seq.v;
-}
-
 static uint64_t monotonic_ms(void *self)
 {
     return ((struct world *)self)->now_ms;
@@ -202,45 +189,29 @@ static void announce(void *context)
         broker_on_durable(w->broker);
 }
 
+static enum sl_err start_keeper(struct world *w)
+{
+    struct keeper_options options = {.files = faulty_disk_ops(w->disk),
+                                     .checkpoint_bytes = w->checkpoint_bytes};
+
+    w->keeper = keeper_new(w->broker, w->log, &options);
+    return w->keeper == NULL ? SL_ENOMEM : SL_OK;
+}
+
+static void free_keeper(struct world *w)
+{
+    if (w->keeper == NULL)
+        return;
+    struct keeper_status status = keeper_status(w->keeper);
+    w->kept.checkpoints += status.checkpoints;
+    w->kept.released += status.released;
+    w->kept.moved += status.moved;
+    keeper_free(w->keeper);
+    w->keeper = NULL;
+}
+
 static void free_broker(struct world *w)
 {
     broker_free(w->broker);
     w->broker = NULL;
-}
-
-/* Takes all out and puts it back where it stood. */
-static void read_backlog(struct queue *q,
-                         void (*found)(void *context, const struct world_entry *entry),
-                         void *context)
-{
-    struct backlog *b = &q->backlog;
-    size_t count = b->count;
-    size_t returned = b->returned_count;
-    sl_seq last = b->last;
-    struct entry *entries = malloc((count + 1) * sizeof *entries);
-
-    SL_ASSERT(entries != NULL);
-    for (size_t i = 0; i < count; i++) {
-        backlog_pop(b, &entries[i]);
-        found(context, &(struct world_entry){entries[i], false});
-    }
-    b->last.v = 0;
-    for (size_t i = 0; i < count; i++)
-        if (i < returned)
-            backlog_return(b, &entries[i]);
-        else
-            backlog_push(b, &entries[i]);
-    b->last = last;
-    free(entries);
-}
-
-static void read_loans(struct queue *q,
-                       void (*found)(void *context, const struct world_entry *entry), void *context)
-{
-    for (const struct list *at = q->consumers.next; at != &q->consumers; at = at->next) {
-        const struct consumer *c = LIST_OF(at, struct consumer, of_queue);
-        for (size_t i = c->first; i < c->end; i++)
-            if (c->loans[i].entry.seq.v != 0)
-                found(context, &(struct world_entry){c->loans[i].entry, true});
-    }
 }

@@ -65,6 +65,7 @@ struct faulty_disk {
     uint64_t calls[FAULTY_OPS + 1];
     uint64_t power_countdown;
     bool is_off;
+    bool is_paused;
     bool is_clean_looking;
     void (*before)(void *context, enum faulty_op op);
     void *context;
@@ -191,6 +192,13 @@ void faulty_disk_power_off(struct faulty_disk *disk)
 {
     pthread_mutex_lock(&disk->lock);
     disk->is_off = true;
+    pthread_mutex_unlock(&disk->lock);
+}
+
+void faulty_disk_pause(struct faulty_disk *disk, bool is_paused)
+{
+    pthread_mutex_lock(&disk->lock);
+    disk->is_paused = is_paused;
     pthread_mutex_unlock(&disk->lock);
 }
 
@@ -464,6 +472,9 @@ static enum sl_err begin(struct faulty_disk *disk, enum faulty_op op, bool chang
     if (disk->before != NULL)
         disk->before(disk->context, op);
     pthread_mutex_lock(&disk->lock);
+    *reach = REACH_ALL;
+    if (disk->is_paused)
+        return SL_OK;
     disk->calls[op]++;
     disk->calls[FAULTY_ANY] += changes;
     *reach = REACH_NOTHING;

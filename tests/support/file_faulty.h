@@ -55,6 +55,9 @@ void faulty_disk_set_clean_looking(struct faulty_disk *disk, bool is_clean_looki
  * fail with SL_EIO.  0: never. */
 void faulty_disk_power_off_at(struct faulty_disk *disk, uint64_t n);
 void faulty_disk_power_off(struct faulty_disk *disk); /* now */
+/* Meanwhile every call does what it says, with the power off too, and is not counted: for who
+ * looks at the disk from outside. */
+void faulty_disk_pause(struct faulty_disk *disk, bool is_paused);
 bool faulty_disk_is_off(struct faulty_disk *disk);
 
 /* All files are closed.  Power is on again and no fault is set. */

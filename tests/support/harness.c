@@ -38,8 +38,7 @@ void harness_init(struct harness *h, uint64_t memory_budget_bytes)
     struct broker_options options = {.workers = 1,
                                      .memory_budget_bytes = memory_budget_bytes,
                                      .clock = &sl_clock_system,
-                                     .wake = wake_nobody,
-                                     .segment_bytes = SEGMENT_BYTES};
+                                     .wake = wake_nobody};
     *h = (struct harness){.broker = broker_new(&options)};
     SL_ASSERT(h->broker != NULL);
     h->worker = broker_worker_at(h->broker, 0);

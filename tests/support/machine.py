@@ -14,13 +14,16 @@ from undo_unsynced import undo_unsynced, unsynced_bytes
 
 WRITE, SYNC, OPEN, ALLOCATE, READ, CHANGE = range(6)
 CALLS = ("write", "sync", "open", "allocate", "read", "change")
+NAME_CHECKPOINT, NAME_SEGMENT, NAME_RECYCLE, NAME_REMOVE = range(1, 5)
+NAMES = ("", "checkpoint", "segment", "recycle", "remove")
 FOREVER = 2**63
 
 
 class DiskControl:
-    """struct disk_control of preload_disk.c, shared with the process."""
+    """struct disk_control of preload_medium.h, shared with the process."""
 
-    FIELDS = ("sync_delay_ms", "fail_call", "fail_first", "fail_last", "fail_errno", "failed")
+    FIELDS = ("sync_delay_ms", "fail_call", "fail_first", "fail_last", "fail_errno", "failed",
+              "die_at", "die_in", "die_after")
 
     def __init__(self, path):
         self.path = path
@@ -46,6 +49,17 @@ class DiskControl:
         self.put("fail_errno", errno)
         self.put("fail_last", before + (first if last is None else last))
         self.put("fail_first", before + first)
+
+    def die(self, change, nth, is_made):
+        """At the nth change of that kind to a name the process is killed: just before it or just
+        after it."""
+        self.put("die_in", 0)
+        self.put("die_at", change)
+        self.put("die_after", is_made)
+        self.put("die_in", nth)
+
+    def live(self):
+        self.put("die_in", 0)
 
     def heal(self):
         self.put("fail_first", 0)

@@ -34,8 +34,7 @@ void table_init(struct table *t, uint32_t workers, uint64_t memory_budget)
     struct broker_options options = {.workers = workers,
                                      .memory_budget_bytes = memory_budget,
                                      .clock = &t->clock,
-                                     .wake = wake_nobody,
-                                     .segment_bytes = SEGMENT_BYTES};
+                                     .wake = wake_nobody};
     *t = (struct table){.workers = workers, .clock = {tell_time, tell_time, t}, .now_ms = 1000000};
     t->broker = broker_new(&options);
     SL_ASSERT(t->broker != NULL);

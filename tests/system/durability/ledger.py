@@ -6,6 +6,17 @@ with what the queues hold.  A body is b"publisher:number:rest", numbers growing 
 
 import threading
 
+HEAVY = b"heavy".ljust(1000, b".")
+
+
+def brief(body):
+    """What stands in the books for a body with many HEAVY; any other body is as it is."""
+    head, mark, rest = body.partition(HEAVY)
+    count = 1 + len(rest) // len(HEAVY)
+    if not mark or rest != HEAVY * (count - 1):
+        return body
+    return head + b"heavy %d" % (count * len(HEAVY))
+
 
 class Book:
     """One queue.  Sets of bodies."""

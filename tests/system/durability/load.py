@@ -12,7 +12,7 @@ import time
 import amqp_client
 import stomp_client
 from amqp_client import ChannelClosed, Closed, Late
-from ledger import Transaction, reconcile
+from ledger import Transaction, brief, reconcile
 
 PLAIN, FAN, SOURCES, RESULTS = ["p0", "p1"], ["f0", "f1", "f2"], ["s0", "s1"], ["r0", "r1"]
 QUEUES = PLAIN + FAN + SOURCES + RESULTS
@@ -469,7 +469,7 @@ def look_at_queues(machine, ledger):
         channel.round_trip()
         if channel.has("basic.deliver"):
             ledger.complain(f"{queue}: declare-ok says {ready}, but there are more")
-        held[queue] = [(m.body, m.redelivered) for m in rows]
+        held[queue] = [(brief(m.body), m.redelivered) for m in rows]
         channel.close()
     connection.close()
     return held

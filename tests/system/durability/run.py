@@ -21,7 +21,7 @@ sys.path[:0] = [HERE, SUPPORT]
 from broker import add_options  # noqa: E402
 from suite import Tally, run_suite  # noqa: E402
 
-SUITES = ["layer", "kill", "rules", "slow_disk", "disk_trouble", "check_store"]
+SUITES = ["layer", "kill", "churn", "rules", "slow_disk", "disk_trouble", "check_store"]
 
 
 class Lab:
@@ -29,10 +29,10 @@ class Lab:
 
     def __init__(self, options, directory):
         self.binary = os.path.abspath(options.sluice)
-        self.layer = build_layer(directory, "preload_disk")
+        self.layer = build_layer(directory, "preload_disk", "preload_medium", "preload_notes")
         self.clock_layer = build_layer(directory, "preload_clock")
         self.is_long, self.seed = options.long, options.seed
-        self.rounds = 50 if options.long else 5
+        self.rounds = 50 if options.long else 4
         self.verbose = options.verbose
 
     def say(self, text):
@@ -40,11 +40,11 @@ class Lab:
             print("  " + text, flush=True)
 
 
-def build_layer(directory, name):
-    path = os.path.join(directory, name + ".so")
-    source = os.path.join(SUPPORT, name + ".c")
+def build_layer(directory, *names):
+    path = os.path.join(directory, names[0] + ".so")
+    sources = [os.path.join(SUPPORT, name + ".c") for name in names]
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror",
-                    "-shared", "-fPIC", "-o", path, source, "-lpthread"], check=True)
+                    "-shared", "-fPIC", "-o", path, *sources, "-lpthread"], check=True)
     return path
 
 

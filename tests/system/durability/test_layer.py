@@ -155,3 +155,22 @@ def a_sync_takes_as_long_as_told(lab):
                          "print(u - t < 0.1 and time.monotonic() - u > 0.149)\n")
         equal(said.strip(), "True")
         assert time.monotonic() - began > 0.15
+
+
+@suite.test
+def a_process_is_killed_just_before_or_just_after_a_name_changes(lab):
+    wanted = {machine.NAME_CHECKPOINT: "os.rename(d + 'new', d + 'checkpoint')",
+              machine.NAME_SEGMENT: "os.rename(d + 'new', d + '1.log')",
+              machine.NAME_RECYCLE: "os.rename(d + '0.log', d + 'next')",
+              machine.NAME_REMOVE: "os.unlink(d + '0.log')"}
+    for change, text in wanted.items():
+        for is_made in (False, True):
+            with Desk(lab) as desk:
+                desk.control.die(change, 1, is_made)
+                result = desk.run("-c", f"import os\nd = {desk.data!r} + '/'\n"
+                                        "for n in ('new', '0.log'):\n"
+                                        "    os.close(os.open(d + n, os.O_RDWR | os.O_CREAT))\n"
+                                        f"{text}\nprint('on')\n")
+                equal((result.returncode, result.stdout), (-9, ""), machine.NAMES[change])
+                is_old = sorted(desk.files()) == ["0.log", "new"]
+                equal(is_old, not is_made, machine.NAMES[change])

@@ -129,6 +129,27 @@ def a_dead_letter_stays_with_what_it_says(lab, end):
         equal(ready(channel, box), 0)
 
 
+@suite.test_over(KILL, FORGET)
+def a_reject_that_was_committed_is_a_death_whenever_the_life_ends(lab, end):
+    """Also for queues of one worker whose letters go to another's."""
+    with end.machine(lab, workers=4) as machine:
+        channel = channel_on(machine)
+        pairs = [letter_box(channel) for _ in range(12)]
+        for life in range(3):
+            for queue, _ in pairs:
+                persistent(channel, queue, b"%d" % life)
+            tx = channel.connection.channel()
+            tx.tx_select()
+            for queue, _ in pairs:
+                tx.reject(lent(tx, queue).tag, requeue=False)
+            tx.tx_commit()
+            channel = end.next_life(machine)
+            for queue, box in pairs:
+                equal(taken(channel, box).body, b"%d" % life)
+                equal((ready(channel, queue), ready(channel, box)), (0, 0))
+            sync(channel)
+
+
 @suite.test_over(*ENDS)
 def a_dead_letter_of_a_transient_message_does_not_stay(lab, end):
     with end.machine(lab) as machine:

@@ -232,6 +232,7 @@ static void an_answer_after_a_purge_or_for_a_chunk_that_was_opened_is_not_taken(
     struct backlog b = {0};
     struct entry entries[4];
     struct stored_chunk wanted;
+    uint32_t from;
 
     live.stretch_bytes = STRETCH;
     push(&b, 1, 30);
@@ -243,8 +244,8 @@ static void an_answer_after_a_purge_or_for_a_chunk_that_was_opened_is_not_taken(
         message_unref(entries[i].msg);
         entries[i].msg = NULL;
     }
-    CU_ASSERT_FALSE(backlog_open(&b, (sl_lsn){5}, entries, 4));
-    CU_ASSERT_TRUE(backlog_open(&b, wanted.place, entries, 4));
+    CU_ASSERT_FALSE(backlog_open(&b, (sl_lsn){5}, entries, 4, &from));
+    CU_ASSERT_TRUE(backlog_open(&b, wanted.place, entries, 4, &from));
     CU_ASSERT_FALSE(backlog_take(&b, r));
     struct entry next;
     CU_ASSERT_EQUAL(backlog_peek(&b, &next), BACKLOG_AWAY);
@@ -314,6 +315,36 @@ static void returned_entries_without_message_are_asked_for_in_their_order(void)
     end(&b);
 }
 
+static void what_came_back_without_message_is_asked_for_before_what_stands_in_front(void)
+{
+    struct backlog b = {0};
+    struct entry out[3];
+    struct entry next;
+
+    live.stretch_bytes = STRETCH;
+    push(&b, 1, 4);
+    for (uint32_t i = 0; i < 3; i++) {
+        backlog_pop(&b, &out[i]);
+        message_unref(out[i].msg);
+        out[i].msg = NULL;
+    }
+    backlog_return(&b, &out[1]);
+    backlog_return(&b, &out[2]);
+    struct fetch_request *r = backlog_ask(&b, 1, 7);
+    CU_ASSERT_EQUAL(r->count, 2);
+    backlog_return(&b, &out[0]);
+    CU_ASSERT_EQUAL(backlog_peek(&b, &next), BACKLOG_AWAY);
+    struct fetch_request *all = backlog_ask(&b, 1, 8);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(all);
+    CU_ASSERT_EQUAL(all->count, 3);
+    CU_ASSERT_EQUAL(all->entries[0].seq.v, 1);
+    CU_ASSERT_FALSE(backlog_take(&b, r));
+    fetch_request_free(r);
+    answer(&b, all, 1, 3);
+    pop_to(&b, 1, 3);
+    end(&b);
+}
+
 static void an_entry_that_moved_makes_its_chunk_be_stored_anew(void)
 {
     struct backlog b = {0};
@@ -371,6 +402,7 @@ int main(void)
         UNIT(an_answer_after_a_purge_or_for_a_chunk_that_was_opened_is_not_taken),
         UNIT(messages_are_given_to_those_that_are_still_there),
         UNIT(returned_entries_without_message_are_asked_for_in_their_order),
+        UNIT(what_came_back_without_message_is_asked_for_before_what_stands_in_front),
         UNIT(an_entry_that_moved_makes_its_chunk_be_stored_anew),
         UNIT(what_recovery_pushes_stored_is_live_until_it_is_gone),
         CU_TEST_INFO_NULL,

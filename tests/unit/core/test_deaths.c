@@ -296,8 +296,8 @@ static void the_oldest_deaths_fall_off_when_there_are_too_many(void)
     CU_ASSERT_TRUE(is_text(headers_of(out), "x-first-death-queue", "q"));
 }
 
-/* At every size around the limit: what was there before goes on, and the bound holds. */
-static void a_message_that_is_full_loses_nothing_of_its_own(void)
+/* At every size around the limit: else it could go round for ever. */
+static void a_message_that_is_full_tells_its_death_all_the_same(void)
 {
     static char text[SL_PROPERTIES_BYTES_MAX];
     static uint8_t table[SL_PROPERTIES_BYTES_MAX];
@@ -312,8 +312,34 @@ static void a_message_that_is_full_loses_nothing_of_its_own(void)
         struct sl_bytes in = with_headers((struct sl_bytes){table, (size_t)(w.pos - table)});
         struct sl_bytes out = die(in, expired);
         CU_ASSERT(out.len <= SL_PROPERTIES_BYTES_MAX);
-        CU_ASSERT_TRUE(has(headers_of(out), "big"));
+        CU_ASSERT_TRUE(deaths_go_round(out, SL_BYTES_LITERAL("q")));
+        CU_ASSERT_TRUE(is_text(headers_of(out), "x-first-death-queue", "q"));
     }
+}
+
+static void a_header_that_is_large_gives_room_to_older_deaths(void)
+{
+    struct sl_bytes out = properties_none;
+    static char text[SL_PROPERTIES_BYTES_MAX];
+    static uint8_t table[SL_PROPERTIES_BYTES_MAX];
+    struct sl_writer w = {table, table + sizeof table, false};
+    uint8_t *start = table_write_start(&w);
+    char name[256];
+
+    memset(text, 'x', sizeof text);
+    table_write_string(&w, SL_BYTES_LITERAL("big"),
+                       (struct sl_bytes){(uint8_t *)text, SL_PROPERTIES_BYTES_MAX - 3000});
+    table_write_string(&w, SL_BYTES_LITERAL("small"), SL_BYTES_LITERAL("1"));
+    table_write_finish(&w, start);
+    out = die(with_headers((struct sl_bytes){table, (size_t)(w.pos - table)}), expired);
+    CU_ASSERT_TRUE(has(headers_of(out), "big"));
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "%0255d", i);
+        out = die(out, again(name, "expired"));
+    }
+    CU_ASSERT_TRUE(deaths_go_round(out, SL_BYTES_LITERAL("q")));
+    CU_ASSERT_TRUE(has(headers_of(out), "small"));
+    CU_ASSERT_TRUE(is_text(headers_of(out), "x-first-death-queue", "q"));
 }
 
 /* The keys of CC would stand there twice: then x-death says the first only. */
@@ -355,7 +381,8 @@ int main(void)
                                   UNIT(a_way_back_without_a_rejection_goes_round),
                                   UNIT(a_way_back_with_a_rejection_in_it_does_not_go_round),
                                   UNIT(the_oldest_deaths_fall_off_when_there_are_too_many),
-                                  UNIT(a_message_that_is_full_loses_nothing_of_its_own),
+                                  UNIT(a_message_that_is_full_tells_its_death_all_the_same),
+                                  UNIT(a_header_that_is_large_gives_room_to_older_deaths),
                                   UNIT(many_keys_of_cc_leave_room_for_the_death),
                                   CU_TEST_INFO_NULL};
     return unit_run("core/deaths", tests);

@@ -463,6 +463,31 @@ static void a_stored_chunk_that_is_consumed_meanwhile_keeps_its_order(void)
     }
 }
 
+static void one_that_is_cancelled_is_soon_over_and_leaves_all_in_order(void)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (int turns = 0; turns < 16; turns++) {
+        begin(1, BUDGET_NONE);
+        declare("q", true);
+        publish("q", 1, 3000);
+        begin_evacuation();
+        for (int i = 0; i < turns; i++)
+            turn();
+        evacuation_cancel(under_way);
+        for (int i = 0; i < 4 && !evacuation_is_over(under_way); i++)
+            turn();
+        CU_ASSERT_TRUE_FATAL(evacuation_is_over(under_way));
+        CU_ASSERT_EQUAL(remnants_left() == 0, under_way->entries == 3000);
+        least = under_way->entries < least ? under_way->entries : least;
+        evacuation_unref(under_way);
+        consume("q");
+        expect(0, 1, 3000);
+        end();
+    }
+    CU_ASSERT_EQUAL(least, 0);
+}
+
 static void transient_messages_that_were_paged_out_move(void)
 {
     begin(1, BUDGET_NONE);
@@ -562,6 +587,7 @@ int main(void)
         UNIT(a_queue_may_go_while_it_is_being_read),
         UNIT(stored_chunks_move_with_their_entries_and_are_stored_again),
         UNIT(a_stored_chunk_that_is_consumed_meanwhile_keeps_its_order),
+        UNIT(one_that_is_cancelled_is_soon_over_and_leaves_all_in_order),
         UNIT(transient_messages_that_were_paged_out_move),
         UNIT(more_than_is_kept_at_once_moves_slice_by_slice),
         UNIT(one_forgotten_message_under_a_week_of_traffic_pins_only_itself),

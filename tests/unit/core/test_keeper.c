@@ -1,8 +1,12 @@
 #include "core/keeper.h"
 
 #include "core/base/assert.h"
+#include "core/consumer.h"
+#include "core/properties.h"
+#include "core/queue.h"
 #include "core/store/checkpoint.h"
 #include "tests/support/file_faulty.h"
+#include "tests/support/table_maker.h"
 #include "tests/support/table_top.h"
 #include "tests/support/unit.h"
 
@@ -11,6 +15,7 @@
 
 #define BUDGET (64u * 1024 * 1024)
 #define STEPS_MAX 100
+#define SEGMENT_BYTES (1024u * 1024) /* of a table's log */
 
 static struct table t;
 static struct faulty_disk *disk;
@@ -67,13 +72,19 @@ static void take_checkpoint(void)
     CU_ASSERT_FALSE(keeper_is_busy(keeper));
 }
 
-static void declare(const char *queue)
+static void declare_with(const char *queue, struct sl_bytes arguments)
 {
-    struct queue_declaration d = {.name = sl_bytes_of(queue), .is_durable = true};
+    struct queue_declaration d = {
+        .name = sl_bytes_of(queue), .is_durable = true, .arguments = arguments};
 
     broker_declare_queue(&a->client, 1, &d, "");
     sync_all();
     CU_ASSERT_EQUAL(a->last->err, SL_OK);
+}
+
+static void declare(const char *queue)
+{
+    declare_with(queue, (struct sl_bytes){NULL, 0});
 }
 
 static void settle_tag(uint64_t tag, enum settle_verdict verdict)
@@ -156,6 +167,101 @@ static void a_life_with_checkpoints_ends_as_one_without(void)
     }
 }
 
+/* It stands in front in that life, and the others around it are stored. */
+static void a_returned_message_among_others_of_a_life_before_is_where_it_was(void)
+{
+    static char got[16384];
+
+    begin();
+    declare("q");
+    for (uint64_t i = 1; i <= 500; i++)
+        table_publish_persistent(a, "", "q", i);
+    table_consume(&t, a, "q", 10, false);
+    sync_all();
+    settle_tag(3, SETTLE_RETURNED);
+    sync_all();
+    restart();
+    take_checkpoint();
+    restart();
+    take_checkpoint();
+    restart();
+    read_queue("q", got);
+    CU_ASSERT_PTR_EQUAL(strstr(got, "1/0 2/0 3/1 4/0 5/0 "), got);
+    CU_ASSERT_PTR_NOT_NULL(strstr(got, " 500/0 "));
+    end();
+}
+
+/* Lets the loans of what is out go out of memory. */
+static void page_out_loans(void)
+{
+    for (uint32_t w = 0; w < t.workers; w++) {
+        struct shard *s = broker_worker_at(t.broker, w)->shard;
+        for (uint32_t i = 0; i < s->queues_room; i++) {
+            if (s->queues[i] == NULL)
+                continue;
+            struct list *consumers = &s->queues[i]->consumers;
+            for (struct list *at = consumers->next; at != consumers; at = at->next) {
+                struct entry *loans[64];
+                struct consumer *c = LIST_OF(at, struct consumer, of_queue);
+                uint32_t n = consumer_residents(c, loans, 64);
+                for (uint32_t k = 0; k < n; k++) {
+                    message_unref(loans[k]->msg);
+                    loans[k]->msg = NULL;
+                }
+            }
+        }
+    }
+}
+
+/* Its message is still to be read when the checkpoint is taken, and when the power goes out. */
+static void what_is_about_to_be_discarded_is_so_after_a_checkpoint_too(void)
+{
+    static char got[64];
+    struct table_maker m;
+
+    begin();
+    table_begin(&m);
+    table_write_string(&m.w, SL_BYTES_LITERAL("x-dead-letter-exchange"), SL_BYTES_LITERAL(""));
+    table_write_string(&m.w, SL_BYTES_LITERAL("x-dead-letter-routing-key"),
+                       SL_BYTES_LITERAL("dead"));
+    table_write_s64(&m.w, SL_BYTES_LITERAL("x-delivery-limit"), 1);
+    declare_with("q", table_end(&m));
+    declare("dead");
+    for (uint64_t i = 1; i <= 3; i++)
+        table_publish_persistent(a, "", "q", i);
+    table_consume(&t, a, "q", 0, false);
+    sync_all();
+    settle_tag(2, SETTLE_RETURNED); /* it comes again at once */
+    sync_all();
+    CU_ASSERT_EQUAL(a->told_count, 4);
+    page_out_loans();
+    t.is_fetch_held = true;
+    settle_tag(1, SETTLE_REJECTED);
+    settle_tag(4, SETTLE_RETURNED);
+    sync_all();
+    take_checkpoint();
+    restart();
+    sync_all();
+    read_queue("dead", got);
+    CU_ASSERT_STRING_EQUAL(got, "1/0 2/0 ");
+    read_queue("q", got);
+    CU_ASSERT_STRING_EQUAL(got, "3/0 ");
+    end();
+}
+
+static void a_checkpoint_writes_no_message_that_need_not_survive(void)
+{
+    begin();
+    declare("q");
+    for (uint64_t i = 1; i <= 2000; i++)
+        table_publish(a, "", "q", i);
+    sync_all();
+    uint64_t before = commit_log_end(t.log).v;
+    take_checkpoint();
+    CU_ASSERT_TRUE(commit_log_end(t.log).v - before < 1000);
+    end();
+}
+
 /* Traffic for several segments, all of it consumed; then a checkpoint, and what it leads to. */
 static void pass_traffic(struct sitter *s, int rounds)
 {
@@ -185,6 +291,95 @@ static void a_log_of_nothing_live_takes_few_segments(void)
     CU_ASSERT_TRUE(keeper_status(keeper).log_bytes <= 3u * 1024 * 1024);
     restart();
     CU_ASSERT_EQUAL(table_ready(&t, a, "q"), 0);
+    end();
+}
+
+/* The forgotten ones of each segment are worth moving, but not now. */
+static void the_last_checkpoint_moves_nothing(void)
+{
+    struct sitter *s;
+
+    begin();
+    declare("q");
+    declare("forgotten");
+    s = table_sit(&t, 0);
+    table_consume(&t, s, "q", 0, true);
+    for (uint64_t round = 0; round < 6; round++) {
+        table_publish_persistent(a, "", "forgotten", round);
+        for (uint64_t i = 0; i < 8000; i++)
+            table_publish_persistent(a, "", "q", i + 1);
+        sync_all();
+        broker_client_written(&s->client, s->cost);
+        s->told_count = 0;
+        sync_all();
+    }
+    keeper_end(keeper);
+    for (int i = 0; i < STEPS_MAX && keeper_is_busy(keeper); i++) {
+        CU_ASSERT_EQUAL(keeper_step(keeper, now_ms++), SL_OK);
+        sync_all();
+    }
+    CU_ASSERT_FALSE(keeper_is_busy(keeper));
+    CU_ASSERT_EQUAL(keeper_status(keeper).checkpoints, 1);
+    CU_ASSERT_EQUAL(keeper_status(keeper).moved, 0);
+    for (int i = 0; i < STEPS_MAX; i++)
+        CU_ASSERT_EQUAL(keeper_step(keeper, now_ms++), SL_OK);
+    CU_ASSERT_EQUAL(keeper_status(keeper).checkpoints, 1);
+    end();
+}
+
+/* As the threads would go on, with a disk that has no room for another segment. */
+static void go_on_without_room(void)
+{
+    faulty_disk_fail_always(disk, FAULTY_ALLOCATE, SL_EFULL);
+    for (int i = 0; i < 1000; i++) {
+        if (!keeper_is_busy(keeper))
+            keeper_hurry(keeper);
+        CU_ASSERT_FATAL(keeper_step(keeper, now_ms += 10) != SL_EIO);
+        CU_ASSERT_FATAL(commit_log_prepare(t.log) != SL_EIO);
+        CU_ASSERT_FATAL(commit_log_flush(t.log) != SL_EIO);
+        table_settle(&t);
+    }
+    faulty_disk_fail_always(disk, FAULTY_ALLOCATE, SL_OK);
+}
+
+/* Messages of 4 KiB, each fourth to the other queue, to the middle of a segment. */
+static void publish_large(const char *often, const char *seldom, uint64_t until)
+{
+    static struct table_maker m;
+    static char text[4096];
+    uint8_t room[8192];
+    struct sl_writer w = {room, room + sizeof room, false};
+    struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
+                           .delivery_mode = 2};
+
+    memset(text, 'x', sizeof text - 1);
+    p.headers = table_of_string(&m, "large", text);
+    properties_encode(&p, &w);
+    struct sl_bytes properties = {room, (size_t)(w.pos - room)};
+    for (uint64_t i = 0; commit_log_end(t.log).v < until; i++) {
+        table_publish_with(a, "", i % 4 == 3 ? seldom : often, properties, i);
+        sync_all();
+    }
+}
+
+static void what_is_moved_while_the_disk_is_full_leaves_room_for_what_frees_it(void)
+{
+    begin();
+    declare("q");
+    declare("kept");
+    publish_large("q", "kept", 8 * SEGMENT_BYTES + SEGMENT_BYTES / 8 * 5);
+    int64_t kept = table_ready(&t, a, "kept");
+    broker_purge_queue(&a->client, 1, sl_bytes_of("q"));
+    sync_all();
+    uint64_t before = commit_log_disk_bytes(t.log);
+    go_on_without_room();
+    CU_ASSERT_TRUE(sl_lsn_reached(commit_log_durable(t.log), commit_log_end(t.log)));
+    CU_ASSERT_EQUAL(commit_log_prepare(t.log), SL_OK); /* now there is room again */
+    for (int i = 0; i < 5; i++)
+        take_checkpoint();
+    CU_ASSERT_TRUE(commit_log_disk_bytes(t.log) < before / 4 * 3);
+    restart();
+    CU_ASSERT_EQUAL(table_ready(&t, a, "kept"), kept);
     end();
 }
 
@@ -237,7 +432,12 @@ int main(void)
     static CU_TestInfo tests[] = {
         UNIT(what_has_no_room_is_tried_again),
         UNIT(a_life_with_checkpoints_ends_as_one_without),
+        UNIT(a_returned_message_among_others_of_a_life_before_is_where_it_was),
+        UNIT(what_is_about_to_be_discarded_is_so_after_a_checkpoint_too),
+        UNIT(a_checkpoint_writes_no_message_that_need_not_survive),
         UNIT(a_log_of_nothing_live_takes_few_segments),
+        UNIT(the_last_checkpoint_moves_nothing),
+        UNIT(what_is_moved_while_the_disk_is_full_leaves_room_for_what_frees_it),
         UNIT(a_forgotten_message_pins_only_itself),
         CU_TEST_INFO_NULL,
     };

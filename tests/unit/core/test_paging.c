@@ -1,9 +1,14 @@
 #include "core/paging.h"
 
 #include "core/base/assert.h"
+#include "core/chunk.h"
+#include "core/consumer.h"
 #include "core/fetch.h"
 #include "core/memory.h"
+#include "core/properties.h"
 #include "core/queue.h"
+#include "core/recall.h"
+#include "tests/support/table_maker.h"
 #include "tests/support/table_top.h"
 #include "tests/support/unit.h"
 
@@ -153,6 +158,36 @@ static void loans_that_nobody_settles_go_out_of_memory_and_return_in_order(void)
     end(&t);
 }
 
+/* What takes the memory is elsewhere. */
+static void many_consumers_without_anything_to_page_are_not_gone_through_for_ever(void)
+{
+    struct table t;
+    begin(&t, 1);
+    struct sitter *s = table_sit(&t, 0);
+    struct shard *shard = broker_worker_at(t.broker, 0)->shard;
+    int runs = 0;
+
+    declare(&t, s, "q", true);
+    for (int i = 0; i < 500; i++)
+        table_consume(&t, s, "q", 2, false);
+    publish(&t, s, "q", 1, 1000, true);
+    calm(&t);
+    CU_ASSERT_EQUAL(s->told_count, 1000);
+    memory_charge(2 * BUDGET);
+    while (runs < 1000 && shard_run(shard))
+        runs++;
+    CU_ASSERT_TRUE(runs < 1000);
+    uint32_t residents = 0;
+    struct list *consumers = &queue_of(&t)->consumers;
+    for (struct list *at = consumers->next; at != consumers; at = at->next) {
+        struct entry *loans[2];
+        residents += consumer_residents(LIST_OF(at, struct consumer, of_queue), loans, 2);
+    }
+    CU_ASSERT_EQUAL(residents, 0);
+    memory_release(2 * BUDGET);
+    end(&t);
+}
+
 static void a_get_waits_for_what_is_away(void)
 {
     struct table t;
@@ -289,6 +324,57 @@ static void what_cannot_be_read_is_asked_for_again_and_not_given_up(void)
     end(&t);
 }
 
+/* A record that has just been moved has its new place before that is durable. */
+static void what_is_not_durable_yet_is_asked_for_again_soon(void)
+{
+    struct table t;
+    begin(&t, 1);
+    struct sitter *s = table_sit(&t, 0);
+
+    declare(&t, s, "q", true);
+    publish(&t, s, "q", 1, MANY, true);
+    calm(&t);
+    t.is_fetch_held = true;
+    table_consume(&t, s, "q", 0, true);
+    read_on(&t, s);
+    struct shard *shard = broker_worker_at(t.broker, 0)->shard;
+    SL_ASSERT(queue_of(&t)->backlog.head->cookie != 0);
+    struct fetch_request *r = fetch_request_new(FETCH_CHUNK);
+    r->queue = queue_of(&t)->ref.at;
+    r->cookie = queue_of(&t)->backlog.head->cookie;
+    r->err = SL_EAGAIN;
+    recall_take(shard, r);
+    CU_ASSERT_TRUE(recall_next_due(shard) < order_time(shard->run->order) + 10);
+    table_wait(&t, 10);
+    CU_ASSERT_EQUAL(recall_next_due(shard), UINT64_MAX);
+    t.is_fetch_held = false;
+    read_on(&t, s);
+    CU_ASSERT_TRUE(told_in_order(s, 1, MANY));
+    CU_ASSERT_EQUAL(shard->asked_bytes, 0);
+    end(&t);
+}
+
+static void a_checkpoint_stores_nothing_that_a_restart_forgets(void)
+{
+    struct table t;
+    begin(&t, 1);
+    struct sitter *s = table_sit(&t, 0);
+    struct shard *shard = broker_worker_at(t.broker, 0)->shard;
+
+    declare(&t, s, "q", true);
+    publish(&t, s, "q", 1, 600, false);
+    table_flush(&t);
+    uint64_t end_before = commit_log_end(t.log).v;
+    paging_store_full_chunks(shard, queue_of(&t));
+    CU_ASSERT_EQUAL(commit_log_end(t.log).v, end_before);
+    publish(&t, s, "q", 601, 600, true);
+    table_flush(&t);
+    end_before = commit_log_end(t.log).v;
+    paging_store_full_chunks(shard, queue_of(&t));
+    CU_ASSERT_TRUE(commit_log_end(t.log).v > end_before);
+    end(&t);
+}
+
 static void many_small_queues_go_out_of_memory_and_none_is_forgotten(void)
 {
     struct table t;
@@ -327,6 +413,54 @@ static void many_small_queues_go_out_of_memory_and_none_is_forgotten(void)
     end(&t);
 }
 
+/* Eight persistent messages with 4 KiB of headers each. */
+static void publish_large(struct table *t, struct sitter *s, const char *queue)
+{
+    static struct table_maker m;
+    static char text[4096];
+    uint8_t room[8192];
+    struct sl_writer w = {room, room + sizeof room, false};
+    struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
+                           .delivery_mode = 2};
+
+    memset(text, 'x', sizeof text - 1);
+    p.headers = table_of_string(&m, "large", text);
+    properties_encode(&p, &w);
+    for (uint64_t i = 0; i < 8; i++)
+        table_publish_with(s, "", queue, (struct sl_bytes){room, (size_t)(w.pos - room)}, i);
+    calm(t);
+}
+
+static void many_queues_that_are_consumed_at_once_do_not_all_come_back_at_once(void)
+{
+    struct table t;
+    begin(&t, 1);
+    struct sitter *s = table_sit(&t, 0);
+    struct sitter *consumer = table_sit(&t, 0);
+    struct shard *shard = broker_worker_at(t.broker, 0)->shard;
+    char name[16];
+
+    for (int q = 0; q < 200; q++) {
+        snprintf(name, sizeof name, "q%d", q);
+        declare(&t, s, name, true);
+        publish_large(&t, s, name);
+    }
+    t.is_fetch_held = true;
+    for (int q = 0; q < 200; q++) {
+        snprintf(name, sizeof name, "q%d", q);
+        table_consume(&t, consumer, name, 0, true);
+    }
+    calm(&t);
+    uint64_t before = memory_used();
+    fetch_run(shard->fetch);
+    memory_settle();
+    CU_ASSERT_TRUE(memory_used() - before < BUDGET);
+    t.is_fetch_held = false;
+    read_on(&t, consumer);
+    CU_ASSERT_EQUAL(consumer->told_count, 200 * 8);
+    end(&t);
+}
+
 static void publishers_are_let_go_although_nobody_consumes(void)
 {
     struct table t;
@@ -349,12 +483,16 @@ int main(void)
         UNIT(a_backlog_larger_than_memory_comes_out_whole_and_in_order),
         UNIT(what_is_not_logged_is_paged_out_all_the_same),
         UNIT(loans_that_nobody_settles_go_out_of_memory_and_return_in_order),
+        UNIT(many_consumers_without_anything_to_page_are_not_gone_through_for_ever),
         UNIT(a_get_waits_for_what_is_away),
         UNIT(a_get_whose_session_leaves_takes_nothing),
         UNIT(a_get_of_a_queue_that_goes_is_answered_empty),
         UNIT(a_purge_needs_nothing_in_memory_and_late_answers_are_harmless),
         UNIT(what_cannot_be_read_is_asked_for_again_and_not_given_up),
+        UNIT(what_is_not_durable_yet_is_asked_for_again_soon),
+        UNIT(a_checkpoint_stores_nothing_that_a_restart_forgets),
         UNIT(many_small_queues_go_out_of_memory_and_none_is_forgotten),
+        UNIT(many_queues_that_are_consumed_at_once_do_not_all_come_back_at_once),
         UNIT(publishers_are_let_go_although_nobody_consumes),
         CU_TEST_INFO_NULL,
     };

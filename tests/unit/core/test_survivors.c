@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/index.h"
+#include "core/survivor_chunk.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -92,14 +93,33 @@ static void chunks_that_overlap_are_refused(void)
     survivors_init(&s, 1);
     CU_ASSERT_EQUAL(add_chunk(10, 20, 0), SL_OK);
     CU_ASSERT_EQUAL(add_chunk(20, 30, 0), SL_OK);
-    CU_ASSERT_EQUAL(survivors_sort(&s), SL_ECORRUPT);
+    CU_ASSERT_EQUAL(survivors_sort(&s, NULL), SL_ECORRUPT);
     survivors_deinit(&s);
 
     survivors_init(&s, 1);
     CU_ASSERT_EQUAL(add_chunk(10, 20, 0), SL_OK);
     CU_ASSERT_EQUAL(survivors_add_loose(&s, &inside), SL_OK);
-    CU_ASSERT_EQUAL(survivors_sort(&s), SL_ECORRUPT);
+    CU_ASSERT_EQUAL(survivors_sort(&s, NULL), SL_ECORRUPT);
     survivors_deinit(&s);
+}
+
+static void what_lies_among_a_chunks_own_is_put_in_its_place_once(void)
+{
+    struct survivor_chunk c = {0};
+    struct entry entry = {.flags = ENTRY_LOGGED};
+    const uint64_t order[] = {10, 30, 20, 15, 40};
+
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        entry.seq.v = order[i];
+        CU_ASSERT_EQUAL(survivor_chunk_insert(&c, &entry), SL_OK);
+    }
+    CU_ASSERT_EQUAL(c.first.v, 10);
+    CU_ASSERT_EQUAL(c.last.v, 40);
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        CU_ASSERT_PTR_NOT_NULL(survivor_chunk_find(&c, (sl_seq){order[i]}));
+    entry.seq.v = 20;
+    CU_ASSERT_EQUAL(survivor_chunk_insert(&c, &entry), SL_ECORRUPT);
+    survivor_chunk_end(&c);
 }
 
 static void a_stored_chunk_that_cannot_be_read_is_an_error_only_when_it_is_wanted(void)
@@ -108,7 +128,7 @@ static void a_stored_chunk_that_cannot_be_read_is_an_error_only_when_it_is_wante
 
     survivors_init(&s, 1);
     CU_ASSERT_EQUAL(add_chunk(10, 20, 0), SL_OK);
-    CU_ASSERT_EQUAL(survivors_sort(&s), SL_OK);
+    CU_ASSERT_EQUAL(survivors_sort(&s, NULL), SL_OK);
     CU_ASSERT_FALSE(has(9));
     CU_ASSERT_FALSE(has(21));
     CU_ASSERT_EQUAL(survivors_find(&s, NULL, (sl_seq){15}, &entry), SL_ECORRUPT);
@@ -128,7 +148,7 @@ static void the_parts_of_a_checkpoint_come_into_their_order(void)
     CU_ASSERT_EQUAL(add_chunk(13, 14, 1), SL_OK);
     for (size_t i = 0; i < sizeof loose / sizeof loose[0]; i++)
         CU_ASSERT_EQUAL(survivors_add_loose(&s, &loose[i]), SL_OK);
-    CU_ASSERT_EQUAL(survivors_sort(&s), SL_OK);
+    CU_ASSERT_EQUAL(survivors_sort(&s, NULL), SL_OK);
     CU_ASSERT_EQUAL(add(50, 0), SL_OK);
     end(1);
     end(12);
@@ -180,7 +200,7 @@ static void a_purge_ends_a_stored_chunk_without_reading_it(void)
 
     survivors_init(&s, 1);
     CU_ASSERT_EQUAL(add_chunk(10, 20, 0), SL_OK);
-    CU_ASSERT_EQUAL(survivors_sort(&s), SL_OK);
+    CU_ASSERT_EQUAL(survivors_sort(&s, NULL), SL_OK);
     CU_ASSERT_EQUAL(add(21, 0), SL_OK);
     CU_ASSERT_EQUAL(survivors_purge(&s, NULL, (sl_seq){20}, next_in, &at), SL_OK);
     CU_ASSERT_STRING_EQUAL(rest(), "0:21 ");
@@ -191,6 +211,7 @@ int main(void)
     static CU_TestInfo tests[] = {
         UNIT(what_does_not_come_behind_the_others_is_refused),
         UNIT(chunks_that_overlap_are_refused),
+        UNIT(what_lies_among_a_chunks_own_is_put_in_its_place_once),
         UNIT(a_stored_chunk_that_cannot_be_read_is_an_error_only_when_it_is_wanted),
         UNIT(the_parts_of_a_checkpoint_come_into_their_order),
         UNIT(what_was_settled_is_gone_and_the_rest_keeps_its_order),

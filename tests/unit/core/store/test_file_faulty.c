@@ -110,6 +110,22 @@ static void clean_looking_pages_are_read_until_the_crash_and_no_longer(void)
     faulty_disk_free(disk);
 }
 
+static void it_has_the_room_that_it_was_given(void)
+{
+    uint64_t free_bytes;
+    uint64_t total_bytes;
+    struct faulty_disk *small = faulty_disk_new();
+    struct sl_file_ops files = faulty_disk_ops(small);
+
+    faulty_disk_set_room(small, 10, 100);
+    CU_ASSERT_EQUAL(files.room(files.self, &free_bytes, &total_bytes), SL_OK);
+    CU_ASSERT_EQUAL(free_bytes, 10);
+    CU_ASSERT_EQUAL(total_bytes, 100);
+    faulty_disk_fail(small, FAULTY_ROOM, 1, SL_EIO);
+    CU_ASSERT_EQUAL(files.room(files.self, &free_bytes, &total_bytes), SL_EIO);
+    faulty_disk_free(small);
+}
+
 static void without_power_nothing_works(void)
 {
     begin();
@@ -132,6 +148,7 @@ int main(void)
         UNIT(a_name_that_was_not_synced_may_be_gone),
         UNIT(the_chosen_call_fails_and_only_that),
         UNIT(clean_looking_pages_are_read_until_the_crash_and_no_longer),
+        UNIT(it_has_the_room_that_it_was_given),
         UNIT(without_power_nothing_works),
         CU_TEST_INFO_NULL,
     };

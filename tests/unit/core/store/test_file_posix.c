@@ -68,6 +68,18 @@ static void room_that_is_not_there_is_full(void)
 }
 
 /* More parts than the system takes at once, some of them empty. */
+static void the_room_of_the_medium_is_told(void)
+{
+    uint64_t free_bytes = 0;
+    uint64_t total_bytes = 0;
+
+    begin();
+    CU_ASSERT_EQUAL(ops.room(ops.self, &free_bytes, &total_bytes), SL_OK);
+    CU_ASSERT_TRUE(total_bytes > 0);
+    CU_ASSERT_TRUE(free_bytes <= total_bytes);
+    end();
+}
+
 static void everything_is_written_and_read_where_it_was_said(void)
 {
     enum { PARTS = 3000 };
@@ -150,6 +162,7 @@ int main(void)
         UNIT(what_is_not_there_is_said_so),
         UNIT(a_file_is_made_once),
         UNIT(room_that_is_not_there_is_full),
+        UNIT(the_room_of_the_medium_is_told),
         UNIT(everything_is_written_and_read_where_it_was_said),
         UNIT(a_log_on_a_real_disk_opens_again),
         CU_TEST_INFO_NULL,

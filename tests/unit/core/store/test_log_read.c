@@ -90,19 +90,101 @@ static void every_record_is_read_by_its_place_inside_groups_too(void)
     model_deinit(&m);
 }
 
-static void neighbours_cost_one_read_of_the_disk(void)
+static uint64_t disk_bytes;
+static uint64_t disk_reads;
+static struct sl_file_ops counted;
+
+static enum sl_err read_counted(struct sl_file *file, uint64_t at, void *into, size_t len,
+                                size_t *got)
 {
-    start();
-    struct log_reader *r = log_reader_new(m.log);
-    size_t i = 0;
-    CU_ASSERT_TRUE(is_record(r, &seen[i]));
-    uint64_t reads = faulty_disk_calls(m.disk, FAULTY_READ);
-    while (seen[++i].place.v < MODEL_SEGMENT_BYTES)
-        CU_ASSERT_TRUE(is_record(r, &seen[i]));
-    CU_ASSERT_TRUE(i > 5);
-    CU_ASSERT_EQUAL(faulty_disk_calls(m.disk, FAULTY_READ), reads);
+    disk_bytes += len;
+    disk_reads++;
+    return counted.read_at(file, at, into, len, got);
+}
+
+#define LARGE_RECORDS 20000u
+#define LARGE_BODY 232u
+
+/* One segment with records of 256 bytes. */
+static void start_large(struct commit_log **log, sl_lsn *places)
+{
+    struct log_options options = {.segment_bytes = 16u * 1024 * 1024};
+    struct log_visitor visitor = {.context = NULL};
+
+    model_init(&m, 1);
+    counted = options.files = m.ops;
+    options.files.read_at = read_counted;
+    CU_ASSERT_EQUAL_FATAL(commit_log_open(&options, &visitor, &m.findings, log), SL_OK);
+    for (uint32_t i = 0; i < LARGE_RECORDS; i++) {
+        memset(log_run_add(&m.run, RECORD_MESSAGE, 0, false, LARGE_BODY), (int)i, LARGE_BODY);
+        places[i] = commit_log_append(*log, &m.run, 1, 0, NULL, NULL).start;
+    }
+    CU_ASSERT_EQUAL(commit_log_flush(*log), SL_OK);
+    disk_bytes = disk_reads = 0;
+}
+
+static void end_large(struct commit_log *log, struct log_reader *r)
+{
     log_reader_free(r);
+    commit_log_close(log);
     model_deinit(&m);
+}
+
+static void read_every(struct log_reader *r, const sl_lsn *places, uint32_t step)
+{
+    struct record record;
+
+    for (uint32_t i = 0; i < LARGE_RECORDS; i += step) {
+        CU_ASSERT_EQUAL(log_reader_read(r, places[i], 256, &record), SL_OK);
+        CU_ASSERT_EQUAL(record.body.at[0], (uint8_t)i);
+    }
+}
+
+static void a_record_far_from_the_last_costs_little(void)
+{
+    static sl_lsn places[LARGE_RECORDS];
+    struct commit_log *log;
+    struct record record;
+
+    start_large(&log, places);
+    struct log_reader *r = log_reader_new(log);
+    for (uint32_t i = LARGE_RECORDS; i > 1000; i -= 1000)
+        CU_ASSERT_EQUAL(log_reader_read(r, places[i - 1], 256, &record), SL_OK);
+    CU_ASSERT_TRUE(disk_bytes <= disk_reads * 16 * 1024);
+    disk_bytes = disk_reads = 0;
+    read_every(r, places, 1000); /* the same forwards */
+    CU_ASSERT_TRUE(disk_bytes <= disk_reads * 16 * 1024);
+    end_large(log, r);
+}
+
+static void neighbours_cost_few_reads_and_are_read_once(void)
+{
+    static sl_lsn places[LARGE_RECORDS];
+    struct commit_log *log;
+
+    start_large(&log, places);
+    struct log_reader *r = log_reader_new(log);
+    read_every(r, places, 1);
+    CU_ASSERT_TRUE(disk_reads <= 16);
+    CU_ASSERT_TRUE(disk_bytes <= LARGE_RECORDS * 256u / 16 * 17 + 1024 * 1024);
+    disk_reads = 0;
+    read_every(r, places, 4); /* with gaps that are cheaper to read than to jump over */
+    CU_ASSERT_TRUE(disk_reads <= 16);
+    end_large(log, r);
+}
+
+static void what_lies_thinly_is_not_read_through(void)
+{
+    static sl_lsn places[LARGE_RECORDS];
+    struct commit_log *log;
+
+    start_large(&log, places);
+    struct log_reader *r = log_reader_new(log);
+    read_every(r, places, 1); /* a window that has grown shrinks again */
+    disk_bytes = 0;
+    read_every(r, places, 200);
+    CU_ASSERT_TRUE(disk_bytes <= LARGE_RECORDS / 200 * 16 * 1024);
+    end_large(log, r);
 }
 
 /* The reader must not keep what it saw of the file's end before more was written there. */
@@ -148,7 +230,9 @@ int main(void)
     static CU_TestInfo tests[] = {
         UNIT(what_does_not_lie_there_is_not_read),
         UNIT(every_record_is_read_by_its_place_inside_groups_too),
-        UNIT(neighbours_cost_one_read_of_the_disk),
+        UNIT(a_record_far_from_the_last_costs_little),
+        UNIT(neighbours_cost_few_reads_and_are_read_once),
+        UNIT(what_lies_thinly_is_not_read_through),
         UNIT(what_is_written_later_is_read_when_it_is_durable),
         UNIT(a_released_segment_is_not_there_any_more),
         CU_TEST_INFO_NULL,

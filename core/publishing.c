@@ -1,0 +1,120 @@
+/* publishing.c - the part of broker.h that is publishing, and the confirms of it. */
+#include "core/broker_parts.h"
+
+#include "core/dead_letter.h"
+#include "core/memory.h"
+#include "core/properties.h"
+
+typedef void confirm_adder(struct confirm_line *line, struct sl_handle session, uint64_t who,
+                           sl_tag tag, uint64_t run);
+
+static void add_confirm(struct client *c, uint64_t who, sl_tag tag, confirm_adder *add);
+
+bool broker_take_room(struct client *c, uint64_t bytes)
+{
+    struct broker_worker *w = c->worker;
+
+    if (memory_room_take(bytes, broker_room(w->broker)))
+        return true;
+    if (w->room_wanted == 0 || bytes < w->room_wanted)
+        w->room_wanted = bytes;
+    return false;
+}
+
+const char *broker_held_reason(const struct client *c)
+{
+    return pressure_reason(c->worker->held_by);
+}
+
+enum sl_err broker_route(struct client *c, struct sl_bytes exchange, struct sl_bytes key,
+                         struct sl_bytes headers, const struct route **route)
+{
+    return route_cache_get(&c->worker->routes, c->vhost, exchange, key, headers, route);
+}
+
+const struct admission *broker_publish(struct client *c, const struct route *route,
+                                       struct message *msg)
+{
+    struct admission_split *split = &c->worker->split;
+
+    if (route->limited == 0) {
+        broker_publish_admitted(c, route, msg);
+        return NULL;
+    }
+    admission_split(split, route, message_body(msg).len);
+    if (split->refused_count == 0) {
+        broker_publish_admitted(c, route, msg);
+        return NULL;
+    }
+    counter_add(&c->worker->counters.refused, split->refused_count);
+    for (uint32_t i = 0; i < split->refused_count; i++)
+        if (split->refused[i].admission->rules.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+            dead_letter_refused(c->worker, split->refused[i], msg);
+    if (split->takers->count != 0)
+        broker_publish_admitted(c, split->takers, msg);
+    else
+        message_unref(msg);
+    return split->refused[0].admission;
+}
+
+void broker_publish_admitted(struct client *c, const struct route *route, struct message *msg)
+{
+    struct broker_worker *w = c->worker;
+
+    counter_add(&w->counters.published, 1);
+    if (route->count == 0) {
+        counter_add(&w->counters.unroutable, 1);
+        message_unref(msg);
+        return;
+    }
+    uint32_t offset = run_sequence(&w->run);
+    if (route->durable > 0 && !w->run.journal.is_off &&
+        properties_are_persistent(message_properties(msg))) {
+        msg->is_logged = true;
+        c->is_logged = true;
+        journal_message(&w->run.journal, offset, route, msg);
+    }
+    run_publish(&w->run, offset, route, msg);
+    if (run_is_long(&w->run))
+        broker_worker_hand_over(w);
+}
+
+/* A session whose publishes and settles left no record waits for nothing but its place, unless
+ * an earlier confirm of its own still waits for the disk. */
+void broker_confirm(struct client *c, uint64_t who, sl_tag tag)
+{
+    add_confirm(c, who, tag, confirm_line_add);
+}
+
+static void add_confirm(struct client *c, uint64_t who, sl_tag tag, confirm_adder *add)
+{
+    struct broker_worker *w = c->worker;
+
+    if (!c->is_logged && c->logged_run <= w->safe_run) {
+        add(&w->confirms_now, c->handle, who, tag, w->run_number);
+        return;
+    }
+    add(&w->confirms, c->handle, who, tag, w->run_number);
+    c->logged_run = w->run_number;
+    c->is_logged = false;
+    w->is_urgent = true;
+}
+
+void broker_confirm_refused(struct client *c, uint64_t who, sl_tag tag)
+{
+    add_confirm(c, who, tag, confirm_line_add_refused);
+}
+
+void broker_group_begin(struct client *c)
+{
+    run_group_begin(&c->worker->run);
+}
+
+void broker_group_end(struct client *c)
+{
+    run_group_end(&c->worker->run);
+    /* Its messages are lent once its record is durable, so that is what its confirm waits for, also
+     * when none of them is kept. */
+    c->is_logged = true;
+    c->worker->is_urgent = true;
+}

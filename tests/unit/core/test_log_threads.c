@@ -1,0 +1,317 @@
+/* The real threads on a real disk: workers, the log's flusher, who fetches and who keeps the log
+ * short, with little memory and small segments.  Its worth is under ThreadSanitizer. */
+#include "core/keeper.h"
+
+#include "core/base/assert.h"
+#include "core/broker.h"
+#include "core/fetch.h"
+#include "core/properties.h"
+#include "tests/support/unit.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define WORKERS 2u
+#define MESSAGES 4000u
+#define BODY_BYTES 2048u
+#define PUBLISHED_AHEAD 100u
+#define KEPT_EVERY 64u /* is acknowledged last of all, so that it pins its segment */
+#define BUDGET (4u * 1024 * 1024)
+#define SEGMENT_BYTES (1024u * 1024)
+#define PATIENCE_MS 60000u
+
+struct crew_member {
+    pthread_t thread;
+    struct broker_worker *worker;
+    struct client client;
+    struct settlement settlement;
+    struct subscription *sub;
+    uint32_t index;
+    uint64_t published;
+    uint64_t confirmed;
+    uint64_t got;
+    uint64_t cost;
+    uint64_t answers;
+    uint64_t kept_count;
+    sl_tag kept[MESSAGES / KEPT_EVERY + 1];
+    bool in_order;
+};
+
+struct ship { /* the threads of the log, and what they work on */
+    struct broker *broker;
+    struct commit_log *log;
+    struct keeper *keeper;
+    struct sl_file_ops files;
+    pthread_t flusher;
+    pthread_t fetcher;
+    pthread_t keeping;
+    atomic_bool stop;
+    char dir[64];
+};
+
+static struct ship ship;
+static atomic_uint all_published;
+static atomic_uint finished;
+
+static void wake_nobody(void *context, uint32_t worker)
+{
+    (void)context, (void)worker; /* they spin */
+}
+
+static void announce(void *context)
+{
+    broker_on_durable(((struct ship *)context)->broker);
+}
+
+static void *flush_log(void *context)
+{
+    (void)context;
+    while (commit_log_wait(ship.log))
+        SL_ASSERT(commit_log_flush(ship.log) == SL_OK);
+    return NULL;
+}
+
+static void *fetch(void *context)
+{
+    (void)context;
+    while (!atomic_load(&ship.stop))
+        if (!fetch_run(broker_fetch(ship.broker)))
+            sched_yield();
+    broker_thread_end();
+    return NULL;
+}
+
+static void *keep(void *context)
+{
+    (void)context;
+    while (!atomic_load(&ship.stop)) {
+        SL_ASSERT(commit_log_prepare(ship.log) == SL_OK);
+        SL_ASSERT(keeper_step(ship.keeper, sl_clock_monotonic_ms(&sl_clock_system)) == SL_OK);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void set_sail(void)
+{
+    struct broker_options options = {.workers = WORKERS,
+                                     .memory_budget_bytes = BUDGET,
+                                     .clock = &sl_clock_system,
+                                     .wake = wake_nobody};
+    struct log_findings findings;
+
+    strcpy(ship.dir, "/tmp/sluice-threads-XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(ship.dir));
+    CU_ASSERT_EQUAL_FATAL(file_posix_open(ship.dir, &ship.files), SL_OK);
+    ship.broker = broker_new(&options);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ship.broker);
+    struct log_visitor visitor = broker_recovery_begin(ship.broker);
+    struct log_options log_options = {.files = ship.files,
+                                      .segment_bytes = SEGMENT_BYTES,
+                                      .announce = announce,
+                                      .announce_context = &ship};
+    CU_ASSERT_EQUAL_FATAL(commit_log_open(&log_options, &visitor, &findings, &ship.log), SL_OK);
+    CU_ASSERT_EQUAL_FATAL(broker_recovery_end(ship.broker, ship.log, findings.time), SL_OK);
+    ship.keeper = keeper_new(ship.broker, ship.log, &(struct keeper_options){.files = ship.files});
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ship.keeper);
+    pthread_create(&ship.flusher, NULL, flush_log, NULL);
+    pthread_create(&ship.fetcher, NULL, fetch, NULL);
+    pthread_create(&ship.keeping, NULL, keep, NULL);
+}
+
+static void remove_file(void *context, const char *name)
+{
+    (void)context;
+    if (name[0] != '.')
+        CU_ASSERT_EQUAL(ship.files.remove(ship.files.self, name), SL_OK);
+}
+
+static void come_home(void)
+{
+    bool more = true;
+
+    atomic_store(&ship.stop, true);
+    pthread_join(ship.keeping, NULL);
+    pthread_join(ship.fetcher, NULL);
+    while (more) {
+        more = false;
+        for (uint32_t i = 0; i < WORKERS; i++) {
+            more |= broker_worker_run_shard(broker_worker_at(ship.broker, i));
+            broker_worker_hand_over(broker_worker_at(ship.broker, i));
+        }
+    }
+    broker_on_stopped(ship.broker);
+    commit_log_stop(ship.log);
+    pthread_join(ship.flusher, NULL);
+    keeper_free(ship.keeper);
+    broker_free(ship.broker);
+    commit_log_close(ship.log);
+    CU_ASSERT_EQUAL(ship.files.list(ship.files.self, remove_file, NULL), SL_OK);
+    file_posix_close(&ship.files);
+    CU_ASSERT_EQUAL(rmdir(ship.dir), 0);
+    broker_thread_end();
+}
+
+static void take_delivery(struct crew_member *m, const struct delivery *d)
+{
+    uint64_t body;
+
+    memcpy(&body, message_body(d->msg).at, sizeof body);
+    m->in_order &= body == m->got;
+    m->cost += message_cost(d->msg);
+    sl_tag tag = settlement_add(&m->settlement, m->sub, m->sub->next_loan++, d->seq);
+    if (m->got++ % KEPT_EVERY == 0)
+        m->kept[m->kept_count++] = tag;
+    else
+        SL_ASSERT(settlement_settle(&m->settlement, &m->client, tag, false, SETTLE_CONSUMED) ==
+                  SL_OK);
+}
+
+static void take_mail(struct crew_member *m)
+{
+    struct mail_chain chain = broker_worker_take_mail(m->worker);
+
+    while (chain.first != NULL) {
+        struct mail *mail = (struct mail *)chain.first;
+        chain.first = mail->node.next;
+        if (mail->kind == MAIL_ANSWER) {
+            const struct answer *a = (struct answer *)mail;
+            SL_ASSERT(a->err == SL_OK);
+            if (m->sub != NULL)
+                subscription_begin(m->sub, a);
+            m->answers++;
+        } else if (mail->kind == MAIL_DELIVERIES) {
+            const struct delivery_mail *d = (struct delivery_mail *)mail;
+            for (uint32_t i = 0; i < d->count; i++)
+                take_delivery(m, &d->items[i]);
+        }
+        mail_free(mail);
+    }
+}
+
+static void turn(struct crew_member *m)
+{
+    struct waiting_publisher w;
+
+    broker_worker_refresh(m->worker);
+    broker_worker_hand_over(m->worker);
+    broker_worker_run_shard(m->worker);
+    take_mail(m);
+    while (broker_worker_next_confirm(m->worker, &w))
+        m->confirmed = w.tag.v;
+    broker_client_written(&m->client, m->cost);
+    broker_worker_balance(m->worker);
+    sched_yield();
+}
+
+static void publish_one(struct crew_member *m, const char *queue)
+{
+    static const uint8_t PERSISTENT[] = {PROPERTY_DELIVERY_MODE >> 8, 0, 2};
+    uint8_t body[BODY_BYTES] = {0};
+    const struct route *route;
+    /* Every third one is written down only because it is paged out. */
+    struct sl_bytes properties =
+        m->published % 3 == 0 ? properties_none : (struct sl_bytes){PERSISTENT, sizeof PERSISTENT};
+
+    memcpy(body, &m->published, sizeof m->published);
+    broker_worker_refresh(m->worker);
+    SL_ASSERT(broker_route(&m->client, sl_bytes_of(""), sl_bytes_of(queue),
+                           (struct sl_bytes){NULL, 0}, &route) == SL_OK);
+    struct message *msg = message_new_routed(route->encoded, properties, sizeof body);
+    SL_ASSERT(message_append(&msg, (struct sl_bytes){body, sizeof body}) == SL_OK);
+    broker_publish(&m->client, route, msg);
+    broker_confirm(&m->client, 1, (sl_tag){++m->published});
+}
+
+static void publish_all(struct crew_member *m, const char *queue)
+{
+    while (m->confirmed < MESSAGES) {
+        while (m->published < MESSAGES && m->published < m->confirmed + PUBLISHED_AHEAD &&
+               !broker_is_held(&m->client))
+            publish_one(m, queue);
+        turn(m);
+    }
+}
+
+static bool log_was_shortened(void)
+{
+    struct keeper_status status = keeper_status(ship.keeper);
+
+    return status.moved > 0 && status.released > 0;
+}
+
+/* All are out; those that were kept back are moved to the end of the log, and what was before them
+ * goes. */
+static void consume_all(struct crew_member *m)
+{
+    uint64_t until = sl_clock_monotonic_ms(&sl_clock_system) + PATIENCE_MS;
+
+    while (m->got < MESSAGES || !log_was_shortened()) {
+        turn(m);
+        SL_ASSERT(sl_clock_monotonic_ms(&sl_clock_system) < until);
+    }
+    for (uint64_t i = 0; i < m->kept_count; i++)
+        SL_ASSERT(settlement_settle(&m->settlement, &m->client, m->kept[i], false,
+                                    SETTLE_CONSUMED) == SL_OK);
+}
+
+static void *work(void *context)
+{
+    struct crew_member *m = context;
+    const char *names[WORKERS] = {"q0", "q1"};
+    const char *mine = names[m->index];
+    struct queue_declaration d = {.name = sl_bytes_of(mine), .is_durable = true};
+    struct subscribe_options o = {.queue = sl_bytes_of(names[(m->index + 1) % WORKERS])};
+
+    broker_declare_queue(&m->client, 1, &d, "");
+    while (m->answers < 1)
+        turn(m);
+    publish_all(m, mine);
+    atomic_fetch_add(&all_published, 1);
+    while (atomic_load(&all_published) < WORKERS)
+        turn(m);
+    m->sub = broker_subscribe(&m->client, 2, &o);
+    consume_all(m);
+    atomic_fetch_add(&finished, 1);
+    while (atomic_load(&finished) < WORKERS)
+        turn(m);
+    broker_client_close(&m->client);
+    broker_worker_hand_over(m->worker);
+    broker_thread_end();
+    return NULL;
+}
+
+static void backlogs_beyond_memory_come_back_in_order_while_the_log_is_kept_short(void)
+{
+    static struct crew_member crew[WORKERS];
+
+    set_sail();
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        crew[i] = (struct crew_member){.index = i, .in_order = true};
+        crew[i].worker = broker_worker_at(ship.broker, i);
+        broker_client_init(&crew[i].client, crew[i].worker, (struct sl_handle){0, 1, i});
+        CU_ASSERT_EQUAL(broker_open_vhost(&crew[i].client, sl_bytes_of("/")), SL_OK);
+        settlement_init(&crew[i].settlement);
+    }
+    for (uint32_t i = 0; i < WORKERS; i++)
+        pthread_create(&crew[i].thread, NULL, work, &crew[i]);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        pthread_join(crew[i].thread, NULL);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        CU_ASSERT_EQUAL(crew[i].got, MESSAGES);
+        CU_ASSERT_TRUE(crew[i].in_order);
+        settlement_deinit(&crew[i].settlement);
+    }
+    come_home();
+}
+
+int main(void)
+{
+    static CU_TestInfo tests[] = {
+        UNIT(backlogs_beyond_memory_come_back_in_order_while_the_log_is_kept_short),
+        CU_TEST_INFO_NULL,
+    };
+    return unit_run("core/log_threads", tests);
+}
