@@ -281,7 +281,10 @@ static void lose_questions(struct actor *a)
             else
                 m->exchanges[q->destination - SIM_QUEUES].binding--;
             break;
-        case ASK_PURGE: m->queues[q->queue].purging--; break;
+        case ASK_PURGE:
+            m->queues[q->queue].purging--;
+            m->queues[q->queue].purge_lost_in = m->life;
+            break;
         default: break;
         }
     }

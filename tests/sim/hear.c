@@ -175,6 +175,8 @@ static void hear_purged(struct actor *a, const struct question *q, bool is_done)
     queue->purging--;
     if (!is_done || queue->purging > 0 || (queue->is_auto_delete && queue->was_consumed))
         return; /* or the queue may be another one by now */
+    if (queue->purge_lost_in == m->life)
+        return; /* that one may have taken it, and is not answered */
     for (uint32_t i = 1; i < m->messages_count; i++) {
         struct sim_copy *c = model_copy(m, i, q->queue);
         if (c != NULL)

@@ -123,7 +123,8 @@ struct sim_queue {
     bool was_ever_read;                            /* anything of it may have been out */
     bool is_lossy;                                 /* somebody takes without acknowledging */
     uint32_t purging;
-    uint32_t binding; /* binds and unbinds without an answer */
+    uint32_t purge_lost_in; /* the last life in which one was asked for by who left; 0: none */
+    uint32_t binding;       /* binds and unbinds without an answer */
 };
 
 struct sim_exchange {
