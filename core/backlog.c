@@ -12,6 +12,7 @@
 
 enum part { PART_ROW, PART_HEAP, PART_FRONT };
 
+static inline bool is_plain_row(const struct backlog *b);
 static enum part next_part(const struct backlog *b);
 static sl_seq first_of(const struct chunk *c);
 static struct chunk *next_chunk(struct backlog *b);
@@ -77,6 +78,10 @@ enum backlog_head backlog_peek(const struct backlog *b, struct entry *out)
 {
     if (b->count == 0)
         return BACKLOG_EMPTY;
+    if (is_plain_row(b)) {
+        *out = b->head->entries[b->head->from];
+        return out->msg != NULL ? BACKLOG_READY : BACKLOG_AWAY;
+    }
     enum part part = next_part(b);
     if (part == PART_HEAP)
         *out = b->returned[0];
@@ -93,7 +98,7 @@ enum backlog_head backlog_peek(const struct backlog *b, struct entry *out)
 void backlog_pop(struct backlog *b, struct entry *out)
 {
     SL_ASSERT(b->count > 0);
-    enum part part = next_part(b);
+    enum part part = is_plain_row(b) ? PART_ROW : next_part(b);
     b->count--;
     if (part == PART_HEAP) {
         *out = backlog_heap_pop(b);
@@ -223,6 +228,12 @@ struct entry backlog_heap_pop(struct backlog *b)
     if (b->returned_count == 0)
         free_heap(b);
     return top;
+}
+
+/* Nothing came back, and the head is in memory: what a queue is that flows. */
+static inline bool is_plain_row(const struct backlog *b)
+{
+    return b->returned_count == 0 && b->front == NULL && b->head->entries != NULL;
 }
 
 /* Returned entries were lent before what is in the row, but for those of a life before. */

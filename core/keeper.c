@@ -160,8 +160,9 @@ static bool is_due(struct keeper *k, uint64_t now_ms)
         k->next_victim == k->retention.victims_count)
         return true;
     uint64_t grown = commit_log_end(k->log).v - k->last_from;
-    return grown >= k->options.checkpoint_bytes || has_closed_a_segment(k) ||
-           (grown != 0 && now_ms - k->ended_ms >= DRAIN_MS && has_closed_segments(k));
+    if (now_ms - k->ended_ms >= DRAIN_MS)
+        return has_closed_a_segment(k) || (grown != 0 && has_closed_segments(k));
+    return false;
 }
 
 /* Since the last one: that segment may go, and be the next but one. */
