@@ -209,6 +209,8 @@ void evacuation_post(struct shard *s, struct moving *m, struct fetch_request *r)
     fetch_post(s->fetch, r);
 }
 
+/* Only what is still in a chunk: else one whose INDEX has entries of the stretch that have left it
+ * would be gone through again and again. */
 static void spread(struct moving *m)
 {
     const struct evacuation *e = m->evacuation;
@@ -216,7 +218,7 @@ static void spread(struct moving *m)
     for (uint32_t i = 0; i < m->chunks_count; i++) {
         const struct fetch_request *r = m->chunks[i].index;
         m->left += r->err != SL_OK;
-        for (uint32_t at = 0; r->err == SL_OK && at < r->count; at++) {
+        for (uint32_t at = m->chunks[i].remnant->from; r->err == SL_OK && at < r->count; at++) {
             sl_lsn place = r->entries[at].place;
             if (place.v >= e->from.v && place.v < e->to.v)
                 *add_move(m) =

@@ -102,6 +102,7 @@ static void on_chunk(void *context, const struct stored_chunk *chunk)
     struct remnant item = {.queue = look->queue->ref.at,
                            .index = chunk->place,
                            .index_len = chunk->record_len,
+                           .from = chunk->from,
                            .level = look->level};
 
     look->seen += CHUNK_COST;

@@ -24,6 +24,7 @@ struct remnant {
     };
     sl_seq seq;         /* 0: a chunk */
     uint32_t index_len; /* of a chunk */
+    uint32_t from;      /* the same: entries of its INDEX before that one have left it */
     uint8_t level;      /* priority of the backlog that it is in; of one that is out, its own */
 };
 
