@@ -18,6 +18,8 @@ struct client {
     struct broker_worker *worker;
     struct sl_handle handle;
     struct vhost *vhost;             /* set by broker_open_vhost */
+    struct sl_bytes user;            /* who it is; the session keeps the bytes */
+    struct sl_bytes cluster_id;      /* of the connection, or the account; or {NULL, 0} */
     struct session_window *window;   /* counted; shared with shards that deliver here */
     struct slot_table subscriptions; /* of struct subscription */
     uint64_t shards;                 /* one bit for each that has heard of this session */

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/known_headers.h"
 #include "core/memory.h"
 #include "core/properties.h"
 
@@ -75,6 +76,7 @@ static struct message *allocate(size_t route_len, struct sl_bytes properties, si
     msg->copies = 0;
     msg->is_logged = msg->has_deaths = false;
     msg->expires = properties_expire(properties);
+    msg->marks = known_headers_marks(properties);
     memcpy(msg->data + route_len, properties.at, properties.len);
     memory_charge(message_cost(msg));
     return msg;

@@ -19,7 +19,10 @@ static void poke(struct client *c, uint64_t shards);
 
 void broker_client_init(struct client *c, struct broker_worker *w, struct sl_handle handle)
 {
-    *c = (struct client){.worker = w, .handle = handle, .window = session_window_new()};
+    *c = (struct client){.worker = w,
+                         .handle = handle,
+                         .user = SL_BYTES_LITERAL("guest"),
+                         .window = session_window_new()};
 }
 
 enum sl_err broker_open_vhost(struct client *c, struct sl_bytes name)
