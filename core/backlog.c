@@ -15,7 +15,6 @@ enum part { PART_ROW, PART_HEAP, PART_FRONT };
 static inline bool is_plain_row(const struct backlog *b);
 static enum part next_part(const struct backlog *b);
 static sl_seq first_of(const struct chunk *c);
-static struct chunk *next_chunk(struct backlog *b);
 static void clear_chunk(struct chunk *c, void (*on_entry)(void *context, struct entry *entry),
                         void *context);
 static void free_heap(struct backlog *b);
@@ -33,14 +32,7 @@ void backlogs_trim(void)
 
 void backlog_push(struct backlog *b, const struct entry *entry)
 {
-    struct chunk *c = b->tail;
-
-    SL_CHECK(entry->seq.v > b->last.v);
-    if (c == NULL || chunk_is_full(c))
-        c = next_chunk(b);
-    chunk_push(c, entry);
-    b->last = entry->seq;
-    b->count++;
+    backlog_add(b, entry);
 }
 
 void backlog_return(struct backlog *b, const struct entry *entry)
@@ -109,13 +101,18 @@ void backlog_pop(struct backlog *b, struct entry *out)
     chunk_pop(c, out);
     if (c->from < c->to)
         return;
-    if (part == PART_ROW) {
-        backlog_remove(b, c); /* an empty queue holds no memory */
-        b->is_turned = true;
-    } else {
+    if (part == PART_ROW)
+        backlog_end_head(b);
+    else {
         chunk_free(c);
         b->front = NULL;
     }
+}
+
+void backlog_end_head(struct backlog *b)
+{
+    backlog_remove(b, b->head); /* an empty queue holds no memory */
+    b->is_turned = true;
 }
 
 void backlog_clear(struct backlog *b, void (*on_entry)(void *context, struct entry *entry),
@@ -131,6 +128,17 @@ void backlog_clear(struct backlog *b, void (*on_entry)(void *context, struct ent
         on_entry(context, &b->returned[i]);
     free_heap(b);
     *b = (struct backlog){.last = b->last};
+}
+
+struct chunk *backlog_next_chunk(struct backlog *b)
+{
+    uint32_t room = FIRST_ENTRIES;
+
+    if (b->tail != NULL && b->tail->room >= SL_CHUNK_ENTRIES_MAX / ENTRIES_GROWTH)
+        room = SL_CHUNK_ENTRIES_MAX;
+    else if (b->tail != NULL && b->tail->room > 0)
+        room = b->tail->room * ENTRIES_GROWTH;
+    return backlog_append(b, chunk_new(room));
 }
 
 struct chunk *backlog_append(struct backlog *b, struct chunk *c)
@@ -254,17 +262,6 @@ static enum part next_part(const struct backlog *b)
 static sl_seq first_of(const struct chunk *c)
 {
     return c->entries != NULL ? c->entries[c->from].seq : c->index->told.first;
-}
-
-static struct chunk *next_chunk(struct backlog *b)
-{
-    uint32_t room = FIRST_ENTRIES;
-
-    if (b->tail != NULL && b->tail->room >= SL_CHUNK_ENTRIES_MAX / ENTRIES_GROWTH)
-        room = SL_CHUNK_ENTRIES_MAX;
-    else if (b->tail != NULL && b->tail->room > 0)
-        room = b->tail->room * ENTRIES_GROWTH;
-    return backlog_append(b, chunk_new(room));
 }
 
 static void clear_chunk(struct chunk *c, void (*on_entry)(void *context, struct entry *entry),

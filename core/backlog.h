@@ -86,6 +86,7 @@ void backlog_return(struct backlog *b, const struct entry *entry);
 enum backlog_head backlog_peek(const struct backlog *b, struct entry *out);
 /* Takes it, after READY, or after AWAY with a place: who needs no message. */
 void backlog_pop(struct backlog *b, struct entry *out);
+void backlog_end_head(struct backlog *b); /* nothing is left in the head; see chunk.h */
 /* Empties it.  Calls back for every entry in memory, with its reference; what is only stored ends
  * in live without being read. */
 void backlog_clear(struct backlog *b, void (*on_entry)(void *context, struct entry *entry),

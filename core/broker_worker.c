@@ -2,6 +2,7 @@
 #include "core/broker_parts.h"
 
 #include "core/backlog.h"
+#include "core/blocks.h"
 #include "core/memory.h"
 #include "core/shard.h"
 
@@ -96,6 +97,7 @@ void broker_thread_end(void)
 {
     lane_batches_trim();
     backlogs_trim();
+    blocks_trim();
     memory_settle();
 }
 

@@ -14,6 +14,7 @@
 #define SLUICE_CORE_CHUNK_H
 
 #include "core/backlog.h"
+#include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/base/list.h"
 #include "core/live.h"
@@ -42,6 +43,7 @@ struct chunk {
     bool is_closed; /* stands among the closed ones in memory */
 };
 
+struct chunk *backlog_next_chunk(struct backlog *b); /* the tail is full, or there is none */
 struct chunk *chunk_new(uint32_t room);
 void chunk_free(struct chunk *c); /* its entries are taken care of; the INDEX counts no more */
 /* Releases what the calling thread keeps for its next ones. */
@@ -63,6 +65,41 @@ static inline void chunk_pop(struct chunk *c, struct entry *out)
 {
     *out = c->entries[c->from++];
     c->resident -= out->msg != NULL;
+}
+
+/* backlog_push, for who does it all the time. */
+static inline void backlog_add(struct backlog *b, const struct entry *entry)
+{
+    struct chunk *c = b->tail;
+
+    SL_CHECK(entry->seq.v > b->last.v);
+    if (c == NULL || chunk_is_full(c))
+        c = backlog_next_chunk(b);
+    chunk_push(c, entry);
+    b->last = entry->seq;
+    b->count++;
+}
+
+/* The entry that is next where nothing came back and the head is in memory: what a queue is that
+ * flows.  Its message may be away.  NULL: backlog_peek has to look. */
+static inline struct entry *backlog_flowing(const struct backlog *b)
+{
+    const struct chunk *c = b->head;
+
+    if (c == NULL || b->returned_count != 0 || b->front != NULL || c->entries == NULL)
+        return NULL;
+    return &c->entries[c->from];
+}
+
+/* Takes what backlog_flowing told, with its message; after that it is not to be looked at. */
+static inline void backlog_pass(struct backlog *b)
+{
+    struct chunk *c = b->head;
+
+    b->count--;
+    c->resident--;
+    if (++c->from == c->to)
+        backlog_end_head(b);
 }
 
 static inline uint32_t chunk_count(const struct chunk *c)

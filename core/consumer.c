@@ -199,9 +199,8 @@ void consumer_deliver(struct shard *s, struct consumer *c, const struct entry *e
     }
     if (is_logged) /* settled when handed over */
         journal_settled(&s->run->journal, c->queue->ref.number, entry->seq);
-    struct entry gone = *entry;
-    gone.msg = NULL; /* the mail's now */
-    shard_end_entry(s, &gone);
+    if (entry->place.v != 0) /* the message is the mail's now */
+        live_sub(&s->live, entry->place, live_entry_bytes(entry), 1);
 }
 
 uint64_t consumer_lend(struct consumer *c, const struct entry *entry)

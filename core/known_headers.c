@@ -1,7 +1,5 @@
 #include "core/known_headers.h"
 
-#include "core/properties.h"
-
 #define NAME_BYTES_MIN 2 /* of the names below */
 #define NAME_BYTES_MAX 22
 
@@ -27,14 +25,13 @@ static const struct {
 
 static int find(struct sl_bytes name);
 
-uint8_t known_headers_marks(struct sl_bytes properties)
+uint8_t known_headers_look(struct sl_bytes properties)
 {
     struct sl_bytes headers;
     struct table_field field;
     uint8_t marks = 0;
 
-    if ((sl_load_u16(properties.at) & PROPERTY_HEADERS) == 0 ||
-        !properties_headers(properties, &headers))
+    if (!properties_headers(properties, &headers))
         return 0;
     struct sl_reader r = table_fields(headers);
     while (table_next(&r, &field)) {

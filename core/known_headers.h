@@ -10,6 +10,7 @@
 #ifndef SLUICE_CORE_KNOWN_HEADERS_H
 #define SLUICE_CORE_KNOWN_HEADERS_H
 
+#include "core/properties.h"
 #include "core/table.h"
 
 enum known_header {
@@ -49,7 +50,14 @@ static inline bool known_header_is(const struct known_headers *k, enum known_hea
 }
 
 /* properties: flat, checked.  Of enum header_mark. */
-uint8_t known_headers_marks(struct sl_bytes properties);
+static inline uint8_t known_headers_marks(struct sl_bytes properties);
+uint8_t known_headers_look(struct sl_bytes properties); /* the same, where there are headers */
 void known_headers_read(struct sl_bytes properties, struct known_headers *out);
+
+static inline uint8_t known_headers_marks(struct sl_bytes properties)
+{
+    return (sl_load_u16(properties.at) & PROPERTY_HEADERS) == 0 ? 0
+                                                                : known_headers_look(properties);
+}
 
 #endif

@@ -15,7 +15,7 @@ void live_deinit(struct live *l)
     *l = (struct live){.stretch_bytes = l->stretch_bytes};
 }
 
-void live_add(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries)
+void live_add_anywhere(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries)
 {
     struct live_stretch *stretch = stretch_of(l, place.v / l->stretch_bytes);
 
@@ -23,7 +23,7 @@ void live_add(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries)
     stretch->entries += entries;
 }
 
-void live_sub(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries)
+void live_sub_anywhere(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries)
 {
     uint64_t number = place.v / l->stretch_bytes;
 
@@ -36,6 +36,7 @@ void live_sub(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries)
         SL_ASSERT(live_at(l, l->first)->bytes == 0);
         l->first++;
         l->count--;
+        l->last_bytes = 0;
     }
 }
 
@@ -47,7 +48,10 @@ static struct live_stretch *stretch_of(struct live *l, uint64_t number)
 
     if (first != l->first || end - first != l->count)
         make_room(l, first, end - first);
-    return &l->stretches[number % l->room];
+    l->last = &l->stretches[number % l->room];
+    l->last_from = number * l->stretch_bytes;
+    l->last_bytes = l->stretch_bytes;
+    return l->last;
 }
 
 /* From now on it is these; what they had stays, what is new is zero. */

@@ -24,7 +24,10 @@ struct live {                       /* zeroed is empty */
     uint64_t first;                 /* number of the first: place / stretch_bytes */
     uint64_t count;
     uint64_t room;
-    uint64_t stretch_bytes; /* of a segment; set before the first use */
+    uint64_t stretch_bytes;    /* of a segment; set before the first use */
+    struct live_stretch *last; /* that was looked for: mostly the next one, too */
+    uint64_t last_from;        /* it is from there */
+    uint64_t last_bytes;       /* so long; 0: there is none */
 };
 
 /* What an entry counts at its place: its part of the record that its queues share. */
@@ -40,7 +43,33 @@ static inline const struct live_stretch *live_at(const struct live *l, uint64_t 
 }
 
 void live_deinit(struct live *l);
-void live_add(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);
-void live_sub(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);
+static inline void live_add(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);
+static inline void live_sub(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);
+
+/* The same in any stretch. */
+void live_add_anywhere(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);
+void live_sub_anywhere(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries);
+
+static inline void live_add(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries)
+{
+    if (place.v - l->last_from >= l->last_bytes) {
+        live_add_anywhere(l, place, bytes, entries);
+        return;
+    }
+    l->last->bytes += bytes;
+    l->last->entries += entries;
+}
+
+/* The last entry of a stretch may let the ring slide. */
+static inline void live_sub(struct live *l, sl_lsn place, uint64_t bytes, uint64_t entries)
+{
+    if (place.v - l->last_from >= l->last_bytes || l->last->entries <= entries ||
+        l->last->bytes < bytes) {
+        live_sub_anywhere(l, place, bytes, entries);
+        return;
+    }
+    l->last->bytes -= bytes;
+    l->last->entries -= entries;
+}
 
 #endif

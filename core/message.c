@@ -2,13 +2,13 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/blocks.h"
 #include "core/known_headers.h"
 #include "core/memory.h"
 #include "core/properties.h"
 
-#include <stdlib.h>
-
 static struct message *allocate(size_t route_len, struct sl_bytes properties, size_t body_len);
+static size_t block_bytes(const struct message *msg);
 static enum sl_err grow(struct message **msg, size_t body_len);
 
 struct message *message_new(struct sl_bytes exchange, struct sl_bytes key,
@@ -57,13 +57,13 @@ void message_release(void *msg)
 void message_free(struct message *msg)
 {
     memory_release(message_cost(msg));
-    free(msg);
+    block_give(msg, block_bytes(msg));
 }
 
 static struct message *allocate(size_t route_len, struct sl_bytes properties, size_t body_len)
 {
     size_t room = body_len > SL_BODY_FIRST_BYTES ? SL_BODY_FIRST_BYTES : body_len;
-    struct message *msg = malloc(sizeof *msg + route_len + properties.len + room);
+    struct message *msg = block_take(sizeof *msg + route_len + properties.len + room);
 
     if (msg == NULL)
         return NULL;
@@ -82,6 +82,11 @@ static struct message *allocate(size_t route_len, struct sl_bytes properties, si
     return msg;
 }
 
+static size_t block_bytes(const struct message *msg)
+{
+    return sizeof *msg + msg->route_len + msg->properties_len + msg->body_room;
+}
+
 /* Doubles, so that a body which arrives in many parts is moved a few times only. */
 static enum sl_err grow(struct message **msg, size_t body_len)
 {
@@ -93,7 +98,7 @@ static enum sl_err grow(struct message **msg, size_t body_len)
         room *= 2;
     if (room > UINT32_MAX)
         return SL_ENOMEM;
-    m = realloc(m, sizeof *m + m->route_len + m->properties_len + room);
+    m = block_grow(m, block_bytes(m), sizeof *m + m->route_len + m->properties_len + room);
     if (m == NULL)
         return SL_ENOMEM;
     m->body_room = (uint32_t)room;

@@ -8,6 +8,7 @@
 typedef void confirm_adder(struct confirm_line *line, struct sl_handle session, uint64_t who,
                            sl_tag tag, uint64_t run);
 
+static inline void publish(struct client *c, const struct route *route, struct message *msg);
 static void add_confirm(struct client *c, uint64_t who, sl_tag tag, confirm_adder *add);
 
 bool broker_take_room(struct client *c, uint64_t bytes)
@@ -38,7 +39,7 @@ const struct admission *broker_publish(struct client *c, const struct route *rou
     struct admission_split *split = &c->worker->split;
 
     if (route->limited == 0) {
-        broker_publish_admitted(c, route, msg);
+        publish(c, route, msg);
         return NULL;
     }
     admission_split(split, route, message_body(msg).len);
@@ -58,6 +59,11 @@ const struct admission *broker_publish(struct client *c, const struct route *rou
 }
 
 void broker_publish_admitted(struct client *c, const struct route *route, struct message *msg)
+{
+    publish(c, route, msg);
+}
+
+static inline void publish(struct client *c, const struct route *route, struct message *msg)
 {
     struct broker_worker *w = c->worker;
 

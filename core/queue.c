@@ -3,6 +3,7 @@
 #include "core/admission.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/chunk.h"
 #include "core/commands.h"
 #include "core/consumer.h"
 #include "core/discard.h"
@@ -20,7 +21,9 @@ struct ending { /* of all that is ready */
 
 static void discard_marked(struct shard *s, struct queue *q);
 static bool lend(struct shard *s, struct queue *q);
-static void count_out(struct queue *q, uint64_t count, uint64_t body_bytes);
+static inline struct entry *flowing(const struct queue *q);
+static inline void note_out(struct queue *q, const struct entry *entry);
+static inline void count_out(struct queue *q, uint64_t count, uint64_t body_bytes);
 static void end_all(struct shard *s, struct queue *q, struct ending *ending);
 static void end_backlog(void *context, uint8_t priority, struct backlog *b);
 static void end_entry(void *context, struct entry *entry);
@@ -112,15 +115,22 @@ static bool lend(struct shard *s, struct queue *q)
         commands_resume_gets(s, q);
     while (!list_is_empty(&q->able)) {
         struct consumer *c = LIST_OF(q->able.next, struct consumer, of_able);
-        struct entry next;
-        if (queue_peek(s, q, &next) != BACKLOG_READY)
+        struct entry other;
+        struct entry *next = flowing(q);
+        bool flows = next != NULL;
+        if (!flows && queue_peek(s, q, next = &other) != BACKLOG_READY)
             return false;
-        if ((q->gates_count != 0 || q->ref.number != 0) && !queue_may_lend(s, q, &next))
+        if ((q->gates_count != 0 || q->ref.number != 0) && !queue_may_lend(s, q, next))
             return false;
         if (!consumer_can_take(s, c))
             continue; /* it has left able */
-        queue_pop(s, q, &next);
-        consumer_deliver(s, c, &next);
+        if (flows)
+            note_out(q, next);
+        else
+            queue_pop(s, q, next);
+        consumer_deliver(s, c, next);
+        if (flows)
+            backlog_pass(&q->backlog);
         if (q->able.next != q->able.prev) { /* the next one's turn */
             list_remove(&c->of_able);
             list_push(&q->able, &c->of_able);
@@ -131,9 +141,22 @@ static bool lend(struct shard *s, struct queue *q)
     return false;
 }
 
+/* The next entry, in its place, where nothing but a consumer is wanted for it; NULL: queue_peek has
+ * to look. */
+static inline struct entry *flowing(const struct queue *q)
+{
+    const struct backlog *b = q->levels == NULL ? &q->backlog : NULL;
+    struct entry *next = b != NULL ? backlog_flowing(b) : NULL;
+
+    return next != NULL && next->msg != NULL && !q->has_deadlines && !b->is_turned &&
+                   (next->flags & ENTRY_TO_DISCARD) == 0 && next->seq.v > q->was_lent_to
+               ? next
+               : NULL;
+}
+
 void queue_push(struct queue *q, const struct entry *entry)
 {
-    backlog_push(queue_level(q, entry->priority), entry);
+    backlog_add(queue_level(q, entry->priority), entry);
     q->ready_bytes += entry->body_len;
     q->has_deadlines |= entry->deadline != 0;
 }
@@ -176,11 +199,9 @@ enum backlog_head queue_peek(struct shard *s, struct queue *q, struct entry *out
 void queue_pop(struct shard *s, struct queue *q, struct entry *out)
 {
     backlog_pop(queue_front(q), out);
-    count_out(q, 1, out->body_len);
+    note_out(q, out);
     if (out->seq.v <= q->was_lent_to && (out->flags & ENTRY_LOGGED) != 0)
         out->flags |= ENTRY_WAS_LENT;
-    if ((out->flags & ENTRY_LOGGED) != 0 && out->seq.v > q->lent)
-        q->lent = out->seq.v;
     if (q->has_deadlines)
         expiry_watch(s, q);
 }
@@ -197,7 +218,14 @@ void queue_return(struct shard *s, struct queue *q, const struct entry *entry)
         expiry_watch(s, q);
 }
 
-static void count_out(struct queue *q, uint64_t count, uint64_t body_bytes)
+static inline void note_out(struct queue *q, const struct entry *entry)
+{
+    count_out(q, 1, entry->body_len);
+    if ((entry->flags & ENTRY_LOGGED) != 0 && entry->seq.v > q->lent)
+        q->lent = entry->seq.v;
+}
+
+static inline void count_out(struct queue *q, uint64_t count, uint64_t body_bytes)
 {
     q->ready_bytes -= body_bytes;
     if (q->ref.admission != NULL)

@@ -5,8 +5,9 @@
 
 static uint8_t *put_bytes(uint8_t *at, struct sl_bytes bytes);
 static uint8_t *put_frame_head(uint8_t *at, uint8_t type, uint16_t channel, size_t size);
-static uint8_t *put_content_header(const struct amqp_connection *c, uint8_t *at, uint16_t channel,
-                                   const struct message *msg, uint32_t returns);
+static inline uint8_t *put_content_header(const struct amqp_connection *c, uint8_t *at,
+                                          uint16_t channel, const struct message *msg,
+                                          uint32_t returns);
 static uint8_t *put_counted(const struct amqp_connection *c, uint8_t *at,
                             struct sl_bytes properties, uint32_t returns);
 static size_t content_header_bytes(const struct message *msg);
@@ -168,8 +169,9 @@ static uint8_t *put_frame_head(uint8_t *at, uint8_t type, uint16_t channel, size
     return at + AMQP_FRAME_HEAD_BYTES;
 }
 
-static uint8_t *put_content_header(const struct amqp_connection *c, uint8_t *at, uint16_t channel,
-                                   const struct message *msg, uint32_t returns)
+static inline uint8_t *put_content_header(const struct amqp_connection *c, uint8_t *at,
+                                          uint16_t channel, const struct message *msg,
+                                          uint32_t returns)
 {
     struct sl_bytes properties = message_properties(msg);
     uint8_t *start = at;
