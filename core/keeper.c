@@ -173,10 +173,11 @@ static bool has_closed_a_segment(const struct keeper *k)
     return durable - durable % commit_log_segment_bytes(k->log) > k->last_from;
 }
 
-/* Then room may be had back by a little of log: acknowledgements make a long backlog short. */
+/* Then room may be had back by a little of log: acknowledgements make a long backlog short, and
+ * what was out when the last checkpoint was taken has mostly ended. */
 static bool has_closed_segments(const struct keeper *k)
 {
-    return commit_log_disk_bytes(k->log) > 2 * commit_log_segment_bytes(k->log);
+    return commit_log_segments(k->log, NULL, 0) > 0;
 }
 
 static uint64_t tell_ms(const struct keeper *k)

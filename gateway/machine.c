@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #define MIB (1024 * 1024)
-#define TRIM_WORTH_BYTES (32u * MIB)
+#define TRIM_WORTH_BYTES (1u * MIB) /* and a part of what is used: so long a trim takes */
+#define TRIM_WORTH_SHARE 8u
 
 static uint64_t group_limit(void);
 static uint64_t limit_in(const char *path);
@@ -64,7 +65,7 @@ void machine_trim_allocator(uint64_t used_bytes)
 
     if (rest < kept)
         kept = rest;
-    if (rest < kept + TRIM_WORTH_BYTES)
+    if (rest < kept + TRIM_WORTH_BYTES + used_bytes / TRIM_WORTH_SHARE)
         return;
     malloc_trim(0);
     resident = resident_bytes();

@@ -12,6 +12,7 @@
 
 #define POLL_NS 50000u       /* before sleep: a wake costs as much as a small sync */
 #define NO_ROOM_WAIT_MS 100u /* before a segment is tried again */
+#define SMALLER_BY 64u       /* of its size: two files and a checkpoint stay below two segments */
 
 static enum sl_err open_log(struct commit_log *log, const struct log_visitor *visitor,
                             struct log_findings *findings);
@@ -196,6 +197,13 @@ void commit_log_stop(struct commit_log *log)
     pthread_cond_signal(&log->wake);
 }
 
+uint64_t log_usual_size(const struct commit_log *log)
+{
+    uint64_t left_out = log->options.segment_bytes / SMALLER_BY;
+
+    return log->options.segment_bytes - left_out / LOG_PAGE_BYTES * LOG_PAGE_BYTES;
+}
+
 uint64_t log_next_base(const struct commit_log *log, uint64_t place)
 {
     uint64_t bytes = log->options.segment_bytes;
@@ -213,7 +221,7 @@ static enum sl_err open_log(struct commit_log *log, const struct log_visitor *vi
     SL_TRY(remove_unfinished_checkpoint(&log->options.files));
     if (log->set.count == 0)
         return start_empty(log);
-    SL_TRY(recovery_mend(&log->set, &found, log->options.segment_bytes, &log->current));
+    SL_TRY(recovery_mend(&log->set, &found, log_usual_size(log), &log->current));
     log->next_sequence = findings->next.v;
     log->time = findings->time;
     go_on_behind(log, &found);
@@ -230,8 +238,8 @@ static enum sl_err remove_unfinished_checkpoint(const struct sl_file_ops *files)
 static enum sl_err start_empty(struct commit_log *log)
 {
     log->start_number = sl_random_u64();
-    SL_TRY(segment_create(&log->options.files, log->start_number, 0, log->options.segment_bytes,
-                          true, &log->current));
+    SL_TRY(segment_create(&log->options.files, log->start_number, 0, log_usual_size(log), true,
+                          &log->current));
     segment_set_add(&log->set, 0, log->current.size);
     log->next_sequence = 1;
     go_on_behind(log, &(struct recovery){.start_number = log->start_number,
@@ -323,7 +331,8 @@ static void link_run(struct commit_log *log, struct log_run *r, uint64_t base)
 static void begin_segment(struct commit_log *log, struct log_piece *first, uint64_t bytes)
 {
     uint64_t needed = round_to_page(SEGMENT_HEADER_BYTES + bytes + RECORD_END_BYTES);
-    uint64_t size = needed > log->options.segment_bytes ? needed : log->options.segment_bytes;
+    uint64_t usual = log_usual_size(log);
+    uint64_t size = needed > usual ? needed : usual;
 
     log->segment_base = log->segment_next;
     log->segment_next = log_next_base(log, log->segment_base + size);

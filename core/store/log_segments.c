@@ -24,7 +24,7 @@ enum sl_err commit_log_prepare(struct commit_log *log)
     pthread_mutex_lock(&log->segments);
     if (!commit_log_has_failed(log) && log->prepared.file == NULL && wants_next_segment(log)) {
         err = segment_create(&log->options.files, log->start_number, log->next_base,
-                             log->options.segment_bytes, syncs_dominate(log), &log->prepared);
+                             log_usual_size(log), syncs_dominate(log), &log->prepared);
         atomic_store_explicit(&log->is_out_of_room, err == SL_EFULL, memory_order_relaxed);
         if (err == SL_OK) {
             log->is_recycling = false;
@@ -122,7 +122,7 @@ static enum sl_err give_back(struct commit_log *log, uint64_t base, uint64_t siz
     char name[SEGMENT_NAME_ROOM];
 
     pthread_mutex_lock(&log->segments);
-    bool is_wanted = log->prepared.file == NULL && size == log->options.segment_bytes;
+    bool is_wanted = log->prepared.file == NULL && size == log_usual_size(log);
     enum sl_err err = is_wanted ? recycle(log, base) : SL_OK;
     pthread_mutex_unlock(&log->segments);
     if (is_wanted)

@@ -87,6 +87,9 @@ struct commit_log {
  * have, also behind one that was made larger. */
 uint64_t log_next_base(const struct commit_log *log, uint64_t place);
 
+/* Of a segment's file, where no run is larger. */
+uint64_t log_usual_size(const struct commit_log *log);
+
 /* Writes one more batch record, so that the last sync is on record, and syncs it; at close. */
 void log_flush_farewell(struct commit_log *log);
 

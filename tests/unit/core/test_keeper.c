@@ -294,6 +294,50 @@ static void a_log_of_nothing_live_takes_few_segments(void)
     end();
 }
 
+static void step_for(uint64_t ms)
+{
+    for (uint64_t until = now_ms + ms; now_ms < until; now_ms += 5) {
+        CU_ASSERT_EQUAL(keeper_step(keeper, now_ms), SL_OK);
+        sync_all();
+    }
+}
+
+/* The checkpoint just behind the end of a segment finds what is out; then there is nothing to move,
+ * and no further segment should have to begin before the next checkpoint looks again. */
+static void a_segment_that_ends_behind_its_checkpoint_goes_with_the_next(void)
+{
+    struct sitter *s;
+
+    begin();
+    declare("q");
+    declare("held");
+    table_publish_persistent(a, "", "held", 1);
+    table_consume(&t, a, "held", 10, false);
+    s = table_sit(&t, 0);
+    table_consume(&t, s, "q", 0, true);
+    while (commit_log_durable(t.log).v < SEGMENT_BYTES) {
+        for (uint64_t i = 0; i < 500; i++)
+            table_publish_persistent(a, "", "q", i + 1);
+        sync_all();
+        broker_client_written(&s->client, s->cost);
+        s->told_count = 0;
+        sync_all();
+    }
+    now_ms += 1000;
+    for (int i = 0; i < STEPS_MAX && keeper_status(keeper).checkpoints == 0; i++) {
+        CU_ASSERT_EQUAL(keeper_step(keeper, now_ms++), SL_OK);
+        sync_all();
+    }
+    CU_ASSERT_EQUAL(keeper_status(keeper).released, 0);
+    settle_tag(1, SETTLE_CONSUMED);
+    sync_all();
+    step_for(1000);
+    CU_ASSERT_EQUAL(keeper_status(keeper).moved, 0);
+    CU_ASSERT_EQUAL(keeper_status(keeper).released, 1);
+    CU_ASSERT_TRUE(commit_log_disk_bytes(t.log) < 2 * SEGMENT_BYTES);
+    end();
+}
+
 /* The forgotten ones of each segment are worth moving, but not now. */
 static void the_last_checkpoint_moves_nothing(void)
 {
@@ -436,6 +480,7 @@ int main(void)
         UNIT(what_is_about_to_be_discarded_is_so_after_a_checkpoint_too),
         UNIT(a_checkpoint_writes_no_message_that_need_not_survive),
         UNIT(a_log_of_nothing_live_takes_few_segments),
+        UNIT(a_segment_that_ends_behind_its_checkpoint_goes_with_the_next),
         UNIT(the_last_checkpoint_moves_nothing),
         UNIT(what_is_moved_while_the_disk_is_full_leaves_room_for_what_frees_it),
         UNIT(a_forgotten_message_pins_only_itself),
