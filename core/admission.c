@@ -10,20 +10,30 @@ static bool take(_Atomic uint64_t *now, uint64_t n, uint64_t most);
 static void make_room(struct admission_split *s, uint32_t count);
 static void give_first(const struct route *route, uint32_t n, uint64_t body_bytes);
 
-struct admission *admission_new(struct vhost *vhost, struct sl_bytes queue,
-                                struct sl_bytes arguments)
+struct admission *admission_new(struct vhost *vhost, struct sl_bytes queue)
 {
-    struct admission *a = calloc(1, sizeof *a + queue.len + arguments.len);
+    struct admission *a = calloc(1, sizeof *a + queue.len);
 
     if (a == NULL)
         return NULL;
     atomic_init(&a->refs, 1);
     memcpy(a->text, queue.at, queue.len);
-    memcpy(a->text + queue.len, arguments.at, arguments.len);
     a->vhost = vhost;
     a->queue = (struct sl_bytes){a->text, queue.len};
-    rules_read(&a->rules, (struct sl_bytes){a->text + queue.len, arguments.len});
+    a->max_length = a->max_bytes = RULES_NONE;
     return a;
+}
+
+void admission_obey(struct admission *a, const struct queue_rules *rules)
+{
+    bool refuses = rules_refuse(rules);
+
+    atomic_store_explicit(&a->max_length, refuses ? rules->max_length : RULES_NONE,
+                          memory_order_relaxed);
+    atomic_store_explicit(&a->max_bytes, refuses ? rules->max_bytes : RULES_NONE,
+                          memory_order_relaxed);
+    atomic_store_explicit(&a->is_dead_lettered, rules->overflow == OVERFLOW_REJECT_PUBLISH_DLX,
+                          memory_order_relaxed);
 }
 
 struct admission *admission_ref(struct admission *a)
@@ -40,9 +50,9 @@ void admission_unref(struct admission *a)
 
 bool admission_take(struct admission *a, uint64_t body_bytes)
 {
-    if (!take(&a->count, 1, a->rules.max_length))
+    if (!take(&a->count, 1, atomic_load_explicit(&a->max_length, memory_order_relaxed)))
         return false;
-    if (take(&a->bytes, body_bytes, a->rules.max_bytes))
+    if (take(&a->bytes, body_bytes, atomic_load_explicit(&a->max_bytes, memory_order_relaxed)))
         return true;
     atomic_fetch_sub_explicit(&a->count, 1, memory_order_relaxed);
     return false;
@@ -54,9 +64,9 @@ void admission_give(struct admission *a, uint64_t count, uint64_t body_bytes)
     atomic_fetch_sub_explicit(&a->bytes, body_bytes, memory_order_relaxed);
 }
 
-void admission_add(struct admission *a, uint64_t body_bytes)
+void admission_add(struct admission *a, uint64_t count, uint64_t body_bytes)
 {
-    atomic_fetch_add_explicit(&a->count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&a->count, count, memory_order_relaxed);
     atomic_fetch_add_explicit(&a->bytes, body_bytes, memory_order_relaxed);
 }
 

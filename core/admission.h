@@ -23,23 +23,25 @@ struct admission {
     _Atomic uint32_t refs;
     struct vhost *vhost; /* borrowed: as long as the topology */
     struct sl_bytes queue;
-    struct queue_rules rules; /* with words of its own: whoever dead-letters a refused copy asks */
-    _Atomic uint64_t count;   /* ready, or on their way */
-    _Atomic uint64_t bytes;   /* of their bodies */
+    _Atomic uint64_t max_length, max_bytes; /* RULES_NONE while the queue refuses nobody */
+    atomic_bool is_dead_lettered;           /* a refused copy goes to the dead-letter exchange */
+    _Atomic uint64_t count;                 /* ready, or on their way */
+    _Atomic uint64_t bytes;                 /* of their bodies */
     uint8_t text[];
 };
 
-/* One reference; NULL: no memory.  Copies the name and the arguments. */
-struct admission *admission_new(struct vhost *vhost, struct sl_bytes queue,
-                                struct sl_bytes arguments);
+/* One reference; NULL: no memory.  Copies the name. */
+struct admission *admission_new(struct vhost *vhost, struct sl_bytes queue);
+/* Other rules are in force. */
+void admission_obey(struct admission *a, const struct queue_rules *rules);
 struct admission *admission_ref(struct admission *a);
 void admission_unref(struct admission *a); /* NULL is fine */
 
 /* False: the queue is full. */
 bool admission_take(struct admission *a, uint64_t body_bytes);
 void admission_give(struct admission *a, uint64_t count, uint64_t body_bytes);
-/* One came back. */
-void admission_add(struct admission *a, uint64_t body_bytes);
+/* That many came that had taken no place: back, or by a route from before the limit. */
+void admission_add(struct admission *a, uint64_t count, uint64_t body_bytes);
 /* So much is there from before. */
 void admission_set(struct admission *a, uint64_t count, uint64_t body_bytes);
 

@@ -46,21 +46,22 @@ static const struct rule RULES[] = {
     COUNT("x-max-length-bytes", 0),
     ONE_OF("x-overflow", 0, "|drop-head|reject-publish|reject-publish-dlx|", "invalid_overflow"),
     {NAME("x-max-priority"), NUMBER, 0, 0, 255, NULL, "max_value_exceeded"},
-    FLAG("x-single-active-consumer", DORMANT),
+    FLAG("x-single-active-consumer", 0),
     COUNT_IN("x-delivery-limit", 0, -1, INT64_MAX),
     COUNT("x-consumer-timeout", DORMANT),
     COUNT("x-consumer-disconnected-timeout", DORMANT),
-    TEXT("x-delayed-retry-type", DORMANT),
-    COUNT("x-delayed-retry-min", DORMANT),
-    COUNT("x-delayed-retry-max", DORMANT),
-    FLAG("x-message-groups", DORMANT),
-    FLAG("x-message-deduplication", DORMANT),
-    FLAG("x-dedup-message-id", DORMANT),
-    TEXT("x-deduplication-header", DORMANT),
-    COUNT_IN("x-dedup-window-ms", DORMANT, 1000, WEEK_MS),
-    COUNT_IN("x-cache-size", DORMANT, 1, 100000000),
-    COUNT("x-cache-ttl", DORMANT),
-    ONE_OF("x-cache-persistence", DORMANT, "|disk|memory|", "invalid_cache_persistence"),
+    ONE_OF("x-delayed-retry-type", 0, "|disabled|all|failed|returned|",
+           "invalid_delayed_retry_type"),
+    COUNT_IN("x-delayed-retry-min", 0, 0, MS_MAX),
+    COUNT_IN("x-delayed-retry-max", 0, 0, MS_MAX),
+    FLAG("x-message-groups", 0),
+    FLAG("x-message-deduplication", 0),
+    FLAG("x-dedup-message-id", 0),
+    TEXT("x-deduplication-header", 0),
+    COUNT_IN("x-dedup-window-ms", 0, 1000, WEEK_MS),
+    COUNT_IN("x-cache-size", 0, 1, 100000000),
+    COUNT_IN("x-cache-ttl", 0, 1, WEEK_MS),
+    ONE_OF("x-cache-persistence", 0, "|disk|memory|", "invalid_cache_persistence"),
 
     /* How RabbitMQ should lay a queue out; there is nothing to choose here. */
     ONE_OF("x-queue-mode", 0, "|default|lazy|", "invalid_queue_mode"),
@@ -77,7 +78,7 @@ static const struct rule RULES[] = {
     COUNT("x-stream-max-segment-size-bytes", STREAM),
     COUNT("x-stream-filter-size-bytes", STREAM),
 
-    TEXT("alternate-exchange", EXCHANGE | DORMANT),
+    TEXT("alternate-exchange", EXCHANGE),
 };
 #define RULES_COUNT (sizeof RULES / sizeof *RULES)
 
@@ -98,8 +99,8 @@ static bool is_choice(const struct rule *rule, struct sl_bytes word);
 static enum sl_err refuse(struct resource r, const struct rule *rule, const char *words,
                           struct text *reason);
 static bool is_quorum(const struct known *known);
-static enum sl_err compare(struct resource r, unsigned flag, struct sl_bytes received,
-                           struct sl_bytes current, struct text *reason);
+static enum sl_err compare(struct resource r, unsigned flag, bool is_said_only,
+                           struct sl_bytes received, struct sl_bytes current, struct text *reason);
 static bool agree(size_t rule, const struct known *a, const struct known *b);
 
 enum sl_err arguments_check_queue(struct resource queue, const struct queue_declaration *d,
@@ -142,13 +143,19 @@ enum sl_err arguments_check_exchange(struct resource exchange, struct sl_bytes a
 enum sl_err arguments_compare_queue(struct resource queue, struct sl_bytes received,
                                     struct sl_bytes current, struct text *reason)
 {
-    return compare(queue, 0, received, current, reason);
+    return compare(queue, 0, false, received, current, reason);
+}
+
+enum sl_err arguments_compare_said(struct resource queue, struct sl_bytes received,
+                                   struct sl_bytes current, struct text *reason)
+{
+    return compare(queue, 0, true, received, current, reason);
 }
 
 enum sl_err arguments_compare_exchange(struct resource exchange, struct sl_bytes received,
                                        struct sl_bytes current, struct text *reason)
 {
-    return compare(exchange, EXCHANGE, received, current, reason);
+    return compare(exchange, EXCHANGE, false, received, current, reason);
 }
 
 void arguments_list_dormant(struct sl_bytes arguments, struct text *to)
@@ -293,8 +300,8 @@ static bool is_quorum(const struct known *known)
     return known->is_there[QUEUE_TYPE] && sl_bytes_are(known->values[QUEUE_TYPE].bytes, "quorum");
 }
 
-static enum sl_err compare(struct resource r, unsigned flag, struct sl_bytes received,
-                           struct sl_bytes current, struct text *reason)
+static enum sl_err compare(struct resource r, unsigned flag, bool is_said_only,
+                           struct sl_bytes received, struct sl_bytes current, struct text *reason)
 {
     struct known ours;
     struct known theirs;
@@ -302,7 +309,8 @@ static enum sl_err compare(struct resource r, unsigned flag, struct sl_bytes rec
     gather(current, &ours);
     gather(received, &theirs);
     for (size_t i = 0; i < RULES_COUNT; i++) {
-        if ((RULES[i].flags & EXCHANGE) != flag || agree(i, &ours, &theirs))
+        if ((RULES[i].flags & EXCHANGE) != flag || agree(i, &ours, &theirs) ||
+            (is_said_only && !theirs.is_there[i]))
             continue;
         return refusal_inequivalent_value(r, (const char *)RULES[i].name.at,
                                           theirs.is_there[i] ? &theirs.values[i] : NULL,

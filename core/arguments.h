@@ -25,6 +25,9 @@ SL_MUST_CHECK enum sl_err arguments_check_exchange(struct resource exchange,
 /* SL_EPRECOND: some known argument differs. */
 SL_MUST_CHECK enum sl_err arguments_compare_queue(struct resource queue, struct sl_bytes received,
                                                   struct sl_bytes current, struct text *reason);
+/* The same, but what is not said means "as it is". */
+SL_MUST_CHECK enum sl_err arguments_compare_said(struct resource queue, struct sl_bytes received,
+                                                 struct sl_bytes current, struct text *reason);
 SL_MUST_CHECK enum sl_err arguments_compare_exchange(struct resource exchange,
                                                      struct sl_bytes received,
                                                      struct sl_bytes current, struct text *reason);

@@ -158,6 +158,9 @@ void backlog_forget_indexes(struct backlog *b, sl_lsn from, sl_lsn to);
  * change of the backlog. */
 struct entry *backlog_find(struct backlog *b, sl_seq seq);
 
+/* Is it ready here?  Where a chunk is stored only, true when it may be. */
+bool backlog_may_hold(struct backlog *b, sl_seq seq);
+
 static inline bool backlog_is_empty(const struct backlog *b)
 {
     return b->count == 0;

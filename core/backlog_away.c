@@ -106,6 +106,15 @@ struct entry *backlog_find(struct backlog *b, sl_seq seq)
     return found != NULL ? found : find_returned(b, seq.v);
 }
 
+bool backlog_may_hold(struct backlog *b, sl_seq seq)
+{
+    const struct chunk *c = find_chunk(b, seq.v);
+
+    if (c != NULL && c->entries == NULL)
+        return seq.v <= c->index->told.last.v;
+    return backlog_find(b, seq) != NULL;
+}
+
 /* What is in order is still a heap. */
 static struct entry *find_returned(struct backlog *b, uint64_t seq)
 {

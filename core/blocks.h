@@ -34,7 +34,7 @@
 #define BLOCK_STEP 32u
 #define BLOCK_REST 24u /* sizes are 24, 56, 88, ...: with the allocator's own 8, whole steps */
 #define BLOCK_KEPT_MAX ((BLOCKS_SIZES - 1) * BLOCK_STEP + BLOCK_REST)
-#define BLOCKS_KEPT_BYTES (1024u * 1024)
+#define BLOCKS_KEPT_BYTES (512u * 1024)
 
 struct block { /* one that is kept */
     struct block *next;

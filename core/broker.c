@@ -1,6 +1,8 @@
 #include "core/broker.h"
 
 #include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/base/random.h"
 #include "core/broker_parts.h"
 #include "core/fetch.h"
 #include "core/recovery.h"
@@ -24,6 +26,8 @@ static enum sl_err end_recovery(struct broker *b, struct commit_log *log);
 static enum sl_err add_worker(struct broker *b, uint32_t index);
 static enum sl_err add_shard(struct broker *b, uint32_t index);
 static void free_worker(struct broker *b, uint32_t index);
+static void open_desk(struct broker *b);
+static void free_mail(struct mailbox *box);
 static void wake(void *reader);
 
 struct broker *broker_new(const struct broker_options *options)
@@ -35,11 +39,16 @@ struct broker *broker_new(const struct broker_options *options)
         return NULL;
     b->options = *options;
     b->pressure.budget_bytes = options->memory_budget_bytes;
+    dedup_node_init(&b->dedup, options->workers,
+                    options->memory_budget_bytes / SL_DEDUP_MEMORY_SHARE);
+    dedup_secret_make(&b->dedup.secret, sl_random_u64());
     order_init(&b->order, options->clock);
+    open_desk(b);
     b->topology = topology_new(options->workers);
     b->workers = calloc(options->workers, sizeof(struct broker_worker *));
     if (b->topology == NULL || b->workers == NULL)
         goto free_broker;
+    topology_set_cluster_names(b->topology, !options->has_no_cluster_names);
     for (uint32_t i = 0; i < options->workers; i++)
         if (add_worker(b, i) != SL_OK)
             goto free_broker;
@@ -49,7 +58,10 @@ struct broker *broker_new(const struct broker_options *options)
     for (uint32_t i = 0; i < options->workers; i++) {
         run_init(&b->workers[i]->run, &b->order, i, b->shard_inboxes, options->workers);
         shard_attach(b->workers[i]->shard, &b->workers[i]->run, &b->workers[i]->counters);
+        prepared_configure(b->workers[i]->shard, &options->prepared);
     }
+    broker_client_init(&b->desk_client, b->workers[0], (struct sl_handle){0, 1, options->workers});
+    b->desk_client.is_trusted = true;
     return b;
 
 free_broker:
@@ -70,7 +82,11 @@ void broker_free(struct broker *b)
         fetch_free(b->fetch);
     if (b->topology != NULL)
         topology_free(b->topology);
+    if (b->desk_client.window != NULL)
+        session_window_unref(b->desk_client.window);
+    free_mail(&b->desk);
     order_deinit(&b->order);
+    free(b->dedup.files);
     free(b);
 }
 
@@ -83,6 +99,16 @@ struct broker_worker *broker_worker_at(struct broker *b, uint32_t worker)
 struct topology *broker_topology(struct broker *b)
 {
     return b->topology;
+}
+
+struct id_file_ref *broker_take_id_files(struct broker *b, uint32_t *count)
+{
+    struct id_file_ref *files = b->dedup.files;
+
+    *count = b->dedup.files_count;
+    b->dedup.files = NULL;
+    b->dedup.files_count = 0;
+    return files;
 }
 
 struct fetch *broker_fetch(struct broker *b)
@@ -138,6 +164,8 @@ struct log_visitor broker_recovery_begin(struct broker *b)
 enum sl_err broker_recovery_end(struct broker *b, struct commit_log *log, uint64_t log_time)
 {
     order_attach(&b->order, log, log_time);
+    if (log != NULL)
+        dedup_secret_make(&b->dedup.secret, commit_log_start_number(log));
     enum sl_err err = log == NULL ? SL_OK : end_recovery(b, log);
     recovery_free(b->recovery);
     b->recovery = NULL;
@@ -148,8 +176,17 @@ struct log_place broker_tell_shards(struct broker *b, struct broker_notice *noti
                                     void (*fill)(void *context, struct lane_item *item),
                                     void *context)
 {
-    struct hand_over parts[CREDIT_SHARDS_MAX];
     struct log_run nothing = {0};
+
+    return broker_tell_shards_of(b, notice, &nothing, fill, context);
+}
+
+struct log_place broker_tell_shards_of(struct broker *b, struct broker_notice *notice,
+                                       struct log_run *records,
+                                       void (*fill)(void *context, struct lane_item *item),
+                                       void *context)
+{
+    struct hand_over parts[CREDIT_SHARDS_MAX];
 
     for (uint32_t i = 0; i < b->options.workers; i++) {
         struct lane_batch *batch = lane_batch_new();
@@ -158,7 +195,7 @@ struct log_place broker_tell_shards(struct broker *b, struct broker_notice *noti
         fill(context, &batch->items[0]);
         parts[i] = (struct hand_over){b->shard_inboxes[i], batch, batch, false};
     }
-    struct log_place place = order_hand_over(&b->order, &nothing, parts, b->options.workers, 0);
+    struct log_place place = order_hand_over(&b->order, records, parts, b->options.workers, 0);
     notice->shards = 0;
     for (uint32_t i = 0; i < b->options.workers; i++)
         notice->shards |= (uint64_t)parts[i].must_wake << i;
@@ -226,6 +263,7 @@ static enum sl_err add_shard(struct broker *b, uint32_t index)
         shard_new(index, b->options.workers, b->topology, b->session_inboxes, b->shard_inboxes);
     if (w->shard == NULL)
         return SL_ENOMEM;
+    w->shard->dedup = &b->dedup;
     w->shard->paging.budget = b->options.memory_budget_bytes;
     mailbox_init(&w->shard->inbox, wake, w->inbox.reader);
     b->shard_inboxes[index] = &w->shard->inbox;
@@ -242,18 +280,31 @@ static void free_worker(struct broker *b, uint32_t index)
         run_deinit(&w->run);
     if (w->shard != NULL)
         shard_free(w->shard);
-    struct mail_chain chain = mailbox_take(&w->inbox);
-    while (chain.first != NULL) {
-        struct mail *mail = (struct mail *)chain.first;
-        chain.first = mail->node.next;
-        mail_free(mail);
-    }
-    mailbox_deinit(&w->inbox);
+    free_mail(&w->inbox);
     confirm_line_deinit(&w->confirms);
     confirm_line_deinit(&w->confirms_now);
     admission_split_deinit(&w->split);
     route_cache_deinit(&w->routes);
     free((struct worker_block *)w);
+}
+
+/* It stands behind the workers' sessions: its handles say so. */
+static void open_desk(struct broker *b)
+{
+    mailbox_init(&b->desk, NULL, NULL);
+    b->session_inboxes[b->options.workers] = &b->desk;
+}
+
+static void free_mail(struct mailbox *box)
+{
+    struct mail_chain chain = mailbox_take(box);
+
+    while (chain.first != NULL) {
+        struct mail *mail = (struct mail *)chain.first;
+        chain.first = mail->node.next;
+        mail_free(mail);
+    }
+    mailbox_deinit(box);
 }
 
 static void wake(void *reader)

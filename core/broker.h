@@ -20,7 +20,9 @@
 #include "core/client.h"
 #include "core/confirms.h"
 #include "core/counters.h"
+#include "core/known_headers.h"
 #include "core/mail.h"
+#include "core/prepared.h"
 #include "core/pressure.h"
 #include "core/route.h"
 #include "core/run.h"
@@ -29,6 +31,7 @@
 
 struct broker;
 struct fetch;
+struct id_file_ref;
 struct shard;
 
 struct broker_worker { /* what the core keeps for one worker */
@@ -56,12 +59,14 @@ struct broker_options {
     uint32_t workers; /* 1 to CREDIT_SHARDS_MAX */
     uint64_t memory_budget_bytes;
     const struct sl_clock *clock;
+    struct prepared_settings prepared;
     /* Wakes a worker out of its wait.  Any thread. */
     void (*wake)(void *context, uint32_t worker);
     void *wake_context;
     /* Wakes who calls fetch_run: there is something to do.  Any thread; NULL: it looks itself. */
     void (*wake_fetch)(void *context);
     void *wake_fetch_context;
+    bool has_no_cluster_names; /* cluster-names = off: see topology_set_cluster_names */
 };
 
 /* NULL: no memory.  Until broker_recovery_end has given it a log nothing is kept. */
@@ -81,6 +86,8 @@ void broker_on_durable(struct broker *b);
 void broker_on_stopped(struct broker *b);
 /* The server stops: what comes back from here on comes back because of that. */
 void broker_on_stopping(struct broker *b);
+/* The files of ids that the last checkpoint named, for who writes the next one: the caller's. */
+struct id_file_ref *broker_take_id_files(struct broker *b, uint32_t *count);
 /* All clients are closed, all threads have stopped. */
 void broker_free(struct broker *b);
 struct broker_worker *broker_worker_at(struct broker *b, uint32_t worker);
@@ -100,6 +107,11 @@ struct broker_notice { /* which shards are to be woken */
 struct log_place broker_tell_shards(struct broker *b, struct broker_notice *notice,
                                     void (*fill)(void *context, struct lane_item *item),
                                     void *context);
+/* The same, with records at that place. */
+struct log_place broker_tell_shards_of(struct broker *b, struct broker_notice *notice,
+                                       struct log_run *records,
+                                       void (*fill)(void *context, struct lane_item *item),
+                                       void *context);
 void broker_wake_shards(struct broker *b, const struct broker_notice *notice);
 
 /* ---- a worker's turn ---- */
@@ -169,6 +181,19 @@ const struct admission *broker_publish(struct client *c, const struct route *rou
 /* The same where admission_take_all has taken all places before. */
 void broker_publish_admitted(struct client *c, const struct route *route, struct message *msg);
 
+/* Does msg, whose route was found, ask for more than to be published: to be prepared, or is it the
+ * outcome of a prepared message?  (SEMANTICS 8) */
+bool broker_is_prepared_step(const struct message *msg);
+static inline bool broker_may_be_prepared_step(const struct route *route, const struct message *msg)
+{
+    return (msg->marks & MARK_PREPARE) != 0 || route->count == 0;
+}
+/* Takes msg, which does.  answer: it is durable.  SL_ENOENT, SL_EPRECOND, SL_EDENIED, SL_ENOMEM. */
+void broker_prepared_step(struct client *c, uint64_t ticket, struct message *msg);
+/* An administrator's outcome; user and id are at most 255 bytes.  Answered like the above. */
+void broker_decide(struct client *c, uint64_t ticket, struct sl_bytes user, struct sl_bytes id,
+                   enum verdict verdict);
+
 /* All publishes of this session so far are to be confirmed to who as tag; see confirms.h. */
 void broker_confirm(struct client *c, uint64_t who, sl_tag tag);
 /* The same for all below tag, the newest, which is refused itself. */
@@ -179,9 +204,13 @@ void broker_confirm_refused(struct client *c, uint64_t who, sl_tag tag);
 void broker_group_begin(struct client *c);
 void broker_group_end(struct client *c);
 
-/* ---- definitions; answers as said ---- */
+/* ---- definitions; answers as said ----
+ *
+ * A queue may be named by any spelling of a cluster queue (cluster_name.h), here and below; as a
+ * routing key of the default exchange too. */
 
-/* answer: name, messages (ready), consumers.  An empty name makes one up; name_prefix is
+/* answer: name (a cluster queue's own), messages (ready),
+ * consumers.  An empty name makes one up; name_prefix is
  * "amq.gen-" or the front end's own, and is followed by 22 random characters. */
 void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_declaration *d,
                           const char *name_prefix);
@@ -194,8 +223,8 @@ void broker_declare_exchange(struct client *c, uint64_t ticket,
                              const struct exchange_declaration *d);
 void broker_delete_exchange(struct client *c, uint64_t ticket, struct sl_bytes name,
                             bool if_unused);
-void broker_bind(struct client *c, uint64_t ticket, const struct binding_request *r);
-void broker_unbind(struct client *c, uint64_t ticket, const struct binding_request *r);
+void broker_bind(struct client *c, uint64_t ticket, const struct binding_request *request);
+void broker_unbind(struct client *c, uint64_t ticket, const struct binding_request *request);
 
 /* ---- consuming ---- */
 
@@ -205,6 +234,7 @@ struct subscribe_options {
     bool is_exclusive;
     uint32_t prefetch;          /* 0: SL_LOANS_PER_CHANNEL_MAX */
     struct credit_group *group; /* or NULL */
+    int64_t priority;           /* x-priority: the higher, the sooner; usually 0 */
     void *context;
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/base/limits.h"
 #include "core/broker.h"
+#include "core/dedup.h"
 
 struct broker {
     struct broker_options options;
@@ -15,9 +16,12 @@ struct broker {
     struct order order;
     struct fetch *fetch; /* with the log */
     struct pressure pressure;
+    struct dedup_node dedup;
     struct broker_worker **workers;
-    struct mailbox *session_inboxes[CREDIT_SHARDS_MAX];
+    struct mailbox *session_inboxes[CREDIT_SHARDS_MAX + 1]; /* the last one is the desk's */
     struct mailbox *shard_inboxes[CREDIT_SHARDS_MAX];
+    struct mailbox desk; /* desk.h: of answers to administration */
+    struct client desk_client;
 };
 
 /* For large bodies that are still coming in. */

@@ -17,15 +17,17 @@ struct broker_worker;
 struct client {
     struct broker_worker *worker;
     struct sl_handle handle;
-    struct vhost *vhost;             /* set by broker_open_vhost */
-    struct sl_bytes user;            /* who it is; the session keeps the bytes */
-    struct sl_bytes cluster_id;      /* of the connection, or the account; or {NULL, 0} */
-    struct session_window *window;   /* counted; shared with shards that deliver here */
-    struct slot_table subscriptions; /* of struct subscription */
-    uint64_t shards;                 /* one bit for each that has heard of this session */
-    bool is_logged;                  /* it wrote into the log since its last broker_confirm */
+    struct vhost *vhost;                /* set by broker_open_vhost */
+    struct sl_bytes user;               /* who it is; the session keeps the bytes */
+    struct sl_bytes cluster_id;         /* of the connection, or the account; or {NULL, 0} */
+    struct sl_bytes account_cluster_id; /* the account's own, whatever the connection's is */
+    struct session_window *window;      /* counted; shared with shards that deliver here */
+    struct slot_table subscriptions;    /* of struct subscription */
+    uint64_t shards;                    /* one bit for each that has heard of this session */
+    bool is_logged;                     /* it wrote into the log since its last broker_confirm */
     uint64_t logged_run; /* the worker's run of its last confirm that waits for the disk */
     bool is_closed;
+    bool is_trusted; /* administration: no permission holds it */
 };
 
 /* One consumer, seen from its session.  Made by broker_subscribe (or broker_getter), freed by

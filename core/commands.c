@@ -1,8 +1,10 @@
 #include "core/commands.h"
 
 #include "core/base/assert.h"
-#include "core/consumer.h"
+#include "core/cluster_queue.h"
+#include "core/dispatch.h"
 #include "core/expiry.h"
+#include "core/groups.h"
 #include "core/queue.h"
 
 #include <stdlib.h>
@@ -21,12 +23,13 @@ static void do_join(struct shard *s, const struct shard_command *c);
 static void do_poke(struct shard *s, const struct shard_command *c);
 static void do_goodbye(struct shard *s, const struct shard_command *c);
 
+static enum sl_err declare(struct shard *s, const struct shard_command *c,
+                           struct topology_queue **def, unsigned *changes, struct text *reason);
 static bool get(struct shard *s, struct queue *q, const struct shard_command *c, struct answer *a);
 static void take_next(struct shard *s, struct queue *q, struct consumer *getter, struct answer *a);
 static void park(struct shard *s, struct queue *q, const struct shard_command *c);
 static void unpark(struct parked_get *p);
 static struct queue *use_queue(struct shard *s, const struct shard_command *c, struct answer *a);
-static sl_lsn log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def);
 static void leave(struct shard *s, struct consumer *consumer);
 static void delete_if_unused(struct shard *s, struct queue *q);
 static void refuse(struct answer *a, enum sl_err err, const char *reason);
@@ -37,11 +40,18 @@ static void refuse_queue(struct answer *a, enum sl_err err, const struct shard_c
 void command_execute(struct shard *s, const struct shard_command *command)
 {
     static void (*const HANDLERS[])(struct shard *, const struct shard_command *) = {
-        [COMMAND_DECLARE] = do_declare, [COMMAND_DELETE] = do_delete,
-        [COMMAND_PURGE] = do_purge,     [COMMAND_SUBSCRIBE] = do_subscribe,
-        [COMMAND_CANCEL] = do_cancel,   [COMMAND_DROP] = do_drop,
-        [COMMAND_GET] = do_get,         [COMMAND_JOIN] = do_join,
-        [COMMAND_POKE] = do_poke,       [COMMAND_GOODBYE] = do_goodbye,
+        [COMMAND_DECLARE] = do_declare,
+        [COMMAND_DELETE] = do_delete,
+        [COMMAND_PURGE] = do_purge,
+        [COMMAND_SUBSCRIBE] = do_subscribe,
+        [COMMAND_CANCEL] = do_cancel,
+        [COMMAND_DROP] = do_drop,
+        [COMMAND_GET] = do_get,
+        [COMMAND_JOIN] = do_join,
+        [COMMAND_POKE] = do_poke,
+        [COMMAND_GOODBYE] = do_goodbye,
+        [COMMAND_PREPARED] = prepared_execute,
+        [COMMAND_QUESTION] = prepared_question_execute,
     };
     HANDLERS[command->kind](s, command);
 }
@@ -53,17 +63,19 @@ static void do_declare(struct shard *s, const struct shard_command *c)
     struct text reason = reason_text(room);
     struct topology_queue *def = NULL;
     struct queue *q = NULL;
-    bool created = false;
+    unsigned changes = 0;
 
     topology_lock(s->topology);
-    enum sl_err err = topology_declare_queue(s->topology, c->vhost, c->from, &c->declaration, &def,
-                                             &created, &reason);
+    enum sl_err err = declare(s, c, &def, &changes, &reason);
+    bool created = (changes & CLUSTER_QUEUE_MADE) != 0;
     if (err == SL_OK) {
         SL_ASSERT(def->ref.shard == s->index);
         q = created ? shard_enter_queue(s, def) : shard_queue(s, def->ref.at);
-        if (created && def->ref.number != 0)
-            q->place = log_declaration(s, q, def);
-        a->place = q->place;
+        if (def->cluster != NULL)
+            cluster_queue_log(s, q, def, changes);
+        else if (created && def->ref.number != 0)
+            q->place = commands_log_declaration(s, q, def);
+        a->place = sl_lsn_reached(def->bound_place, q->place) ? def->bound_place : q->place;
         a->name = malloc(def->name.len);
         SL_ASSERT(a->name != NULL);
         memcpy(a->name, def->name.at, def->name.len);
@@ -83,6 +95,22 @@ static void do_declare(struct shard *s, const struct shard_command *c)
         a->consumers = q->consumers_count;
     }
     shard_answer(s, a);
+}
+
+/* changes: of enum cluster_change, of an ordinary queue too. */
+static enum sl_err declare(struct shard *s, const struct shard_command *c,
+                           struct topology_queue **def, unsigned *changes, struct text *reason)
+{
+    bool created = false;
+
+    if (c->declaration.is_cluster && !c->declaration.is_passive)
+        return topology_declare_cluster(s->topology, c->vhost, &c->declaration, def, changes,
+                                        reason);
+    enum sl_err err = topology_declare_queue(s->topology, c->vhost, c->from, &c->declaration, def,
+                                             &created, reason);
+    if (created)
+        *changes = CLUSTER_QUEUE_MADE;
+    return err;
 }
 
 static void do_delete(struct shard *s, const struct shard_command *c)
@@ -132,7 +160,10 @@ static void do_subscribe(struct shard *s, const struct shard_command *c)
     struct queue *q = use_queue(s, c, a);
     struct consumer *consumer = NULL;
 
-    if (q != NULL && (q->exclusive_consumer != NULL || (c->is_exclusive && q->consumers_count > 0)))
+    bool is_taken = q != NULL &&
+                    (q->exclusive_consumer != NULL ||
+                     (c->is_exclusive && (q->consumers_count > 0 || q->rules.is_single_active)));
+    if (is_taken)
         refuse_queue(a, SL_EDENIED, c, "in exclusive use");
     else if (q != NULL) {
         consumer = consumer_new(s, q, peer_get(s, c->from, c->window), c, false);
@@ -144,6 +175,7 @@ static void do_subscribe(struct shard *s, const struct shard_command *c)
         q->was_consumed = true;
         if (c->is_exclusive)
             q->exclusive_consumer = consumer;
+        dispatch_enter(s, consumer, c->priority);
         a->consumer = (struct consumer_ref){s->index, consumer->at};
         a->queue_number = q->ref.number;
     }
@@ -197,6 +229,8 @@ static bool get(struct shard *s, struct queue *q, const struct shard_command *c,
     expiry_renew(s, q);
     queue_tend(s, q);
     enum backlog_head head = queue_peek(s, q, &entry);
+    if (head == BACKLOG_READY && groups_matter(q, &entry))
+        head = groups_peek(s, q, &entry);
     if (head == BACKLOG_AWAY)
         return false;
     bool may_lend = head == BACKLOG_READY && queue_may_lend(s, q, &entry);
@@ -228,12 +262,13 @@ static void take_next(struct shard *s, struct queue *q, struct consumer *getter,
     a->queue_number = q->ref.number;
     if (getter != NULL) {
         a->loan = consumer_lend(getter, &entry);
+        groups_note_get(q, getter, &entry);
         a->consumer = (struct consumer_ref){s->index, getter->at};
         return;
     }
     if (is_logged)
         journal_settled(&s->run->journal, q->ref.number, entry.seq);
-    shard_end_entry(s, &entry);
+    queue_end_entry(s, q, &entry);
 }
 
 /* It is answered when the queue is looked at again and what is next is there.  Its peer is known
@@ -365,7 +400,7 @@ struct queue *shard_enter_queue(struct shard *s, const struct topology_queue *de
     return s->queues[slot] = queue_new(def);
 }
 
-static sl_lsn log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def)
+sl_lsn commands_log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def)
 {
     struct log_run *record = &s->run->at_once;
 
@@ -407,7 +442,8 @@ static void leave(struct shard *s, struct consumer *consumer)
             q->exclusive_consumer = NULL;
         consumer->is_cancelled = true;
         expiry_renew(s, q);
-        list_remove(&consumer->of_able);
+        dispatch_leave(s, consumer);
+        groups_leave(s, consumer);
     }
     if (consumer->out == 0)
         consumer_free(s, consumer);

@@ -14,6 +14,9 @@
  * whoever finds it there finds it here; recovery calls it too. */
 struct queue *shard_enter_queue(struct shard *s, const struct topology_queue *def);
 
+/* Appends its declaration, in the same hold of the lock; returns where that is. */
+sl_lsn commands_log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def);
+
 /* Answers the gets that were waiting for the head of the queue to be fetched, as far as it is. */
 void commands_resume_gets(struct shard *s, struct queue *q);
 

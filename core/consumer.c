@@ -3,7 +3,10 @@
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/discard.h"
+#include "core/dispatch.h"
+#include "core/groups.h"
 #include "core/memory.h"
+#include "core/retry.h"
 
 #include <stdlib.h>
 
@@ -15,7 +18,7 @@ static struct delivery *peer_delivery(struct shard *s, struct peer *p);
 static void take_reading(struct shard *s, struct peer *p);
 static void return_entry(struct shard *s, struct queue *q, struct entry *entry);
 static bool is_open(const struct out_loan *loan);
-static void end_loan(struct consumer *c, struct out_loan *loan);
+static void end_loan(struct shard *s, struct consumer *c, struct out_loan *loan);
 static void give_back(struct shard *s, struct consumer *c, uint32_t n);
 static size_t loan_index(const struct consumer *c, uint64_t number);
 static void make_room(struct consumer *c);
@@ -128,9 +131,13 @@ struct consumer *consumer_new(struct shard *s, struct queue *q, struct peer *p,
     if (options->group != NULL)
         c->group = credit_group_ref(options->group);
     list_init(&c->of_able);
+    list_init(&c->of_resuming);
+    list_init(&c->groups);
     list_init(&c->of_holders);
     list_push(&q->consumers, &c->of_queue);
-    list_push(&p->consumers, &c->of_peer);
+    list_init(&c->of_peer);
+    if (p != NULL)
+        list_push(&p->consumers, &c->of_peer);
     return c;
 }
 
@@ -141,15 +148,18 @@ void consumer_free(struct shard *s, struct consumer *c)
         c->queue->exclusive_consumer = NULL;
     if (!c->is_getter && !c->is_cancelled)
         c->queue->consumers_count--;
-    list_remove(&c->of_able);
     list_remove(&c->of_holders);
     list_remove(&c->of_queue);
+    dispatch_forget(s, c);
+    groups_leave(s, c);
+    due_heap_deinit(&c->waiting);
     list_remove(&c->of_peer);
     slot_table_remove(&s->consumers, c->at);
     if (c->group != NULL)
         credit_group_unref(c->group);
     memory_release(c->room * sizeof *c->loans);
     free(c->loans);
+    free(c->loan_groups);
     free(c);
 }
 
@@ -173,7 +183,9 @@ void consumer_wake(struct shard *s, struct consumer *c)
     if (c->is_getter || c->is_cancelled)
         return;
     if (list_is_empty(&c->of_able))
-        list_push(&c->queue->able, &c->of_able);
+        dispatch_stand(c);
+    if (c->waiting.count > 0)
+        groups_resume(c);
     shard_queue_is_busy(s, c->queue);
 }
 
@@ -199,14 +211,15 @@ void consumer_deliver(struct shard *s, struct consumer *c, const struct entry *e
     }
     if (is_logged) /* settled when handed over */
         journal_settled(&s->run->journal, c->queue->ref.number, entry->seq);
-    if (entry->place.v != 0) /* the message is the mail's now */
-        live_sub(&s->live, entry->place, live_entry_bytes(entry), 1);
+    queue_end_bare_entry(s, c->queue, entry); /* the message is the mail's now */
 }
 
 uint64_t consumer_lend(struct consumer *c, const struct entry *entry)
 {
     if (c->end == c->room)
         make_room(c);
+    if (c->loan_groups != NULL)
+        c->loan_groups[c->end] = NULL;
     c->loans[c->end++] = (struct out_loan){c->next_loan, *entry};
     if (list_is_empty(&c->of_holders))
         list_push(&c->queue->holders, &c->of_holders);
@@ -228,8 +241,8 @@ void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32
         else if (kind == LANE_REJECT)
             queue_discard(s, c->queue, &loan->entry, DISCARD_REJECTED);
         else
-            shard_end_entry(s, &loan->entry);
-        end_loan(c, loan);
+            queue_end_entry(s, c->queue, &loan->entry);
+        end_loan(s, c, loan);
         ended++;
     }
     while (c->first < c->end && !is_open(&c->loans[c->first]))
@@ -239,6 +252,36 @@ void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32
     give_back(s, c, ended);
     if (c->out == 0 && (c->is_getter || c->is_cancelled))
         consumer_free(s, c);
+}
+
+void consumer_take(struct shard *s, struct consumer *c, uint64_t number, struct entry *out)
+{
+    size_t at = loan_index(c, number);
+
+    SL_ASSERT(at < c->end && c->loans[at].number == number && is_open(&c->loans[at]));
+    *out = c->loans[at].entry;
+    end_loan(s, c, &c->loans[at]);
+    while (c->first < c->end && !is_open(&c->loans[c->first]))
+        c->first++;
+    give_back(s, c, 1);
+}
+
+const struct entry *consumer_loan_from(const struct consumer *c, uint64_t *number)
+{
+    for (size_t at = loan_index(c, *number); at < c->end; at++)
+        if (is_open(&c->loans[at])) {
+            *number = c->loans[at].number;
+            return &c->loans[at].entry;
+        }
+    return NULL;
+}
+
+void consumer_is_resident(struct consumer *c, uint64_t number)
+{
+    if (number < c->resident_from)
+        c->resident_from = number;
+    if (list_is_empty(&c->of_holders))
+        list_push(&c->queue->holders, &c->of_holders);
 }
 
 uint32_t consumer_residents(struct consumer *c, struct entry **out, uint32_t room)
@@ -267,7 +310,7 @@ void consumer_return_all(struct shard *s, struct consumer *c)
         if (!is_open(loan))
             continue;
         return_entry(s, c->queue, &loan->entry);
-        end_loan(c, loan);
+        end_loan(s, c, loan);
     }
     c->first = c->end = 0;
     if (ended > 0)
@@ -292,7 +335,7 @@ void consumer_forget_all(struct shard *s, struct consumer *c)
         if (!is_open(loan))
             continue;
         shard_end_entry(s, &loan->entry);
-        end_loan(c, loan);
+        end_loan(s, c, loan);
     }
     c->first = c->end = 0;
     give_back(s, c, ended);
@@ -333,6 +376,8 @@ static void return_entry(struct shard *s, struct queue *q, struct entry *entry)
         journal_returned(&s->run->journal, q->ref.number, entry->seq, entry->returns);
     if (entry->returns > q->rules.delivery_limit)
         queue_discard(s, q, entry, DISCARD_DELIVERY_LIMIT);
+    else if (retry_waits(q))
+        retry_later(s, q, entry);
     else
         queue_return(s, q, entry);
 }
@@ -342,11 +387,16 @@ static bool is_open(const struct out_loan *loan)
     return loan->entry.seq.v != 0;
 }
 
-static void end_loan(struct consumer *c, struct out_loan *loan)
+static void end_loan(struct shard *s, struct consumer *c, struct out_loan *loan)
 {
     loan->entry.seq.v = 0;
     c->out--;
     c->queue->out--;
+    if (c->loan_groups == NULL)
+        return;
+    struct group *g = c->loan_groups[loan - c->loans];
+    if (g != NULL)
+        groups_end_loan(s, c, g);
 }
 
 static void give_back(struct shard *s, struct consumer *c, uint32_t n)
@@ -357,6 +407,8 @@ static void give_back(struct shard *s, struct consumer *c, uint32_t n)
         shard_poke(s, credit_group_give(c->group, n), c->peer->handle);
     if (list_is_empty(&c->of_able))
         consumer_wake(s, c);
+    if (c->out == 0)
+        dispatch_settled(s, c);
 }
 
 /* The first loan whose number is not below; see settlement.c, which does the same by tag. */
@@ -389,12 +441,20 @@ static void make_room(struct consumer *c)
         SL_ASSERT(loans != NULL); /* bounded by prefetch */
         memory_charge((room - c->room) * sizeof *loans);
         c->loans = loans;
+        if (c->loan_groups != NULL) {
+            struct group **groups = realloc(c->loan_groups, room * sizeof(struct group *));
+            SL_ASSERT(groups != NULL);
+            c->loan_groups = groups;
+        }
         c->room = room;
     }
     size_t to = 0;
     for (size_t i = c->first; i < c->end; i++)
-        if (is_open(&c->loans[i]))
+        if (is_open(&c->loans[i])) {
+            if (c->loan_groups != NULL)
+                c->loan_groups[to] = c->loan_groups[i];
             c->loans[to++] = c->loans[i];
+        }
     c->first = 0;
     c->end = to;
 }

@@ -47,7 +47,13 @@ struct consumer {
     uint64_t next_loan;
     struct out_loan *loans; /* numbers strictly growing */
     size_t first, end, room;
-    uint64_t resident_from; /* loans of lower numbers are without message */
+    uint64_t resident_from;     /* loans of lower numbers are without message */
+    struct group **loan_groups; /* of loans, by index; NULL: none has a group, or had one */
+    struct list groups;         /* of group.of_consumer: groups.h */
+    struct due_heap waiting;    /* of aside_item.of_waiting: what waits until it can take */
+    struct list of_resuming;
+    int64_t priority;
+    struct rank *rank; /* of those with its priority; NULL: that is 0 */
     struct list of_able;
     struct list of_holders; /* some loan may have its message */
     struct list of_queue;
@@ -63,7 +69,7 @@ void peer_free(struct shard *s, struct peer *p);
 /* Sends the mail that was begun, so that something may follow it. */
 void peer_flush(struct shard *s, struct peer *p);
 
-/* NULL: no room for another one. */
+/* p: NULL for one of the broker's own, which is a getter.  NULL: no room for another one. */
 struct consumer *consumer_new(struct shard *s, struct queue *q, struct peer *p,
                               const struct shard_command *options, bool is_getter);
 /* Loans must be gone. */
@@ -82,6 +88,12 @@ uint64_t consumer_lend(struct consumer *c, const struct entry *entry);
  * LANE_RETURN or LANE_REJECT.  A getter goes with its loan. */
 void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32_t n,
                      uint32_t kind);
+/* Ends that open loan, and gives its entry with the reference; the consumer stays. */
+void consumer_take(struct shard *s, struct consumer *c, uint64_t number, struct entry *out);
+/* The first open loan from that number on, which becomes its own; NULL: there is none. */
+const struct entry *consumer_loan_from(const struct consumer *c, uint64_t *number);
+/* The message of that loan was paged out, and is there again. */
+void consumer_is_resident(struct consumer *c, uint64_t number);
 /* Fills in the first open loans that have their message, at most room; returns how many.  Good
  * until the loans change. */
 uint32_t consumer_residents(struct consumer *c, struct entry **out, uint32_t room);

@@ -24,6 +24,7 @@ struct worker_counters {
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t dead_lettered[COUNTED_REASONS]; /* went to a dead-letter exchange */
     _Atomic uint64_t dropped[COUNTED_REASONS];       /* left a queue unconsumed, and went nowhere */
+    _Atomic uint64_t duplicates; /* copies that a queue did not take: it had their ids */
     _Atomic uint64_t went_round; /* copies not sent, as they would have gone round for ever */
 };
 

@@ -79,7 +79,7 @@ void dead_letter_refused(struct broker_worker *w, struct queue_ref queue, const 
     topology_lock(t);
     const struct topology_queue *q = topology_queue_at(t, queue);
     if (q != NULL) {
-        rules_read(&rules, q->arguments);
+        rules_read(&rules, topology_queue_arguments(q));
         rules.has_dead_letter_exchange &= names_fit(&rules);
     }
     if (rules.has_dead_letter_exchange) {
@@ -125,7 +125,7 @@ static enum sl_err bury(const struct dead_letter *d, struct message **out)
     free(room);
     if (*out == NULL)
         return SL_ENOMEM;
-    (*out)->has_deaths = true;
+    (*out)->has_deaths = (*out)->is_moved = true;
     return message_append(out, body);
 }
 

@@ -16,6 +16,9 @@
 
 #define REASON_BYTES_MAX 1024
 
+static bool may_subscribe(struct client *c, uint64_t ticket, struct sl_bytes own);
+static bool resolve_destination(struct client *c, uint64_t ticket, struct binding_request *r,
+                                struct cluster_name *room);
 static void send_to_queue(struct client *c, struct shard_command *command);
 static bool binding_is_durable(struct vhost *v, const struct binding_request *r);
 static sl_lsn log_change(struct client *c, struct log_run *record);
@@ -26,6 +29,7 @@ static void answer_change(struct client *c, uint64_t ticket, enum sl_err err, co
 void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_declaration *d,
                           const char *name_prefix)
 {
+    struct cluster_name cluster;
     char made_up[64];
     struct sl_bytes name = d->name;
 
@@ -35,11 +39,17 @@ void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_
         snprintf(made_up, sizeof made_up, "%s%s", name_prefix, random);
         name = sl_bytes_of(made_up);
     }
+    bool is_cluster = d->is_cluster;
+    if (!is_cluster && !request_resolve(c, ticket, &name, &cluster, &is_cluster))
+        return;
+    if (is_cluster && !d->is_passive && !may_subscribe(c, ticket, name))
+        return;
     struct shard_command *command =
         request_about(c, COMMAND_DECLARE, ticket, name, d->arguments.len);
     struct sl_bytes copy = command->declaration.name;
     command->declaration = *d;
     command->declaration.name = copy;
+    command->declaration.is_cluster = is_cluster;
     command->declaration.may_be_reserved = d->may_be_reserved || d->name.len == 0;
     if (d->arguments.len != 0) {
         memcpy(command->text + name.len, d->arguments.at, d->arguments.len);
@@ -52,8 +62,12 @@ void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_
 void broker_delete_queue(struct client *c, uint64_t ticket, struct sl_bytes name, bool if_unused,
                          bool if_empty)
 {
-    struct shard_command *command = request_about(c, COMMAND_DELETE, ticket, name, 0);
+    struct cluster_name cluster;
+    bool is_cluster;
 
+    if (!request_resolve(c, ticket, &name, &cluster, &is_cluster))
+        return;
+    struct shard_command *command = request_about(c, COMMAND_DELETE, ticket, name, 0);
     command->if_unused = if_unused;
     command->if_empty = if_empty;
     send_to_queue(c, command);
@@ -61,7 +75,11 @@ void broker_delete_queue(struct client *c, uint64_t ticket, struct sl_bytes name
 
 void broker_purge_queue(struct client *c, uint64_t ticket, struct sl_bytes name)
 {
-    send_to_queue(c, request_about(c, COMMAND_PURGE, ticket, name, 0));
+    struct cluster_name cluster;
+    bool is_cluster;
+
+    if (request_resolve(c, ticket, &name, &cluster, &is_cluster))
+        send_to_queue(c, request_about(c, COMMAND_PURGE, ticket, name, 0));
 }
 
 void broker_declare_exchange(struct client *c, uint64_t ticket,
@@ -110,12 +128,17 @@ void broker_delete_exchange(struct client *c, uint64_t ticket, struct sl_bytes n
     answer_change(c, ticket, err, room, place);
 }
 
-void broker_bind(struct client *c, uint64_t ticket, const struct binding_request *r)
+void broker_bind(struct client *c, uint64_t ticket, const struct binding_request *request)
 {
     struct topology *t = broker_topology(c->worker->broker);
+    struct binding_request resolved = *request;
+    const struct binding_request *r = &resolved;
+    struct cluster_name cluster;
     char room[REASON_BYTES_MAX];
     struct text reason = text_on(room, sizeof room);
 
+    if (!resolve_destination(c, ticket, &resolved, &cluster))
+        return;
     struct log_run *record = &c->worker->run.at_once;
 
     topology_lock(t);
@@ -129,12 +152,17 @@ void broker_bind(struct client *c, uint64_t ticket, const struct binding_request
     answer_change(c, ticket, err, room, place);
 }
 
-void broker_unbind(struct client *c, uint64_t ticket, const struct binding_request *r)
+void broker_unbind(struct client *c, uint64_t ticket, const struct binding_request *request)
 {
     struct topology *t = broker_topology(c->worker->broker);
+    struct binding_request resolved = *request;
+    const struct binding_request *r = &resolved;
+    struct cluster_name cluster;
     char room[REASON_BYTES_MAX];
     struct text reason = text_on(room, sizeof room);
 
+    if (!resolve_destination(c, ticket, &resolved, &cluster))
+        return;
     struct log_run *record = &c->worker->run.at_once;
 
     topology_lock(t);
@@ -148,6 +176,26 @@ void broker_unbind(struct client *c, uint64_t ticket, const struct binding_reque
     sl_lsn place = log_removal(c, record);
     topology_unlock(t);
     answer_change(c, ticket, err, room, place);
+}
+
+/* False: it may not, and the ticket is answered so. */
+static bool may_subscribe(struct client *c, uint64_t ticket, struct sl_bytes own)
+{
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
+    enum sl_err err = cluster_queue_check_access(c, own, &reason);
+
+    if (err != SL_OK)
+        request_refuse(c, ticket, err, room);
+    return err == SL_OK;
+}
+
+static bool resolve_destination(struct client *c, uint64_t ticket, struct binding_request *r,
+                                struct cluster_name *room)
+{
+    bool is_cluster;
+
+    return r->to_exchange || request_resolve(c, ticket, &r->destination, room, &is_cluster);
 }
 
 /* The shard decides by the name alone, so that it also serves what does not exist. */
@@ -197,7 +245,9 @@ static void answer_change(struct client *c, uint64_t ticket, enum sl_err err, co
     if (err != SL_OK)
         a->reason = strdup(reason);
     a->place = place;
-    if (sl_lsn_reached(order_durable(c->worker->run.order), place))
+    if (c->handle.worker != c->worker->index)
+        shard_answer(c->worker->shard, a); /* the desk's */
+    else if (sl_lsn_reached(order_durable(c->worker->run.order), place))
         mail_chain_add(&c->worker->pending, &a->mail.node);
     else
         shard_keep(c->worker->shard, a);

@@ -35,7 +35,7 @@ void queue_discard(struct shard *s, struct queue *q, struct entry *entry,
     }
     if (!is_told && (entry->flags & ENTRY_LOGGED) != 0)
         journal_settled(&s->run->journal, q->ref.number, entry->seq);
-    shard_end_entry(s, entry);
+    queue_end_entry(s, q, entry);
 }
 
 static bool tell_dead_letter(struct shard *s, struct queue *q, const struct entry *entry,

@@ -144,6 +144,8 @@ static void scan(struct shard *s, struct moving *m)
     remnants_end(&m->remnants);
     m->queue_at = 0;
     m->next = 0;
+    if (prepared_evacuate(s, m->at, e->to) != 0)
+        atomic_fetch_add_explicit(&m->evacuation->records, 1, memory_order_relaxed);
     m->phase = PHASE_GROUP;
 }
 

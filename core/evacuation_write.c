@@ -1,4 +1,5 @@
 /* Messages of an evacuation: from where they are, to the end of the log. */
+#include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/evacuation_parts.h"
 
@@ -169,7 +170,8 @@ static void note_place(struct shard *s, struct moving *m, sl_lsn start, size_t f
 static void move_single(struct shard *s, const struct remnant *single, struct entry *entry,
                         const struct entry *moved)
 {
-    if (single->consumer.generation != 0) {
+    if (single->consumer.generation != 0 ||
+        aside_find(shard_queue(s, single->queue), single->seq) == entry) {
         *entry = *moved;
         return;
     }

@@ -1,9 +1,11 @@
 #include "core/expiry.h"
 
+#include "core/aside.h"
 #include "core/base/limits.h"
 #include "core/commands.h"
 #include "core/discard.h"
 #include "core/levels.h"
+#include "core/retry.h"
 
 static bool is_unused(struct shard *s, const struct queue *q);
 static void look_at(struct shard *s, struct queue *q);
@@ -14,6 +16,8 @@ void expiry_watch(struct shard *s, struct queue *q)
 
     if (backlog_peek(queue_front(q), &next) != BACKLOG_EMPTY && next.deadline != 0)
         due_by(&s->dues, &q->due, next.deadline);
+    if (aside_deadline(q) != 0)
+        due_by(&s->dues, &q->due, aside_deadline(q));
 }
 
 void expiry_renew(struct shard *s, struct queue *q)
@@ -28,6 +32,8 @@ bool expiry_discard(struct shard *s, struct queue *q)
 {
     struct entry next;
 
+    if (aside_discard_expired(s, q))
+        return true;
     for (uint32_t i = 0; i < SL_LEND_BUDGET; i++) {
         enum backlog_head head = backlog_peek(queue_front(q), &next);
         if (head == BACKLOG_EMPTY || !expiry_is_due(s, &next))
@@ -73,6 +79,8 @@ static void look_at(struct shard *s, struct queue *q)
     if (q->lease_end != 0)
         due_by(&s->dues, &q->due, q->lease_end);
 
+    if (retry_count(q) > 0)
+        retry_resume(s, q);
     struct entry next;
     if (expiry_discard(s, q))
         due_by(&s->dues, &q->due, s->now);

@@ -3,7 +3,7 @@
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/broker.h"
-#include "core/consumer.h"
+#include "core/dispatch.h"
 #include "core/exchange.h"
 
 #include <stdlib.h>
@@ -102,6 +102,10 @@ void inspect_reply(struct inspect_page *page)
 
 void inspect_shard(struct shard *s, struct inspect_page *page)
 {
+    if (page->subject == INSPECT_PREPARED) {
+        prepared_list(s, page);
+        return;
+    }
     bool of_consumers = page->subject == INSPECT_CONSUMERS;
     uint32_t room = of_consumers ? s->consumers.room : s->queues_room;
     uint32_t left = INSPECT_STEP;
@@ -148,7 +152,7 @@ void inspect_topology(struct topology *t, struct inspect_page *page)
 
 static bool is_for_shard(enum inspect_subject subject)
 {
-    return subject <= INSPECT_CONSUMERS;
+    return subject <= INSPECT_PREPARED;
 }
 
 static void post_to_shard(struct shard *s, struct inspect_page *page)
@@ -190,6 +194,11 @@ static void list_queue(struct inspect_page *page, const struct queue *q)
     row->is_exclusive = def->is_exclusive;
     row->is_auto_delete = def->is_auto_delete;
     row->owner = def->owner;
+    if (q->effective != NULL) {
+        row->policy = inspect_copy(page, q->effective->policy);
+        row->operator_policy = inspect_copy(page, q->effective->by_operator);
+        row->policy_keys = inspect_copy(page, q->effective->keys);
+    }
     row->ready = queue_ready(q);
     row->ready_bytes = q->ready_bytes;
     row->unacked = q->out;
@@ -210,11 +219,15 @@ static void list_consumer(struct inspect_page *page, const struct consumer *c)
     row->unacked = c->out;
     row->is_no_ack = c->is_no_ack;
     row->is_exclusive = c->queue->exclusive_consumer == c;
+    row->is_active = dispatch_is_active(c);
+    row->is_single = c->queue->active == c;
+    row->priority = c->priority;
 }
 
 static bool is_wanted(const struct inspect_page *page, const struct topology_queue *def)
 {
-    if (page->vhost.at != NULL && !sl_bytes_equal(page->vhost, def->vhost->name))
+    if (def->is_hidden ||
+        (page->vhost.at != NULL && !sl_bytes_equal(page->vhost, def->vhost->name)))
         return false;
     return page->queue.at == NULL || sl_bytes_equal(page->queue, def->name);
 }
@@ -250,6 +263,11 @@ static void list_exchanges(struct vhost *v, struct inspect_page *page)
         row->is_durable = e->is_durable;
         row->is_auto_delete = e->is_auto_delete;
         row->is_internal = e->is_internal;
+        if (e->effective != NULL) {
+            row->policy = inspect_copy(page, e->effective->policy);
+            row->operator_policy = inspect_copy(page, e->effective->by_operator);
+            row->policy_keys = inspect_copy(page, e->effective->keys);
+        }
     }
 }
 
@@ -299,6 +317,8 @@ static void list_default_bindings(struct vhost *v, struct inspect_page *page)
     size_t cursor = 0;
 
     while ((q = hash_map_next(&v->queues, &cursor)) != NULL) {
+        if (q->is_hidden)
+            continue;
         struct inspect_binding *row = inspect_row_new(page, sizeof *row);
         if (row == NULL)
             return;

@@ -27,6 +27,7 @@ enum inspect_subject {
     INSPECT_TOTALS, /* of a shard: one inspect_totals */
     INSPECT_QUEUES,
     INSPECT_CONSUMERS,
+    INSPECT_PREPARED,
     INSPECT_CONNECTIONS, /* of a worker's sessions */
     INSPECT_CHANNELS,
     INSPECT_TAGS,
@@ -49,6 +50,7 @@ struct inspect_page {
     struct sl_bytes vhost; /* only what is in it; {NULL, 0}: everything */
     struct sl_bytes queue; /* only that queue, or its consumers */
     uint32_t cursor;       /* where the next step begins */
+    uint64_t from;         /* and behind that, of INSPECT_PREPARED the loan */
     bool is_done;
     bool is_short; /* memory ran out: rows are missing */
     struct arena arena;
@@ -77,6 +79,9 @@ struct inspect_queue {
     bool is_exclusive;
     bool is_auto_delete;
     struct sl_handle owner; /* the session of an exclusive queue */
+    struct sl_bytes policy; /* names of those in force; empty: none */
+    struct sl_bytes operator_policy;
+    struct sl_bytes policy_keys; /* of both together: a whole table, or {NULL, 0} */
     uint64_t ready;
     uint64_t ready_bytes; /* of bodies */
     uint64_t unacked;
@@ -97,6 +102,22 @@ struct inspect_consumer {
     uint32_t unacked;
     bool is_no_ack;
     bool is_exclusive;
+    bool is_active; /* else it waits for the single active one to leave */
+    bool is_single; /* it is the single active one */
+    int64_t priority;
+};
+
+struct inspect_prepared {
+    struct inspect_row row;
+    struct sl_bytes vhost;
+    struct sl_bytes user;
+    struct sl_bytes id;
+    struct sl_bytes exchange; /* where it is to go */
+    struct sl_bytes key;
+    struct sl_bytes check; /* where checks go */
+    uint64_t age_ms;
+    uint32_t checks;
+    bool is_expired; /* nobody answered */
 };
 
 struct inspect_exchange {
@@ -104,6 +125,9 @@ struct inspect_exchange {
     struct sl_bytes vhost;
     struct sl_bytes name;
     struct sl_bytes arguments;
+    struct sl_bytes policy; /* as in inspect_queue */
+    struct sl_bytes operator_policy;
+    struct sl_bytes policy_keys;
     enum exchange_type type;
     bool is_durable;
     bool is_auto_delete;
@@ -144,7 +168,7 @@ void inspect_topology(struct topology *t, struct inspect_page *page);
 /* Who was asked: one step is done. */
 void inspect_reply(struct inspect_page *page);
 
-/* Shard: one step of totals, queues or consumers.  Not sent back yet. */
+/* Shard: one step of totals, queues, consumers or prepared messages.  Not sent back yet. */
 void inspect_shard(struct shard *s, struct inspect_page *page);
 
 #endif

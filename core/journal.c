@@ -48,6 +48,11 @@ void journal_rejected(struct journal *j, uint64_t queue_number, sl_seq seq)
     gather(j, RECORD_REJECTED, queue_number, 0, seq);
 }
 
+void journal_duplicate(struct journal *j, uint64_t queue_number, sl_seq seq)
+{
+    gather(j, RECORD_DUPLICATES, queue_number, 0, seq);
+}
+
 void journal_moved(struct log_run *r, sl_seq seq, const uint64_t *numbers, uint32_t n,
                    const struct message *msg)
 {
@@ -66,6 +71,45 @@ void journal_moved(struct log_run *r, sl_seq seq, const uint64_t *numbers, uint3
     sl_write_long_string(&w, properties);
     sl_write_long_string(&w, body);
     SL_ASSERT(!w.overflowed && w.pos == w.end);
+}
+
+void journal_outcome(struct journal *j, uint64_t queue_number, sl_seq seq,
+                     const struct outcome *outcome)
+{
+    uint8_t body[8 + 8 + OUTCOME_BYTES];
+    struct sl_writer w = {body, body + sizeof body, false};
+
+    if (j->is_off)
+        return;
+    sl_write_u64(&w, queue_number);
+    sl_write_u64(&w, seq.v);
+    outcome_write(&w, outcome);
+    memcpy(log_run_add(&j->run, RECORD_OUTCOME, 0, false, sizeof body), body, sizeof body);
+}
+
+void journal_checked(struct journal *j, uint32_t offset, uint64_t queue_number,
+                     const uint8_t key[OUTCOME_KEY_BYTES], uint32_t checks, bool is_told)
+{
+    uint8_t body[8 + OUTCOME_KEY_BYTES + 4 + 1];
+    struct sl_writer w = {body, body + sizeof body, false};
+
+    if (j->is_off)
+        return;
+    sl_write_u64(&w, queue_number);
+    sl_write_bytes(&w, (struct sl_bytes){key, OUTCOME_KEY_BYTES});
+    sl_write_u32(&w, checks);
+    sl_write_u8(&w, is_told);
+    memcpy(log_run_add(&j->run, RECORD_CHECKED, offset, false, sizeof body), body, sizeof body);
+}
+
+void journal_outcomes(struct log_run *r, const struct outcome_block *block)
+{
+    struct sl_writer w;
+
+    definition(r, RECORD_OUTCOMES, 4 + (size_t)block->count * OUTCOME_BYTES, &w);
+    sl_write_u32(&w, block->count);
+    for (uint32_t i = 0; i < block->count; i++)
+        outcome_write(&w, &block->at[i]);
 }
 
 void journal_lent(struct log_run *r, uint64_t queue_number, uint64_t mark)
@@ -109,7 +153,7 @@ void journal_declare_queue(struct log_run *r, const struct topology_queue *q, ui
     sl_write_u64(&w, q->number);
     sl_write_short_string(&w, q->vhost->name);
     sl_write_short_string(&w, q->name);
-    sl_write_u8(&w, (uint8_t)q->is_auto_delete);
+    sl_write_u8(&w, (uint8_t)(q->is_auto_delete | (q->cluster != NULL) << 1));
     sl_write_u64(&w, mark);
     sl_write_bytes(&w, q->arguments);
     SL_ASSERT(!w.overflowed && w.pos == w.end);
@@ -177,7 +221,8 @@ static void add_message(struct journal *j, enum record_kind kind, uint32_t offse
         at = log_run_add(&j->run, kind, offset, false, head + body.len);
 
     struct sl_writer w = {at, at + head + (is_lent ? 0 : body.len), false};
-    log_run_set_flags(at, msg->has_deaths ? JOURNAL_HAS_DEATHS : 0);
+    log_run_set_flags(at, (msg->has_deaths ? JOURNAL_HAS_DEATHS : 0) |
+                              (msg->is_moved ? JOURNAL_IS_MOVED : 0));
     sl_write_bytes(&w, prefix);
     sl_write_u32(&w, route->durable);
     for (uint32_t i = 0; i < route->count; i++)

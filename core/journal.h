@@ -7,7 +7,8 @@
  *
  *   DECLARE_EXCHANGE  vhost, name, u8 type, u8 flags (1 auto-delete, 2 internal), arguments
  *   DELETE_EXCHANGE   vhost, name
- *   DECLARE_QUEUE     u64 number, vhost, name, u8 flags (1 auto-delete), u64 lent-up-to, arguments
+ *   DECLARE_QUEUE     u64 number, vhost, name, u8 flags (1 auto-delete, 2 cluster queue), u64
+ *                    lent-up-to, arguments
  *   DELETE_QUEUE      u64 number
  *   BIND, UNBIND      vhost, source, u8 to exchange, destination, key, arguments
  *   MESSAGE           u32 n, n queue numbers u64, route (exchange, key), u32 length, properties,
@@ -24,8 +25,19 @@
  *                     later record says, or as the queue's rules say where none does
  *   PURGED            u64 queue number, u64 highest, list that may be empty
  *                     everything up to the highest is gone, but for these
+ *   OUTCOME           u64 queue number, u64 sequence, key, u64 time, u8 verdict: that prepared
+ *                     message is decided, and its entry gone
+ *   CHECKED           u64 queue number, key, u32 checks, u8 told: so many checks were sent for it;
+ *                     its sequence is that of the last one
+ *   OUTCOMES          u32 n, n outcomes: key, u64 time, u8 verdict
  *
- * Flags of records that hold a message: 1, its headers have deaths that the broker wrote.
+ *   DUPLICATES        u64 queue number, list        these did not enter: their ids were there; what
+ *                     lies before the last of them and is not named in such a record did
+ *
+ * A key is OUTCOME_KEY_BYTES.
+ *
+ * Flags of records that hold a message: 1, its headers have deaths that the broker wrote; 2, the
+ * broker itself sent it on, so that no queue asks for its id.
  *
  * A list is u32 n, the first sequence as u64, and n - 1 distances to the next, each above 0, in
  * seven-bit groups, low ones first, the high bit set on all but the last octet of a number.
@@ -40,11 +52,13 @@
 
 #include "core/exchange.h"
 #include "core/message.h"
+#include "core/outcomes.h"
 #include "core/route.h"
 #include "core/store/log_run.h"
 
 #define JOURNAL_LIST_BYTES 1024u
-#define JOURNAL_HAS_DEATHS 1u /* flag of a record with a message */
+#define JOURNAL_HAS_DEATHS 1u /* flags of a record with a message */
+#define JOURNAL_IS_MOVED 2u
 
 struct journal_list { /* a list being gathered: same queue, growing sequences */
     enum record_kind kind;
@@ -77,6 +91,7 @@ void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq);
 /* returns: how often it has come back by now. */
 void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq, uint32_t returns);
 void journal_rejected(struct journal *j, uint64_t queue_number, sl_seq seq);
+void journal_duplicate(struct journal *j, uint64_t queue_number, sl_seq seq);
 /* The message at that offset for the durable queues of the route, of which there may be none; and
  * it is not where it was any more. */
 void journal_dead_lettered(struct journal *j, uint32_t offset, const struct route *route,
@@ -91,6 +106,15 @@ uint64_t journal_paged(struct log_run *r, struct message *msg, uint32_t *record_
 /* stay: growing. */
 void journal_purged(struct journal *j, uint64_t queue_number, sl_seq highest, const sl_seq *stay,
                     uint32_t n);
+
+/* The entry with that sequence, of a prepared message; number 0: it was not logged. */
+void journal_outcome(struct journal *j, uint64_t queue_number, sl_seq seq,
+                     const struct outcome *outcome);
+/* offset: of the last check. */
+void journal_checked(struct journal *j, uint32_t offset, uint64_t queue_number,
+                     const uint8_t key[OUTCOME_KEY_BYTES], uint32_t checks, bool is_told);
+/* A full block; appended at once. */
+void journal_outcomes(struct log_run *r, const struct outcome_block *block);
 
 /* Definitions and marks go into a run of their own: they are appended at once (order_append),
  * definitions under the topology lock. */
@@ -118,7 +142,10 @@ struct journal_entry { /* borrowed from the record */
     uint64_t highest;        /* PURGED */
     uint32_t returns;        /* RETURNED */
     uint8_t reason;          /* DEAD_LETTERED */
+    struct outcome outcome;  /* OUTCOME; of CHECKED the key */
+    bool is_told;            /* CHECKED; returns are the checks */
     bool has_deaths;         /* of a message */
+    bool is_moved;           /* the same */
     struct sl_bytes numbers; /* of a message's queues, u64 each */
     struct sl_bytes route;
     struct sl_bytes properties;

@@ -1,6 +1,7 @@
 #include "core/journal.h"
 
 #include "core/base/assert.h"
+#include "core/cluster_name.h"
 #include "core/properties.h"
 #include "core/table.h"
 
@@ -8,9 +9,11 @@
 
 static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e);
 static enum sl_err read_queue(struct sl_reader *r, struct journal_entry *e);
+static bool is_own_name(const struct journal_entry *e);
 static enum sl_err read_binding(struct sl_reader *r, struct journal_entry *e);
 static enum sl_err read_message(struct sl_reader *r, struct journal_entry *e);
 static enum sl_err read_list(struct sl_reader *r, struct journal_entry *e);
+static enum sl_err read_checked(struct sl_reader *r, struct journal_entry *e);
 static struct sl_bytes read_arguments(struct sl_reader *r);
 
 enum sl_err journal_read(const struct record *record, struct journal_entry *entry)
@@ -18,7 +21,8 @@ enum sl_err journal_read(const struct record *record, struct journal_entry *entr
     struct sl_reader r = sl_reader_of(record->body);
     enum sl_err err = SL_OK;
 
-    *entry = (struct journal_entry){.has_deaths = (record->flags & JOURNAL_HAS_DEATHS) != 0};
+    *entry = (struct journal_entry){.has_deaths = (record->flags & JOURNAL_HAS_DEATHS) != 0,
+                                    .is_moved = (record->flags & JOURNAL_IS_MOVED) != 0};
     switch (record->kind) {
     case RECORD_DECLARE_EXCHANGE: err = read_exchange(&r, entry); break;
     case RECORD_DELETE_EXCHANGE:
@@ -45,6 +49,7 @@ enum sl_err journal_read(const struct record *record, struct journal_entry *entr
     case RECORD_RETURNED:
     case RECORD_SETTLED:
     case RECORD_REJECTED:
+    case RECORD_DUPLICATES:
         entry->number = sl_read_u64(&r);
         if (record->kind == RECORD_RETURNED)
             entry->returns = sl_read_u32(&r);
@@ -57,7 +62,14 @@ enum sl_err journal_read(const struct record *record, struct journal_entry *entr
         entry->highest = sl_read_u64(&r);
         err = read_list(&r, entry);
         break;
-    case RECORD_INDEX: return SL_OK; /* index.h reads it */
+    case RECORD_OUTCOME:
+        entry->number = sl_read_u64(&r);
+        entry->source = sl_read_u64(&r);
+        err = outcome_read(&r, &entry->outcome);
+        break;
+    case RECORD_CHECKED: err = read_checked(&r, entry); break;
+    case RECORD_OUTCOMES: return SL_OK; /* outcomes.h reads it */
+    case RECORD_INDEX: return SL_OK;    /* index.h reads it */
     case RECORD_LENT:
         entry->number = sl_read_u64(&r);
         entry->mark = sl_read_u64(&r);
@@ -134,12 +146,25 @@ static enum sl_err read_queue(struct sl_reader *r, struct journal_entry *e)
     e->number = sl_read_u64(r);
     e->vhost = sl_read_short_string(r);
     e->queue.name = sl_read_short_string(r);
-    e->queue.is_auto_delete = sl_read_u8(r) & 1;
+    uint8_t flags = sl_read_u8(r);
+    e->queue.is_auto_delete = flags & 1;
+    e->queue.is_cluster = flags >> 1 & 1;
     e->mark = sl_read_u64(r);
     e->queue.arguments = read_arguments(r);
     e->queue.is_durable = true;
     e->queue.may_be_reserved = true;
-    return e->queue.name.len == 0 || e->number == 0 ? SL_ECORRUPT : SL_OK;
+    return e->queue.name.len == 0 || e->number == 0 || !is_own_name(e) ? SL_ECORRUPT : SL_OK;
+}
+
+/* Of a cluster queue: does it say the queue? */
+static bool is_own_name(const struct journal_entry *e)
+{
+    struct cluster_name name;
+    char room[64];
+    struct text ignored = text_on(room, sizeof room);
+
+    return !e->queue.is_cluster || (cluster_name_read(e->queue.name, &name, &ignored) == SL_OK &&
+                                    sl_bytes_equal(name.own, e->queue.name));
 }
 
 static enum sl_err read_binding(struct sl_reader *r, struct journal_entry *e)
@@ -180,6 +205,18 @@ static enum sl_err read_list(struct sl_reader *r, struct journal_entry *e)
     e->list = *r; /* what is behind it is padding */
     r->pos = r->end;
     return e->list_first == 0 && !is_empty ? SL_ECORRUPT : SL_OK;
+}
+
+static enum sl_err read_checked(struct sl_reader *r, struct journal_entry *e)
+{
+    e->number = sl_read_u64(r);
+    struct sl_bytes key = sl_read_bytes(r, OUTCOME_KEY_BYTES);
+    e->returns = sl_read_u32(r);
+    e->is_told = sl_read_u8(r) != 0;
+    if (r->is_short)
+        return SL_ECORRUPT;
+    memcpy(e->outcome.key, key.at, OUTCOME_KEY_BYTES);
+    return SL_OK;
 }
 
 static struct sl_bytes read_arguments(struct sl_reader *r)

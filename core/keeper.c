@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/broker.h"
 #include "core/evacuation.h"
+#include "core/id_keeping.h"
 #include "core/retention.h"
 #include "core/snapshot.h"
 #include "core/store/checkpoint.h"
@@ -33,9 +34,11 @@ struct keeper {
     uint64_t ended_ms;   /* the last one */
     uint64_t held_ms;    /* how long everybody waited for its definitions */
     /* the one under way */
+    struct id_keeping ids;
     struct snapshot *snapshot;
     struct checkpoint_header header;
     struct checkpoint_writer *writer;
+    bool has_ids;   /* those that came since the last one are in their file, and synced */
     uint32_t piece; /* of the snapshot, being written, from */
     size_t piece_at;
     uint64_t began_ms;
@@ -53,6 +56,8 @@ static bool has_closed_segments(const struct keeper *k);
 static void begin(struct keeper *k, uint64_t now_ms);
 static void fill_snapshot_item(void *context, struct lane_item *item);
 static enum sl_err write_some(struct keeper *k, uint64_t now_ms);
+static void take_ids(struct keeper *k);
+static enum sl_err write_ids(struct keeper *k);
 static enum sl_err write_piece(struct keeper *k, bool *is_done);
 static enum sl_err give_up(struct keeper *k, uint64_t now_ms, enum sl_err err);
 static enum sl_err end(struct keeper *k, uint64_t now_ms);
@@ -72,6 +77,9 @@ struct keeper *keeper_new(struct broker *b, struct commit_log *log,
     k->options = *options;
     if (k->options.checkpoint_bytes == 0)
         k->options.checkpoint_bytes = commit_log_segment_bytes(log);
+    uint32_t files;
+    struct id_file_ref *refs = broker_take_id_files(b, &files);
+    id_keeping_init(&k->ids, &k->options.files, commit_log_start_number(log), refs, files);
     return k;
 }
 
@@ -86,6 +94,7 @@ void keeper_free(struct keeper *k)
     if (k->evacuation != NULL)
         evacuation_unref(k->evacuation);
     retention_deinit(&k->retention);
+    id_keeping_deinit(&k->ids);
     free(k);
 }
 
@@ -103,6 +112,7 @@ enum sl_err keeper_step(struct keeper *k, uint64_t now_ms)
     case KEEPER_PARTS:
         if (!snapshot_is_complete(k->snapshot))
             break;
+        take_ids(k);
         /* What the parts rely on was appended before they came. */
         k->header.durable = commit_log_end(k->log);
         commit_log_hurry(k->log);
@@ -194,7 +204,8 @@ static void begin(struct keeper *k, uint64_t now_ms)
 
     atomic_store(&k->is_hurried, false);
     k->began_ms = now_ms;
-    k->snapshot = snapshot_new(t->shards, commit_log_segment_bytes(k->log));
+    k->snapshot =
+        snapshot_new(t->shards, commit_log_segment_bytes(k->log), id_keeping_begin(&k->ids));
     topology_lock(t);
     snapshot_add_definitions(k->snapshot, t);
     struct log_place place =
@@ -208,6 +219,7 @@ static void begin(struct keeper *k, uint64_t now_ms)
                                            .time = place.time};
     k->piece = 0;
     k->piece_at = 0;
+    k->has_ids = false;
     k->state = KEEPER_PARTS;
 }
 
@@ -217,11 +229,21 @@ static void fill_snapshot_item(void *context, struct lane_item *item)
     item->snapshot = snapshot_ref(context);
 }
 
+static void take_ids(struct keeper *k)
+{
+    for (uint32_t i = 0; i < snapshot_shards(k->snapshot); i++)
+        id_keeping_take(&k->ids, snapshot_ids(k->snapshot, i));
+}
+
 static enum sl_err write_some(struct keeper *k, uint64_t now_ms)
 {
     bool is_done = false;
     enum sl_err err = SL_OK;
 
+    if (!k->has_ids) {
+        err = write_ids(k);
+        return err == SL_OK ? SL_OK : give_up(k, now_ms, err);
+    }
     if (k->writer == NULL)
         err = checkpoint_begin(&k->options.files, &k->writer);
     if (err == SL_OK)
@@ -234,6 +256,23 @@ static enum sl_err write_some(struct keeper *k, uint64_t now_ms)
     if (err != SL_OK)
         return give_up(k, now_ms, err);
     return is_done ? end(k, now_ms) : SL_OK;
+}
+
+/* Before the checkpoint says so. */
+static enum sl_err write_ids(struct keeper *k)
+{
+    struct sl_buffer section;
+    bool is_done;
+
+    SL_TRY(id_keeping_write(&k->ids, &is_done));
+    if (!is_done)
+        return SL_OK;
+    sl_buffer_init(&section, SIZE_MAX);
+    id_keeping_names(&k->ids, snapshot_first_ids_file(k->snapshot), &section);
+    snapshot_add_section(k->snapshot, ID_KEEPING_SECTION, sl_buffer_bytes(&section));
+    sl_buffer_deinit(&section);
+    k->has_ids = true;
+    return SL_OK;
 }
 
 static enum sl_err write_piece(struct keeper *k, bool *is_done)
@@ -289,7 +328,7 @@ static enum sl_err end(struct keeper *k, uint64_t now_ms)
     k->state = KEEPER_IDLE;
     enum sl_err err = retention_release(&k->retention, k->log, &released);
     k->released += released;
-    return err;
+    return err == SL_OK ? id_keeping_end(&k->ids) : err;
 }
 
 /* One stretch after the other, so that what shards do for it stays small. */

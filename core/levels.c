@@ -1,5 +1,6 @@
 #include "core/levels.h"
 
+#include "core/aside.h"
 #include "core/base/assert.h"
 
 #include <stdlib.h>
@@ -49,7 +50,7 @@ void queue_each_backlog(struct queue *q,
 
 uint64_t queue_count(const struct queue *q)
 {
-    uint64_t count = q->backlog.count;
+    uint64_t count = q->backlog.count + aside_count(q);
 
     for (uint32_t i = 1; q->levels != NULL && i <= q->levels->top; i++)
         if (q->levels->at[i] != NULL)

@@ -32,6 +32,7 @@ struct message { /* fields are message.c's; use the functions */
     bool is_logged;  /* it has a record: durable queues that hold it log what becomes of it */
     bool has_deaths; /* the x-death in its headers is ours, not a publisher's */
     bool expires;    /* it has an expiration of its own */
+    bool is_moved;   /* the broker itself sends it on: nobody published it here */
     uint8_t marks;   /* of enum header_mark: what its headers ask for */
     uint8_t data[];
 };

@@ -1,5 +1,6 @@
 #include "core/paging.h"
 
+#include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/chunk.h"
 #include "core/consumer.h"
@@ -33,6 +34,7 @@ static void page_rest_of(void *context, uint8_t priority, struct backlog *b);
 static bool page_chunk(struct shard *s, struct queue *q, struct backlog *b, uint32_t *budget);
 static enum progress page_loans(struct shard *s, struct queue *q, uint32_t *budget);
 static enum progress page_consumer(struct shard *s, struct consumer *c, uint32_t *budget);
+static enum progress page_aside(struct shard *s, struct queue *q, uint32_t *budget);
 static enum progress page_rest(struct shard *s, struct backlog *b, uint32_t *budget);
 static uint32_t page_row(struct shard *s, struct entry *entries, size_t n, uint32_t *budget);
 static uint32_t strip(struct shard *s, struct entry **entries, uint32_t n);
@@ -187,6 +189,8 @@ static enum progress page_queue(struct shard *s, struct queue *q, uint32_t *budg
     queue_each_backlog(q, page_chunks_of, &walk);
     if (walk.progress != PROGRESS_MORE && s->paging.step >= PAGING_LOANS)
         note_progress(&walk, page_loans(s, q, budget));
+    if (walk.progress != PROGRESS_MORE && s->paging.step >= PAGING_LOANS && q->aside != NULL)
+        note_progress(&walk, page_aside(s, q, budget));
     if (walk.progress != PROGRESS_MORE && s->paging.step >= PAGING_ALL)
         queue_each_backlog(q, page_rest_of, &walk);
     return walk.progress;
@@ -269,6 +273,20 @@ static enum progress page_consumer(struct shard *s, struct consumer *c, uint32_t
     if (strip(s, loans, n) < n)
         return PROGRESS_WAITS;
     spend(budget, n);
+    return n == BATCH ? PROGRESS_MORE : PROGRESS_DONE;
+}
+
+static enum progress page_aside(struct shard *s, struct queue *q, uint32_t *budget)
+{
+    struct entry *entries[BATCH];
+    uint32_t n = aside_residents(q, entries, BATCH);
+
+    write_messages(s, entries, n, budget);
+    bool is_done = strip(s, entries, n) == n;
+    aside_note_stripped(q, entries, n);
+    spend(budget, n);
+    if (!is_done)
+        return PROGRESS_WAITS;
     return n == BATCH ? PROGRESS_MORE : PROGRESS_DONE;
 }
 

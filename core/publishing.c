@@ -49,7 +49,8 @@ const struct admission *broker_publish(struct client *c, const struct route *rou
     }
     counter_add(&c->worker->counters.refused, split->refused_count);
     for (uint32_t i = 0; i < split->refused_count; i++)
-        if (split->refused[i].admission->rules.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+        if (atomic_load_explicit(&split->refused[i].admission->is_dead_lettered,
+                                 memory_order_relaxed))
             dead_letter_refused(c->worker, split->refused[i], msg);
     if (split->takers->count != 0)
         broker_publish_admitted(c, split->takers, msg);

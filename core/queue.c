@@ -7,10 +7,13 @@
 #include "core/commands.h"
 #include "core/consumer.h"
 #include "core/discard.h"
+#include "core/dispatch.h"
 #include "core/expiry.h"
+#include "core/groups.h"
 #include "core/levels.h"
 #include "core/limit.h"
 #include "core/recall.h"
+#include "core/retry.h"
 
 #include <stdlib.h>
 
@@ -27,7 +30,8 @@ static inline void count_out(struct queue *q, uint64_t count, uint64_t body_byte
 static void end_all(struct shard *s, struct queue *q, struct ending *ending);
 static void end_backlog(void *context, uint8_t priority, struct backlog *b);
 static void end_entry(void *context, struct entry *entry);
-static void log_purge(struct shard *s, const struct queue *q, sl_seq highest);
+static void note_purge(struct shard *s, struct queue *q, sl_seq highest);
+static uint32_t list_out(const struct queue *q, bool is_logged, sl_seq highest, sl_seq *out);
 static int by_value(const void *a, const void *b);
 static void end_consumer(struct shard *s, struct consumer *c);
 
@@ -40,9 +44,8 @@ struct queue *queue_new(const struct topology_queue *def)
     q->def = def;
     q->name = def->name;
     q->is_auto_delete = def->is_auto_delete;
-    rules_read(&q->rules, def->arguments);
-    q->drops_head = rules_limit(&q->rules) && !rules_refuse(&q->rules);
-    q->most_ready = q->drops_head ? q->rules.max_length : RULES_NONE;
+    queue_read_rules(q, effective_ref(def->effective), def->ref.admission);
+    dedup_rules_read(&q->dedup_rules, def->arguments);
     list_init(&q->able);
     list_init(&q->consumers);
     list_init(&q->holders);
@@ -53,18 +56,25 @@ struct queue *queue_new(const struct topology_queue *def)
     list_init(&q->of_retrying);
     list_init(&q->parked);
     list_init(&q->of_owner);
+    if (def->is_hidden)
+        q->prepared = prepared_set_new(q);
     return q;
 }
 
 void queue_free(struct shard *s, struct queue *q)
 {
+    q->is_ending = true;
     while (!list_is_empty(&q->consumers))
         end_consumer(s, LIST_OF(q->consumers.next, struct consumer, of_queue));
     queue_empty(s, q);
     commands_resume_gets(s, q); /* they find nothing */
+    if (q->prepared != NULL)
+        prepared_set_free(s, q->prepared);
     levels_deinit(q);
+    dedup_free(s, q);
     due_remove(&s->dues, &q->due);
     free(q->gates);
+    effective_unref(q->effective);
     list_remove(&q->of_waiting);
     list_remove(&q->of_paging);
     list_remove(&q->of_asking);
@@ -72,6 +82,33 @@ void queue_free(struct shard *s, struct queue *q)
     list_remove(&q->of_busy);
     list_remove(&q->of_owner);
     free(q);
+}
+
+/* Priorities are an argument's alone: the levels stay. */
+void queue_read_rules(struct queue *q, struct effective *effective, struct admission *admission)
+{
+    effective_unref(q->effective);
+    q->effective = effective;
+    q->ref.admission = admission;
+    rules_read(&q->rules, effective == NULL ? q->def->arguments : effective->arguments);
+    q->rules.has_group_ids |= q->def->cluster != NULL;
+    q->drops_head = rules_limit(&q->rules) && !rules_refuse(&q->rules);
+    q->most_ready = q->drops_head ? q->rules.max_length : RULES_NONE;
+}
+
+/* What had no places to take before has them now. */
+void queue_obey(struct shard *s, struct queue *q, struct effective *effective,
+                struct admission *admission)
+{
+    bool is_new = q->ref.admission == NULL && admission != NULL;
+
+    queue_read_rules(q, effective, admission);
+    if (is_new)
+        admission_add(admission, queue_count(q), q->ready_bytes);
+    if (q->rules.expires_ms == RULES_NONE)
+        q->lease_end = 0;
+    expiry_renew(s, q);
+    shard_queue_is_busy(s, q);
 }
 
 bool queue_lend(struct shard *s, struct queue *q)
@@ -110,11 +147,13 @@ static void discard_marked(struct shard *s, struct queue *q)
 static bool lend(struct shard *s, struct queue *q)
 {
     uint32_t budget = SL_LEND_BUDGET;
+    struct consumer *c;
 
     if (!list_is_empty(&q->parked))
         commands_resume_gets(s, q);
-    while (!list_is_empty(&q->able)) {
-        struct consumer *c = LIST_OF(q->able.next, struct consumer, of_able);
+    if (q->groups != NULL && !q->rules.is_single_active)
+        return groups_lend(s, q, &budget);
+    while ((c = dispatch_next(q)) != NULL) {
         struct entry other;
         struct entry *next = flowing(q);
         bool flows = next != NULL;
@@ -122,6 +161,8 @@ static bool lend(struct shard *s, struct queue *q)
             return false;
         if ((q->gates_count != 0 || q->ref.number != 0) && !queue_may_lend(s, q, next))
             return false;
+        if (groups_matter(q, next))
+            return groups_lend(s, q, &budget);
         if (!consumer_can_take(s, c))
             continue; /* it has left able */
         if (flows)
@@ -131,10 +172,7 @@ static bool lend(struct shard *s, struct queue *q)
         consumer_deliver(s, c, next);
         if (flows)
             backlog_pass(&q->backlog);
-        if (q->able.next != q->able.prev) { /* the next one's turn */
-            list_remove(&c->of_able);
-            list_push(&q->able, &c->of_able);
-        }
+        dispatch_turn(c);
         if (--budget == 0)
             return true;
     }
@@ -152,6 +190,13 @@ static inline struct entry *flowing(const struct queue *q)
                    (next->flags & ENTRY_TO_DISCARD) == 0 && next->seq.v > q->was_lent_to
                ? next
                : NULL;
+}
+
+uint64_t queue_ready(const struct queue *q)
+{
+    uint64_t count = queue_count(q) - retry_count(q);
+
+    return count < q->most_ready ? count : q->most_ready;
 }
 
 void queue_push(struct queue *q, const struct entry *entry)
@@ -199,9 +244,14 @@ enum backlog_head queue_peek(struct shard *s, struct queue *q, struct entry *out
 void queue_pop(struct shard *s, struct queue *q, struct entry *out)
 {
     backlog_pop(queue_front(q), out);
-    note_out(q, out);
-    if (out->seq.v <= q->was_lent_to && (out->flags & ENTRY_LOGGED) != 0)
-        out->flags |= ENTRY_WAS_LENT;
+    queue_taken(s, q, out);
+}
+
+void queue_taken(struct shard *s, struct queue *q, struct entry *entry)
+{
+    note_out(q, entry);
+    if (entry->seq.v <= q->was_lent_to && (entry->flags & ENTRY_LOGGED) != 0)
+        entry->flags |= ENTRY_WAS_LENT;
     if (q->has_deadlines)
         expiry_watch(s, q);
 }
@@ -210,10 +260,15 @@ void queue_return(struct shard *s, struct queue *q, const struct entry *entry)
 {
     backlog_return(queue_level(q, entry->priority), entry);
     q->has_marked |= (entry->flags & ENTRY_TO_DISCARD) != 0;
+    queue_note_return(s, q, entry);
+}
+
+void queue_note_return(struct shard *s, struct queue *q, const struct entry *entry)
+{
     q->ready_bytes += entry->body_len;
     q->has_deadlines |= entry->deadline != 0;
     if (q->ref.admission != NULL)
-        admission_add(q->ref.admission, entry->body_len);
+        admission_add(q->ref.admission, 1, entry->body_len);
     if (q->has_deadlines)
         expiry_watch(s, q);
 }
@@ -241,8 +296,8 @@ uint64_t queue_purge(struct shard *s, struct queue *q)
     if (count == 0)
         return 0;
     end_all(s, q, &ending);
-    if (q->ref.number != 0)
-        log_purge(s, q, ending.highest);
+    if (q->ref.number != 0 || q->dedup != NULL)
+        note_purge(s, q, ending.highest);
     shard_queue_is_busy(s, q); /* gets may be waiting */
     return count;
 }
@@ -341,6 +396,7 @@ static void end_all(struct shard *s, struct queue *q, struct ending *ending)
     ending->highest = queue_newest(q);
     uint64_t count = queue_count(q);
     queue_each_backlog(q, end_backlog, ending);
+    aside_clear(q, end_entry, ending);
     count_out(q, count, q->ready_bytes);
 }
 
@@ -359,24 +415,37 @@ static void end_entry(void *context, struct entry *entry)
     shard_end_entry(ending->shard, entry);
 }
 
-/* What is out is not purged: the record names it. */
-static void log_purge(struct shard *s, const struct queue *q, sl_seq highest)
+/* What is out is not purged: the record names it, and its id stays. */
+static void note_purge(struct shard *s, struct queue *q, sl_seq highest)
 {
     sl_seq *stay = malloc((q->out + 1) * sizeof *stay);
-    uint32_t n = 0;
 
     SL_ASSERT(stay != NULL); /* bounded by prefetch */
+    if (q->ref.number != 0) {
+        uint32_t n = list_out(q, true, highest, stay);
+        journal_purged(&s->run->journal, q->ref.number, highest, stay, n);
+    }
+    if (q->dedup != NULL && q->dedup_rules.is_until_settled)
+        dedup_forget_all(s, q, (sl_seq){UINT64_MAX}, stay,
+                         list_out(q, false, (sl_seq){UINT64_MAX}, stay));
+    free(stay);
+}
+
+/* Of those that are logged, or of all; growing. */
+static uint32_t list_out(const struct queue *q, bool is_logged, sl_seq highest, sl_seq *out)
+{
+    uint32_t n = 0;
+
     for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next) {
         struct consumer *c = LIST_OF(at, struct consumer, of_queue);
         for (size_t i = c->first; i < c->end; i++)
             if (c->loans[i].entry.seq.v != 0 && c->loans[i].entry.seq.v <= highest.v &&
-                (c->loans[i].entry.flags & ENTRY_LOGGED) != 0)
-                stay[n++] = c->loans[i].entry.seq;
+                (!is_logged || (c->loans[i].entry.flags & ENTRY_LOGGED) != 0))
+                out[n++] = c->loans[i].entry.seq;
     }
     SL_ASSERT(n <= q->out);
-    qsort(stay, n, sizeof stay[0], by_value);
-    journal_purged(&s->run->journal, q->ref.number, highest, stay, n);
-    free(stay);
+    qsort(out, n, sizeof out[0], by_value);
+    return n;
 }
 
 static int by_value(const void *a, const void *b)

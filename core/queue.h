@@ -5,8 +5,8 @@
  * entry goes back to its own place, not to the tail.  What is out stands with the consumer
  * that has it (consumer.h).
  *
- * Lending is round robin among the consumers that can take: they stand in able, and one that
- * cannot (prefetch reached, session's window shut) leaves it until something is given back.
+ * Lending is to those consumers that can take, in the order of dispatch.h; one that cannot
+ * (prefetch reached, session's window shut) leaves it until something is given back.
  *
  * Thread: the owning shard.
  */
@@ -15,6 +15,7 @@
 
 #include "core/backlog.h"
 #include "core/base/list.h"
+#include "core/dedup.h"
 #include "core/discard.h"
 #include "core/rules.h"
 #include "core/shard.h"
@@ -36,8 +37,13 @@ struct queue {
     bool is_auto_delete;
     bool has_marked;   /* or had: entries with ENTRY_TO_DISCARD */
     bool was_consumed; /* auto-delete waits for a first consumer */
+    bool is_ending;    /* the queue is being freed */
     struct consumer *exclusive_consumer;
-    struct queue_rules rules;
+    struct effective *effective;   /* a reference: where policies have a say; or NULL */
+    struct queue_rules rules;      /* borrows from it, or from the definition */
+    struct prepared_set *prepared; /* of the queue of prepared messages, else NULL */
+    struct dedup_rules dedup_rules;
+    struct dedup *dedup;      /* NULL: it remembers no ids */
     struct backlog backlog;   /* of priority 0; for the others see levels.h */
     struct levels *levels;    /* NULL: there are none */
     uint64_t ready_bytes;     /* of the bodies that are ready */
@@ -61,7 +67,12 @@ struct queue {
     struct list of_retrying;  /* something of it could not be read; */
     uint64_t retry_at;        /* it asks again then */
     struct list parked;       /* of parked_get.of_queue: gets that wait for the head to be there */
-    struct list able;         /* of consumer.of_able */
+    struct aside *aside;      /* in the queue and not to be lent yet; NULL: nothing */
+    struct groups *groups;    /* NULL: there are none */
+    struct list able;         /* of consumer.of_able, those without priority: dispatch.h */
+    struct ranks *ranks;      /* the others; NULL: there are none */
+    struct consumer *active;  /* the single one that is lent to, where the queue has such */
+    bool steps_down;          /* it gets nothing more */
     struct list consumers;    /* of consumer.of_queue; getters too */
     struct list holders;      /* of consumer.of_holders: what paging goes through */
     uint32_t consumers_count; /* without getters */
@@ -80,6 +91,12 @@ struct queue *queue_new(const struct topology_queue *def);
 /* Takes back what is out, drops everything, tells consumers, frees. */
 void queue_free(struct shard *s, struct queue *q);
 
+/* Other rules, by policies; takes the reference, which may be NULL. */
+void queue_read_rules(struct queue *q, struct effective *effective, struct admission *admission);
+/* The same in a queue at work: they hold at once, for what waits there as far as they can. */
+void queue_obey(struct shard *s, struct queue *q, struct effective *effective,
+                struct admission *admission);
+
 /* Takes the reference. */
 void queue_push(struct queue *q, const struct entry *entry);
 
@@ -87,22 +104,22 @@ void queue_push(struct queue *q, const struct entry *entry);
 void queue_push_stored(struct shard *s, struct queue *q, uint8_t priority,
                        const struct stored_chunk *chunk);
 
-/* What is ready, over all priorities; and the same as others are to see it. */
+/* What it holds and nobody has, over all priorities; and of this, as others are to see it, what is
+ * ready: not what waits for its time. */
 uint64_t queue_count(const struct queue *q);
-static inline uint64_t queue_ready(const struct queue *q)
-{
-    uint64_t count = queue_count(q);
-
-    return count < q->most_ready ? count : q->most_ready;
-}
+uint64_t queue_ready(const struct queue *q);
 
 /* Tells the entry that is next, once what is due was discarded.  AWAY: it is being fetched, and
  * makes the queue busy when it is there. */
 enum backlog_head queue_peek(struct shard *s, struct queue *q, struct entry *out);
 /* Takes what queue_peek told, after READY; or where queue_may_discard said so. */
 void queue_pop(struct shard *s, struct queue *q, struct entry *out);
+/* An entry that was aside has left the queue, lent or for good; queue_pop does that itself. */
+void queue_taken(struct shard *s, struct queue *q, struct entry *entry);
 /* A loan came back uncounted or counted: back to its place. */
 void queue_return(struct shard *s, struct queue *q, const struct entry *entry);
+/* The same where it was put aside. */
+void queue_note_return(struct shard *s, struct queue *q, const struct entry *entry);
 
 /* The entry with that sequence, pushed last, waits for its group. */
 void queue_add_gate(struct queue *q, sl_seq seq, sl_lsn lsn);
@@ -116,6 +133,22 @@ bool queue_is_freed_by(const struct queue *q, sl_lsn durable);
 static inline bool queue_logs(const struct queue *q, const struct message *msg)
 {
     return q->ref.number != 0 && msg->is_logged;
+}
+
+/* An entry has left the queue for good, whatever became of it. */
+static inline void queue_end_entry(struct shard *s, struct queue *q, struct entry *entry)
+{
+    if (q->dedup != NULL && q->dedup_rules.is_until_settled)
+        dedup_forget(s, q, entry->seq);
+    shard_end_entry(s, entry);
+}
+/* The same for one whose message is somebody else's now. */
+static inline void queue_end_bare_entry(struct shard *s, struct queue *q, const struct entry *entry)
+{
+    if (q->dedup != NULL && q->dedup_rules.is_until_settled)
+        dedup_forget(s, q, entry->seq);
+    if (entry->place.v != 0)
+        live_sub(&s->live, entry->place, live_entry_bytes(entry), 1);
 }
 
 /* Can what queue_peek or backlog_peek told be popped to be discarded? */

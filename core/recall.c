@@ -56,6 +56,10 @@ void recall_take(struct shard *s, struct fetch_request *r)
     struct answer_taker taker = {r, false};
     struct queue *q = shard_queue(s, r->queue);
 
+    if (q != NULL && q->prepared != NULL) {
+        prepared_fetched(s, q, r);
+        return;
+    }
     s->asked_bytes -= r->bytes;
     if (q != NULL)
         queue_each_backlog(q, take, &taker);

@@ -3,6 +3,9 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/commands.h"
+#include "core/id_keeping.h"
+#include "core/policing.h"
+#include "core/policy_record.h"
 #include "core/recovery_parts.h"
 #include "core/snapshot.h"
 
@@ -17,6 +20,8 @@ static enum sl_err on_definition(void *context, const struct record *record);
 static enum sl_err on_queue(void *context, uint64_t number, uint64_t mark);
 static enum sl_err on_chunk(void *context, const struct stored_chunk *chunk, uint8_t level);
 static enum sl_err on_entry(void *context, const struct entry *entry);
+static enum sl_err on_section(void *context, uint16_t kind, struct sl_bytes bytes);
+static enum sl_err on_other(void *context, uint8_t kind, struct sl_reader *r);
 static enum sl_err on_record(void *context, const struct record *record, sl_lsn place);
 static enum sl_err replay_definition(struct recovery *r, uint16_t kind, struct journal_entry *e,
                                      struct text *reason);
@@ -24,6 +29,7 @@ static void on_progress(void *context, uint64_t done, uint64_t all);
 static enum sl_err declare_queue(struct recovery *r, struct vhost *v, struct journal_entry *e,
                                  struct text *reason);
 static void delete_queue(struct recovery *r, uint64_t number);
+static void free_queue(struct recovered_queue *q);
 
 struct recovery *recovery_new(struct topology *t, struct shard **shards, uint64_t resident_bytes)
 {
@@ -45,8 +51,7 @@ void recovery_free(struct recovery *r)
     size_t cursor = 0;
 
     while ((q = hash_map_next(&r->queues, &cursor)) != NULL) {
-        survivors_deinit(&q->survivors);
-        free(q);
+        free_queue(q);
     }
     for (size_t i = 0; i < r->refused_count; i++)
         if (r->refused[i].entry.msg != NULL)
@@ -83,9 +88,12 @@ static enum sl_err on_checkpoint(void *context, struct sl_bytes body, struct log
                                        .queue = on_queue,
                                        .chunk = on_chunk,
                                        .entry = on_entry,
+                                       .section = on_section,
+                                       .other = on_other,
                                        .context = r};
 
     r->reader = reader;
+    recovery_use_secret(r, reader);
     if (body.len == 0)
         return SL_OK;
     topology_lock(r->topology);
@@ -127,6 +135,8 @@ static enum sl_err on_definition(void *context, const struct record *record)
     char room[REASON_BYTES_MAX];
     struct text reason = text_on(room, sizeof room);
 
+    if (policy_record_is(record->kind))
+        return policing_replay(r->topology, r->shards, record, &reason);
     SL_TRY(journal_read(record, &e));
     return replay_definition(r, record->kind, &e, &reason);
 }
@@ -159,6 +169,18 @@ static enum sl_err on_entry(void *context, const struct entry *entry)
     return survivors_add_loose(&r->at->survivors, &loose);
 }
 
+static enum sl_err on_section(void *context, uint16_t kind, struct sl_bytes bytes)
+{
+    return kind == ID_KEEPING_SECTION ? recovery_read_ids(context, bytes) : SL_ECORRUPT;
+}
+
+static enum sl_err on_other(void *context, uint8_t kind, struct sl_reader *in)
+{
+    struct recovery *r = context;
+
+    return prepared_read_part(r->at->queue, kind, in, r->reader);
+}
+
 static enum sl_err on_record(void *context, const struct record *record, sl_lsn place)
 {
     struct recovery *r = context;
@@ -167,9 +189,12 @@ static enum sl_err on_record(void *context, const struct record *record, sl_lsn 
     struct text reason = text_on(room, sizeof room);
     enum sl_err err;
 
-    SL_TRY(journal_read(record, &e));
+    if (!policy_record_is(record->kind))
+        SL_TRY(journal_read(record, &e));
     topology_lock(r->topology);
-    if (record->kind < RECORD_MESSAGE)
+    if (policy_record_is(record->kind))
+        err = policing_replay(r->topology, r->shards, record, &reason);
+    else if (record->kind < RECORD_MESSAGE)
         err = replay_definition(r, record->kind, &e, &reason);
     else
         err = recovery_replay_entries(r, record, &e, place);
@@ -250,10 +275,18 @@ static void delete_queue(struct recovery *r, uint64_t number)
         return;
     struct queue_ref ref = q->queue->ref;
     struct shard *s = r->shards[q->shard];
-    survivors_deinit(&q->survivors);
     queue_free(s, q->queue);
     s->queues[ref.at.slot] = NULL;
     topology_remove_queue(r->topology, topology_queue_at(r->topology, ref));
     hash_map_remove(&r->queues, (struct sl_bytes){q->key, sizeof q->key});
+    free_queue(q);
+}
+
+static void free_queue(struct recovered_queue *q)
+{
+    survivors_deinit(&q->survivors);
+    free(q->doubtful);
+    free(q->loose);
+    free(q->gone);
     free(q);
 }

@@ -35,6 +35,8 @@ enum sl_err recovery_fill(struct recovery *r, struct commit_log *log)
         if (r->stretch_bytes != 0 && r->stretch_bytes != r->shards[q->shard]->live.stretch_bytes)
             r->err = survivors_open(&q->survivors, reader, true);
         if (r->err == SL_OK)
+            r->err = recovery_decide_doubtful(q, reader);
+        if (r->err == SL_OK)
             fill_queue(r, q);
     }
     log_reader_free(reader);
@@ -44,8 +46,12 @@ enum sl_err recovery_fill(struct recovery *r, struct commit_log *log)
 enum sl_err recovery_decide(struct recovery *r, struct commit_log *log)
 {
     struct log_reader *reader = NULL;
+    struct recovered_queue *q_at;
+    size_t cursor = 0;
     enum sl_err err = SL_OK;
 
+    while ((q_at = hash_map_next(&r->queues, &cursor)) != NULL)
+        recovery_log_doubtful(r, q_at);
     for (size_t i = 0; i < r->refused_count && err == SL_OK; i++) {
         struct refused *refused = &r->refused[i];
         struct queue *q = refused->queue->queue;
@@ -74,6 +80,8 @@ static void fill_queue(struct recovery *r, struct recovered_queue *q)
     q->queue->mark = q->queue->next_mark = q->mark;
     survivors_hand_over(&q->survivors, fill_chunk, fill_entry, &filling);
     q->queue->was_lent_to = q->queue->lent;
+    if (q->queue->prepared != NULL)
+        prepared_restored(filling.shard, q->queue);
     queue_restored(filling.shard, q->queue);
 }
 
@@ -82,7 +90,7 @@ static void fill_chunk(void *context, uint8_t level, const struct stored_chunk *
     struct filling *f = context;
     struct queue *q = f->queue->queue;
 
-    if (!lies_in_log(f, chunk)) {
+    if (!lies_in_log(f, chunk) || q->prepared != NULL) {
         f->recovery->err = SL_ECORRUPT;
         return;
     }
@@ -113,6 +121,15 @@ static void fill_entry(void *context, struct entry *entry)
         f->recovery->err = SL_ECORRUPT;
         if (entry->msg != NULL)
             message_unref(entry->msg);
+        return;
+    }
+    if (q->prepared != NULL) {
+        entry->deadline = 0;
+        if (!prepared_restore(f->shard, q, entry)) {
+            f->recovery->err = SL_ECORRUPT;
+            if (entry->msg != NULL)
+                message_unref(entry->msg);
+        }
         return;
     }
     entry->flags &= (uint8_t)~SURVIVOR_REFUSED;

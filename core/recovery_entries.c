@@ -2,6 +2,7 @@
  *
  * A queue that is not there any more was deleted while a record about it was on its way, and an
  * entry that is not there was settled before, or went with a purge: no harm. */
+#include "core/known_headers.h"
 #include "core/memory.h"
 #include "core/recovery_parts.h"
 
@@ -10,11 +11,14 @@ static enum sl_err add_message(struct recovery *r, const struct record *record,
 static enum sl_err keep_message(struct recovery *r, const struct record *record,
                                 const struct journal_entry *e, struct message **out);
 static enum sl_err each_entry(struct recovery *r, struct journal_entry *e,
-                              void (*change)(struct recovered_queue *q, struct entry *entry,
-                                             const struct journal_entry *e));
-static void settle(struct recovered_queue *q, struct entry *entry, const struct journal_entry *e);
-static void count(struct recovered_queue *q, struct entry *entry, const struct journal_entry *e);
-static void refuse(struct recovered_queue *q, struct entry *entry, const struct journal_entry *e);
+                              void (*change)(struct recovery *r, struct recovered_queue *q,
+                                             struct entry *entry, const struct journal_entry *e));
+static void settle(struct recovery *r, struct recovered_queue *q, struct entry *entry,
+                   const struct journal_entry *e);
+static void count(struct recovery *r, struct recovered_queue *q, struct entry *entry,
+                  const struct journal_entry *e);
+static void refuse(struct recovery *r, struct recovered_queue *q, struct entry *entry,
+                   const struct journal_entry *e);
 static enum sl_err end_source(struct recovery *r, const struct journal_entry *e);
 static enum sl_err move(struct recovery *r, const struct record *record,
                         const struct journal_entry *e, sl_lsn place);
@@ -39,7 +43,20 @@ enum sl_err recovery_replay_entries(struct recovery *r, const struct record *rec
     case RECORD_DEAD_LETTERED: SL_TRY(end_source(r, e)); return add_message(r, record, e, place);
     case RECORD_MOVED: return move(r, record, e, place);
     case RECORD_PURGED: return purge(r, e);
+    case RECORD_OUTCOME:
+        SL_TRY(end_source(r, e));
+        q = recovered_queue_find(r, e->number);
+        if (q != NULL)
+            prepared_replay_outcome(q->queue, e);
+        return SL_OK;
+    case RECORD_CHECKED:
+        q = recovered_queue_find(r, e->number);
+        if (q != NULL)
+            prepared_replay_check(q->queue, e, record->sequence);
+        return SL_OK;
+    case RECORD_DUPLICATES: return recovery_obey_verdicts(r, e);
     case RECORD_INDEX:
+    case RECORD_OUTCOMES:
     case RECORD_PAGED: return SL_OK;
     default: return SL_ECORRUPT;
     }
@@ -60,16 +77,24 @@ static enum sl_err add_message(struct recovery *r, const struct record *record,
                           .copies = (uint16_t)(copies < UINT16_MAX ? copies : UINT16_MAX),
                           .flags = ENTRY_LOGGED};
 
+    uint8_t marks = known_headers_marks(e->properties);
+
     r->messages++;
     while (err == SL_OK && sl_reader_left(&numbers) > 0) {
         struct recovered_queue *q = recovered_queue_find(r, sl_read_u64(&numbers));
         if (q == NULL)
             continue;
+        if (q->queue->prepared != NULL)
+            err = prepared_replay_message(q->queue, record->sequence, e, r->time);
+        if (err != SL_OK)
+            break;
         entry.priority = rules_priority(&q->queue->rules, e->properties);
         entry.deadline = rules_deadline(&q->queue->rules, e->properties, r->time);
         err = survivors_add(&q->survivors, &entry);
         if (err == SL_OK && msg != NULL)
             message_ref(msg);
+        if (err == SL_OK)
+            recovery_ask_id(r, q, marks, record, e);
     }
     if (msg != NULL)
         message_unref(msg);
@@ -88,8 +113,8 @@ static enum sl_err keep_message(struct recovery *r, const struct record *record,
 }
 
 static enum sl_err each_entry(struct recovery *r, struct journal_entry *e,
-                              void (*change)(struct recovered_queue *q, struct entry *entry,
-                                             const struct journal_entry *e))
+                              void (*change)(struct recovery *r, struct recovered_queue *q,
+                                             struct entry *entry, const struct journal_entry *e))
 {
     struct recovered_queue *q = recovered_queue_find(r, e->number);
     struct entry *entry;
@@ -98,30 +123,35 @@ static enum sl_err each_entry(struct recovery *r, struct journal_entry *e,
     while (q != NULL && journal_next(e, &seq)) {
         SL_TRY(survivors_find(&q->survivors, r->reader, (sl_seq){seq}, &entry));
         if (entry != NULL)
-            change(q, entry, e);
+            change(r, q, entry, e);
     }
     return SL_OK;
 }
 
-static void settle(struct recovered_queue *q, struct entry *entry, const struct journal_entry *e)
+static void settle(struct recovery *r, struct recovered_queue *q, struct entry *entry,
+                   const struct journal_entry *e)
 {
     (void)e;
+    recovery_forget_id(r, q, entry->seq);
     survivors_end(&q->survivors, entry);
 }
 
-static void count(struct recovered_queue *q, struct entry *entry, const struct journal_entry *e)
+static void count(struct recovery *r, struct recovered_queue *q, struct entry *entry,
+                  const struct journal_entry *e)
 {
+    (void)r;
     (void)q;
     if (e->returns > entry->returns)
         entry->returns = e->returns;
 }
 
-static void refuse(struct recovered_queue *q, struct entry *entry, const struct journal_entry *e)
+static void refuse(struct recovery *r, struct recovered_queue *q, struct entry *entry,
+                   const struct journal_entry *e)
 {
     if (q->queue->rules.has_dead_letter_exchange)
         entry->flags |= SURVIVOR_REFUSED;
     else
-        settle(q, entry, e);
+        settle(r, q, entry, e);
 }
 
 static enum sl_err end_source(struct recovery *r, const struct journal_entry *e)
@@ -132,8 +162,10 @@ static enum sl_err end_source(struct recovery *r, const struct journal_entry *e)
     if (q == NULL)
         return SL_OK;
     SL_TRY(survivors_find(&q->survivors, r->reader, (sl_seq){e->source}, &entry));
-    if (entry != NULL)
-        survivors_end(&q->survivors, entry);
+    if (entry == NULL)
+        return SL_OK;
+    recovery_forget_id(r, q, entry->seq);
+    survivors_end(&q->survivors, entry);
     return SL_OK;
 }
 
@@ -163,6 +195,7 @@ static enum sl_err purge(struct recovery *r, struct journal_entry *e)
 
     if (q == NULL)
         return SL_OK;
+    recovery_forget_ids(r, q, *e);
     return survivors_purge(&q->survivors, r->reader, (sl_seq){e->highest}, next_of_list, e);
 }
 

@@ -16,6 +16,12 @@ struct recovered_queue { /* by number, while the log is read */
     uint32_t shard;
     uint64_t mark;
     struct survivors survivors;
+    sl_seq *doubtful; /* they seem to be duplicates, and no record says so yet; growing */
+    uint32_t doubtful_count, doubtful_room;
+    struct remembered_id *loose; /* ids of the checkpoint, where they leave in any order */
+    sl_seq *gone;                /* and which of them have left */
+    uint32_t loose_count, loose_room, gone_count, gone_room;
+    uint64_t first_file; /* that such ids were in */
 };
 
 struct refused { /* what comes of it is decided when records can be written again */
@@ -39,6 +45,27 @@ struct recovery {
     uint64_t log_end; /* what lies behind it is nonsense */
     enum sl_err err;  /* of the end */
 };
+
+/* ---- recovery_dedup.c ---- */
+
+/* What ids are hashed with. */
+void recovery_use_secret(struct recovery *r, struct log_reader *reader);
+/* Of a checkpoint: what queues remembered. */
+SL_MUST_CHECK enum sl_err recovery_read_ids(struct recovery *r, struct sl_bytes section);
+/* A message that was published to that queue: its id is looked for and remembered. */
+void recovery_ask_id(struct recovery *r, struct recovered_queue *q, uint8_t marks,
+                     const struct record *record, const struct journal_entry *e);
+/* An entry has left the queue. */
+void recovery_forget_id(struct recovery *r, struct recovered_queue *q, sl_seq seq);
+/* Everything up to the highest has left it but what the entry lists. */
+void recovery_forget_ids(struct recovery *r, struct recovered_queue *q, struct journal_entry e);
+/* A record says which messages did not enter; those before that were doubtful did. */
+SL_MUST_CHECK enum sl_err recovery_obey_verdicts(struct recovery *r, struct journal_entry *e);
+/* Behind the last record: what is doubtful did not enter. */
+SL_MUST_CHECK enum sl_err recovery_decide_doubtful(struct recovered_queue *q,
+                                                   struct log_reader *reader);
+/* And that is said in the log from now on. */
+void recovery_log_doubtful(struct recovery *r, struct recovered_queue *q);
 
 struct recovered_queue *recovered_queue_find(const struct recovery *r, uint64_t number);
 

@@ -1,5 +1,6 @@
 #include "core/remnants.h"
 
+#include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/consumer.h"
 #include "core/levels.h"
@@ -21,6 +22,7 @@ struct look { /* at one queue */
 static void on_backlog(void *context, uint8_t priority, struct backlog *b);
 static void on_chunk(void *context, const struct stored_chunk *chunk);
 static void on_entry(void *context, const struct entry *entry);
+static void on_aside(void *context, const struct entry *entry);
 static void on_loan(void *context, const struct entry *entry);
 static bool is_inside(const struct remnants *v, sl_lsn place);
 static void add(struct remnants *v, const struct remnant *item);
@@ -46,6 +48,7 @@ uint64_t remnants_look(struct remnants *v, struct queue *q)
     struct look look = {.found = v, .queue = q};
 
     queue_each_backlog(q, on_backlog, &look);
+    aside_each(q, on_aside, &look);
     for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next) {
         struct consumer *c = LIST_OF(at, struct consumer, of_queue);
         look.consumer = c->at;
@@ -78,8 +81,11 @@ struct entry *remnant_entry(const struct shard *s, const struct remnant *remnant
     if (remnant->consumer.generation != 0) {
         struct consumer *c = slot_table_get(&s->consumers, remnant->consumer);
         entry = c == NULL ? NULL : consumer_loan(c, remnant->loan);
-    } else
+    } else {
         entry = backlog_find(b, remnant->seq);
+        if (entry == NULL)
+            entry = aside_find(shard_queue(s, remnant->queue), remnant->seq);
+    }
     return entry != NULL && entry->seq.v == remnant->seq.v && entry->place.v == remnant->place.v
                ? entry
                : NULL;
@@ -127,6 +133,14 @@ static void on_entry(void *context, const struct entry *entry)
                            .seq = entry->seq,
                            .level = look->level};
     add(look->found, &item);
+}
+
+static void on_aside(void *context, const struct entry *entry)
+{
+    struct look *look = context;
+
+    look->level = entry->priority;
+    on_entry(context, entry);
 }
 
 static void on_loan(void *context, const struct entry *entry)

@@ -2,6 +2,7 @@
 
 #include "core/broker.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct shard_command *request_about(struct client *c, enum shard_command_kind kind, uint64_t ticket,
@@ -31,4 +32,25 @@ void request_send(struct client *c, uint32_t shard, struct shard_command *comman
     item->offset = 0;
     item->command = command;
     c->shards |= 1ull << shard;
+}
+
+bool request_resolve(struct client *c, uint64_t ticket, struct sl_bytes *name,
+                     struct cluster_name *room, bool *is_cluster)
+{
+    char words[REQUEST_REASON_BYTES];
+    struct text reason = text_on(words, sizeof words);
+    enum sl_err err = cluster_queue_resolve(c->vhost, name, room, is_cluster, &reason);
+
+    if (err != SL_OK)
+        request_refuse(c, ticket, err, words);
+    return err == SL_OK;
+}
+
+void request_refuse(struct client *c, uint64_t ticket, enum sl_err err, const char *reason)
+{
+    struct answer *a = answer_new(c->handle, ticket);
+
+    a->err = err;
+    a->reason = strdup(reason);
+    mail_chain_add(&c->worker->pending, &a->mail.node);
 }

@@ -7,7 +7,10 @@
 #define SLUICE_CORE_REQUEST_H
 
 #include "core/client.h"
+#include "core/cluster_queue.h"
 #include "core/shard.h"
+
+#define REQUEST_REASON_BYTES 1024
 
 /* Gives a command from c about the queue of that name, which is copied into it, with extra
  * bytes of room behind the name.  It carries c's window, in case the shard does not know c. */
@@ -19,5 +22,13 @@ uint32_t request_shard(const struct client *c, struct sl_bytes queue);
 
 /* Takes the command: it goes with the run. */
 void request_send(struct client *c, uint32_t shard, struct shard_command *command);
+
+/* The name of a queue as the client says it, and its own name, in room; see cluster_queue.h.
+ * False: it cannot be, and the ticket is answered so. */
+SL_MUST_CHECK bool request_resolve(struct client *c, uint64_t ticket, struct sl_bytes *name,
+                                   struct cluster_name *room, bool *is_cluster);
+
+/* The answer is that error. */
+void request_refuse(struct client *c, uint64_t ticket, enum sl_err err, const char *reason);
 
 #endif

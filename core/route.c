@@ -2,7 +2,9 @@
 
 #include "core/admission.h"
 #include "core/base/limits.h"
+#include "core/cluster_queue.h"
 #include "core/exchange.h"
+#include "core/table.h"
 
 #include <stdlib.h>
 
@@ -13,6 +15,7 @@ struct walk { /* one search through exchanges that are bound to each other */
     struct target_set *targets;
     struct exchange *waiting; /* found, not yet searched; chained by next */
     uint64_t stamp;           /* on what was found already */
+    bool is_met;              /* the exchange that is being searched has a binding that matches */
     enum sl_err err;
 };
 
@@ -25,6 +28,8 @@ struct cached_route {
 static enum sl_err add_target(struct target_set *s, struct queue_ref ref);
 static enum sl_err route_default(struct vhost *v, struct sl_bytes key, struct target_set *targets);
 static void on_binding(void *context, struct binding *binding);
+static void add_alternate(struct vhost *v, const struct exchange *e, struct walk *walk);
+static void add_exchange(struct walk *walk, struct exchange *e);
 static enum sl_err resolve_for_cache(struct route_cache *c, struct vhost *v,
                                      struct sl_bytes exchange, struct sl_bytes key,
                                      struct sl_bytes headers, bool *is_fixed);
@@ -69,7 +74,7 @@ enum sl_err route_resolve_inside(struct topology *t, struct vhost *v, struct sl_
         return SL_ENOENT;
 
     struct header_set header_set = header_set_of(headers);
-    struct walk walk = {targets, e, ++t->next_stamp, SL_OK};
+    struct walk walk = {targets, e, ++t->next_stamp, false, SL_OK};
     e->visited = walk.stamp;
     e->next = NULL;
     while (walk.waiting != NULL && walk.err == SL_OK) {
@@ -77,9 +82,12 @@ enum sl_err route_resolve_inside(struct topology *t, struct vhost *v, struct sl_
         walk.waiting = e->next;
         if (e->type == EXCHANGE_HEADERS)
             *is_fixed = false;
+        walk.is_met = false;
         enum sl_err err = bindings_match(e->bindings, key, &header_set, on_binding, &walk);
         if (err != SL_OK)
             walk.err = err;
+        if (!walk.is_met)
+            add_alternate(v, e, &walk);
     }
     header_set_deinit(&header_set);
     return walk.err;
@@ -159,9 +167,16 @@ static enum sl_err add_target(struct target_set *s, struct queue_ref ref)
 /* Every queue is bound to the default exchange by its own name, so nothing is stored there. */
 static enum sl_err route_default(struct vhost *v, struct sl_bytes key, struct target_set *targets)
 {
+    struct cluster_name cluster;
+    char room[8];
+    struct text ignored = text_on(room, sizeof room);
+    bool is_cluster;
     const struct topology_queue *q = topology_queue(v, key);
 
-    return q == NULL ? SL_OK : add_target(targets, q->ref);
+    if (q == NULL && cluster_queue_resolve(v, &key, &cluster, &is_cluster, &ignored) == SL_OK &&
+        is_cluster)
+        q = topology_queue(v, key);
+    return q == NULL || q->is_hidden ? SL_OK : add_target(targets, q->ref);
 }
 
 static void on_binding(void *context, struct binding *binding)
@@ -174,11 +189,32 @@ static void on_binding(void *context, struct binding *binding)
         q->visited = walk->stamp;
         walk->err = add_target(walk->targets, q->ref);
     }
-    if (e != NULL && e->visited != walk->stamp) {
-        e->visited = walk->stamp;
-        e->next = walk->waiting;
-        walk->waiting = e;
-    }
+    walk->is_met = true;
+    if (e != NULL)
+        add_exchange(walk, e);
+}
+
+/* Where what an exchange has no binding for goes on; one that is not there is none. */
+static void add_alternate(struct vhost *v, const struct exchange *e, struct walk *walk)
+{
+    struct table_value value;
+    struct sl_bytes name;
+
+    if (!table_find(topology_exchange_arguments(e), "alternate-exchange", &value) ||
+        !table_value_string(value, &name))
+        return;
+    struct exchange *alternate = topology_exchange(v, name);
+    if (alternate != NULL)
+        add_exchange(walk, alternate);
+}
+
+static void add_exchange(struct walk *walk, struct exchange *e)
+{
+    if (e->visited == walk->stamp)
+        return;
+    e->visited = walk->stamp;
+    e->next = walk->waiting;
+    walk->waiting = e;
 }
 
 static enum sl_err resolve_for_cache(struct route_cache *c, struct vhost *v,

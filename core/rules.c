@@ -3,8 +3,10 @@
 #include "core/properties.h"
 #include "core/table.h"
 
+static void read_retry(struct queue_rules *r, struct sl_bytes arguments);
 static uint64_t number(struct sl_bytes arguments, const char *name);
 static bool word(struct sl_bytes arguments, const char *name, struct sl_bytes *out);
+static bool truth(struct sl_bytes arguments, const char *name);
 static enum overflow overflow_of(struct sl_bytes arguments);
 
 void rules_read(struct queue_rules *r, struct sl_bytes arguments)
@@ -19,7 +21,10 @@ void rules_read(struct queue_rules *r, struct sl_bytes arguments)
         .delivery_limit = number(arguments, "x-delivery-limit"),
         .overflow = overflow_of(arguments),
         .max_priority = priority == RULES_NONE ? 0 : (uint8_t)priority,
+        .is_single_active = truth(arguments, "x-single-active-consumer"),
+        .has_group_ids = truth(arguments, "x-message-groups"),
     };
+    read_retry(r, arguments);
     r->has_dead_letter_exchange =
         word(arguments, "x-dead-letter-exchange", &r->dead_letter_exchange);
     r->has_dead_letter_key = word(arguments, "x-dead-letter-routing-key", &r->dead_letter_key);
@@ -50,6 +55,20 @@ uint8_t rules_priority(const struct queue_rules *r, struct sl_bytes properties)
     return priority < r->max_priority ? priority : r->max_priority;
 }
 
+/* Every return counts here, so all types but "disabled" mean the same. */
+static void read_retry(struct queue_rules *r, struct sl_bytes arguments)
+{
+    struct sl_bytes type;
+    uint64_t min = number(arguments, "x-delayed-retry-min");
+
+    r->retry_max_ms = number(arguments, "x-delayed-retry-max");
+    if (word(arguments, "x-delayed-retry-type", &type) && !sl_bytes_are(type, "disabled") &&
+        min != RULES_NONE && r->retry_max_ms != 0)
+        r->retry_min_ms = min;
+    if (r->retry_max_ms > UINT32_MAX)
+        r->retry_max_ms = UINT32_MAX;
+}
+
 /* Below zero says none, as a delivery limit may. */
 static uint64_t number(struct sl_bytes arguments, const char *name)
 {
@@ -66,6 +85,14 @@ static bool word(struct sl_bytes arguments, const char *name, struct sl_bytes *o
     struct table_value value;
 
     return table_find(arguments, name, &value) && table_value_string(value, out);
+}
+
+static bool truth(struct sl_bytes arguments, const char *name)
+{
+    struct table_value value;
+    bool is_true = false;
+
+    return table_find(arguments, name, &value) && table_value_bool(value, &is_true) && is_true;
 }
 
 static enum overflow overflow_of(struct sl_bytes arguments)

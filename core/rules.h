@@ -30,7 +30,11 @@ struct queue_rules {
     bool has_dead_letter_key;
     struct sl_bytes dead_letter_exchange; /* borrowed from the arguments */
     struct sl_bytes dead_letter_key;
-    uint8_t max_priority; /* x-max-priority; 0: not a priority queue */
+    uint8_t max_priority;  /* x-max-priority; 0: not a priority queue */
+    bool is_single_active; /* x-single-active-consumer */
+    bool has_group_ids;    /* x-message-groups, or a cluster queue: x-group-id names a group, too */
+    uint64_t retry_min_ms; /* x-delayed-retry-min; 0: what comes back is ready at once */
+    uint64_t retry_max_ms; /* x-delayed-retry-max */
 };
 
 /* arguments: a whole table, which stays as long as the rules. */

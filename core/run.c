@@ -57,7 +57,7 @@ void run_publish(struct run *r, uint32_t offset, const struct route *route, stru
     for (uint32_t i = 0; i < route->count; i++) {
         struct lane_item *item = run_add(r, route->targets[i].shard);
         item->at = route->targets[i].at;
-        item->kind = kind;
+        item->kind = kind | (route->targets[i].admission != NULL ? LANE_ADMITTED : 0);
         item->offset = offset;
         item->msg = msg;
     }

@@ -28,6 +28,9 @@ enum lane_kind {
     LANE_FETCHED,  /* fetched: owned by the item */
     LANE_SNAPSHOT, /* snapshot: a part is to be given for the checkpoint at the batch's end */
     LANE_EVACUATE, /* evacuation: survivors in a stretch of the log are to be moved */
+    LANE_RULES,    /* rules: a reference; other rules are in force for queues */
+    LANE_CHECKED,  /* at: queue; first_loan: of a prepared message, whose check has that sequence */
+    LANE_TASK,     /* task: of administration, its owner's; see desk.h */
 };
 
 struct shard_command;
@@ -35,6 +38,11 @@ struct inspect_page;
 struct fetch_request;
 struct snapshot;
 struct evacuation;
+struct desk_task;
+struct rules_turn;
+
+/* In kind, beside LANE_ENQUEUE and LANE_ENQUEUE_GROUPED: a place was taken for it. */
+#define LANE_ADMITTED 0x100u
 
 struct lane_item {
     struct slot_ref at;
@@ -48,6 +56,8 @@ struct lane_item {
         struct fetch_request *fetched;
         struct snapshot *snapshot;
         struct evacuation *evacuation;
+        struct desk_task *task;
+        struct rules_turn *rules;
     };
 };
 _Static_assert(sizeof(struct lane_item) == 24, "twelve KiB a batch");

@@ -1,12 +1,15 @@
 #include "core/shard.h"
 
+#include "core/admission.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/commands.h"
 #include "core/consumer.h"
+#include "core/desk.h"
 #include "core/evacuation.h"
 #include "core/expiry.h"
 #include "core/inspect.h"
+#include "core/policing.h"
 #include "core/queue.h"
 #include "core/recall.h"
 #include "core/snapshot.h"
@@ -21,6 +24,7 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
 static void take_fetched(struct shard *s, struct fetch_request *r);
 static void take_enqueue(struct shard *s, const struct lane_item *item,
                          const struct lane_batch *batch);
+static void drop_duplicate(struct queue *q, struct message *msg);
 static void obey_rules(struct shard *s, const struct queue *q, uint64_t time, struct entry *entry);
 static bool lend_from_busy(struct shard *s);
 static void flush_peers(struct shard *s);
@@ -39,12 +43,12 @@ struct shard *shard_new(uint32_t index, uint32_t workers, struct topology *t,
     s->topology = t;
     s->shards = shards;
     s->fresh = UINT64_MAX;
-    s->outlets = calloc(workers, sizeof *s->outlets);
+    s->outlets = calloc(workers + 1, sizeof *s->outlets);
     if (s->outlets == NULL) {
         free(s);
         return NULL;
     }
-    for (uint32_t i = 0; i < workers; i++)
+    for (uint32_t i = 0; i <= workers; i++)
         s->outlets[i].inbox = inboxes[i];
     list_init(&s->busy);
     list_init(&s->waiting);
@@ -52,6 +56,8 @@ struct shard *shard_new(uint32_t index, uint32_t workers, struct topology *t,
     list_init(&s->asking);
     list_init(&s->retrying);
     list_init(&s->parked);
+    list_init(&s->prepared);
+    prepared_configure(s, &(struct prepared_settings){0});
     paging_init(&s->paging, 0);
     s->live.stretch_bytes = LOG_SEGMENT_BYTES;
     return s;
@@ -83,7 +89,7 @@ void shard_free(struct shard *s)
         s->unsafe.first = mail->node.next;
         mail_free(mail);
     }
-    for (uint32_t i = 0; i < s->workers; i++)
+    for (uint32_t i = 0; i <= s->workers; i++)
         while (s->outlets[i].chain.first != NULL) {
             struct mail *mail = (struct mail *)s->outlets[i].chain.first;
             s->outlets[i].chain.first = mail->node.next;
@@ -116,11 +122,13 @@ bool shard_run(struct shard *s)
         s->todo_at = 0;
         lane_batch_free(batch);
     }
+    dedup_tend(s);
     recall_go_on(s);
     bool more = false;
     for (uint32_t round = 0; round == 0 || (more && round < SL_LEND_ROUNDS); round++)
         more = lend_from_busy(s);
     more |= expiry_run(s);
+    more |= !list_is_empty(&s->prepared) && prepared_run(s);
     more |= s->todo.first != NULL || recall_can_go_on(s);
     more |= paging_run(s);
     more |= evacuation_run(s);
@@ -147,6 +155,10 @@ void shard_command_free(struct shard_command *command)
         session_window_unref(command->window);
     if (command->group != NULL)
         credit_group_unref(command->group);
+    if (command->prepared != NULL)
+        prepared_request_free(command->prepared);
+    if (command->question != NULL)
+        prepared_question_free(command->question);
     free(command);
 }
 
@@ -209,8 +221,10 @@ uint64_t shard_next_due(const struct shard *s)
 {
     uint64_t due = due_next(&s->dues);
     uint64_t retry = recall_next_due(s);
+    uint64_t check = prepared_next_due(s);
 
-    return due < retry ? due : retry;
+    due = due < retry ? due : retry;
+    return due < check ? due : check;
 }
 
 void shard_begin_entry(struct shard *s, const struct entry *entry)
@@ -259,7 +273,7 @@ void shard_answer(struct shard *s, struct answer *a)
 
 void shard_post(struct shard *s, struct mail *mail)
 {
-    SL_ASSERT(mail->to.worker < s->workers);
+    SL_ASSERT(mail->to.worker <= s->workers);
     mail_chain_add(&s->outlets[mail->to.worker].chain, &mail->node);
 }
 
@@ -337,7 +351,7 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
 {
     struct consumer *c;
 
-    switch (item->kind) {
+    switch (item->kind & ~LANE_ADMITTED) {
     case LANE_ENQUEUE:
     case LANE_ENQUEUE_GROUPED: take_enqueue(s, item, batch); return 1;
     case LANE_COMMAND:
@@ -351,6 +365,9 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
     case LANE_SNAPSHOT: snapshot_take(s, item->snapshot, batch->end); return SL_SHARD_BUDGET;
     case LANE_FETCHED: take_fetched(s, item->fetched); return 1;
     case LANE_EVACUATE: evacuation_take(s, item->evacuation); return 1;
+    case LANE_RULES: rules_turn_take(s, item->rules); return SL_SHARD_BUDGET;
+    case LANE_CHECKED: prepared_checked(s, item, (sl_seq){batch->base + item->offset}); return 1;
+    case LANE_TASK: item->task->run(item->task, item->task->client); return 1;
     default:
         c = slot_table_get(&s->consumers, item->at);
         if (c != NULL) /* else it went with its queue, and the loans with it */
@@ -377,11 +394,22 @@ static void take_enqueue(struct shard *s, const struct lane_item *item,
         message_unref(item->msg);
         return;
     }
+    if (q->ref.admission != NULL && (item->kind & LANE_ADMITTED) == 0)
+        admission_add(q->ref.admission, 1, message_body(item->msg).len);
     sl_seq seq = {batch->base + item->offset};
     struct entry entry = entry_of(item->msg, seq);
     if (queue_logs(q, item->msg)) {
         entry.flags = ENTRY_LOGGED;
         entry.place.v = batch->start.v + item->msg->log_at;
+    }
+    if (q->prepared != NULL) {
+        prepared_arrive(s, q, &entry, batch->time);
+        return;
+    }
+    if (dedup_concerns(&q->dedup_rules, item->msg) &&
+        dedup_is_duplicate(s, q, &entry, batch->time)) {
+        drop_duplicate(q, item->msg);
+        return;
     }
     if (q->rules.is_any || item->msg->expires)
         obey_rules(s, q, batch->time, &entry);
@@ -389,9 +417,17 @@ static void take_enqueue(struct shard *s, const struct lane_item *item,
     queue_push(q, &entry);
     if (entry.deadline != 0)
         expiry_watch(s, q);
-    if (item->kind == LANE_ENQUEUE_GROUPED)
+    if ((item->kind & LANE_ENQUEUE_GROUPED) != 0)
         queue_add_gate(q, seq, batch->end);
     shard_queue_is_busy(s, q);
+}
+
+/* Its publisher took a place. */
+static void drop_duplicate(struct queue *q, struct message *msg)
+{
+    if (q->ref.admission != NULL)
+        admission_give(q->ref.admission, 1, message_body(msg).len);
+    message_unref(msg);
 }
 
 static void obey_rules(struct shard *s, const struct queue *q, uint64_t time, struct entry *entry)
@@ -436,7 +472,7 @@ static void flush_peers(struct shard *s)
 
 static void post_outlets(struct shard *s)
 {
-    for (uint32_t i = 0; i < s->workers; i++) {
+    for (uint32_t i = 0; i <= s->workers; i++) {
         struct shard_outlet *outlet = &s->outlets[i];
         if (outlet->chain.first == NULL)
             continue;
@@ -450,8 +486,11 @@ static void post_outlets(struct shard *s)
 static void drop_batch(struct lane_batch *batch, uint32_t from)
 {
     for (uint32_t i = from; i < batch->count; i++) {
-        if (batch->items[i].kind == LANE_ENQUEUE || batch->items[i].kind == LANE_ENQUEUE_GROUPED)
+        uint32_t kind = batch->items[i].kind & ~LANE_ADMITTED;
+        if (kind == LANE_ENQUEUE || kind == LANE_ENQUEUE_GROUPED)
             message_unref(batch->items[i].msg);
+        else if (kind == LANE_RULES)
+            rules_turn_unref(batch->items[i].rules);
         else if (batch->items[i].kind == LANE_COMMAND)
             shard_command_free(batch->items[i].command);
         else if (batch->items[i].kind == LANE_INSPECT)

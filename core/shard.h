@@ -20,9 +20,11 @@
 #include "core/live.h"
 #include "core/mail.h"
 #include "core/paging.h"
+#include "core/prepared.h"
 #include "core/run.h"
 #include "core/topology.h"
 
+struct dedup_node;
 struct fetch;
 struct moving;
 struct queue;
@@ -40,6 +42,8 @@ enum shard_command_kind {
     COMMAND_JOIN,
     COMMAND_POKE,
     COMMAND_GOODBYE,
+    COMMAND_PREPARED, /* prepared.h */
+    COMMAND_QUESTION,
 };
 
 /* One block; text holds the queue's name and, for a declare, its arguments behind it. */
@@ -48,11 +52,14 @@ struct shard_command {
     struct sl_handle from;
     uint64_t ticket;
     struct vhost *vhost;
-    struct session_window *window; /* counted, or NULL */
-    struct credit_group *group;    /* counted, or NULL */
+    struct session_window *window;      /* counted, or NULL */
+    struct credit_group *group;         /* counted, or NULL */
+    struct prepared_request *prepared;  /* owned; of COMMAND_PREPARED, else NULL */
+    struct prepared_question *question; /* owned; of COMMAND_QUESTION, else NULL */
     struct slot_ref consumer;
     uint32_t cookie;
     uint32_t prefetch;
+    int64_t priority; /* of a consumer: the higher, the sooner */
     bool is_no_ack;
     bool is_exclusive;
     bool if_unused;
@@ -90,14 +97,17 @@ struct shard {
     struct list writing;     /* peers with a mail begun */
     struct live live;        /* what its queues need of the log */
     struct paging paging;
-    struct fetch *fetch;          /* borrowed; NULL: nothing was ever paged out */
-    struct moving *moving;        /* an evacuation that is under way; or NULL */
-    uint64_t cookies;             /* of fetches, so far */
-    uint64_t asked_bytes;         /* that fetches will bring: recall.h */
-    struct list asking;           /* of queue.of_asking: these have to wait until less is asked */
-    struct list retrying;         /* of queue.of_retrying: what they want could not be read */
-    struct list parked;           /* of parked_get.of_shard */
-    struct shard_outlet *outlets; /* one per worker */
+    struct dedup_node *dedup; /* borrowed: what queues of all shards share for their ids */
+    struct fetch *fetch;      /* borrowed; NULL: nothing was ever paged out */
+    struct moving *moving;    /* an evacuation that is under way; or NULL */
+    uint64_t cookies;         /* of fetches, so far */
+    uint64_t asked_bytes;     /* that fetches will bring: recall.h */
+    struct list asking;       /* of queue.of_asking: these have to wait until less is asked */
+    struct list retrying;     /* of queue.of_retrying: what they want could not be read */
+    struct list parked;       /* of parked_get.of_shard */
+    struct list prepared;     /* of prepared_set.of_shard */
+    struct prepared_settings prepared_settings;
+    struct shard_outlet *outlets; /* one per worker, and the desk's behind them */
     struct mailbox **shards;      /* inboxes of all shards, for pokes */
 };
 

@@ -1,11 +1,14 @@
 #include "core/snapshot.h"
 
+#include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/consumer.h"
 #include "core/credit.h"
+#include "core/id_keeping.h"
 #include "core/index.h"
 #include "core/journal.h"
 #include "core/levels.h"
+#include "core/policy_record.h"
 #include "core/queue.h"
 #include "core/shard.h"
 #include "core/snapshot_form.h"
@@ -16,6 +19,8 @@
 
 struct snapshot_part {
     struct sl_buffer body;
+    struct sl_buffer ids;
+    uint64_t first_ids_file;
     struct live live;
 };
 
@@ -24,7 +29,9 @@ struct snapshot {
     _Atomic uint32_t missing; /* parts */
     uint32_t shards;
     uint64_t stretch_bytes;
+    uint64_t ids_file;
     struct sl_buffer definitions;
+    struct sl_buffer sections;
     struct snapshot_part parts[];
 };
 
@@ -35,18 +42,27 @@ struct taking { /* of one queue */
 };
 
 static uint8_t *room_in(struct sl_buffer *b, size_t n);
+static void add_policies(const struct policies *p, struct log_run *run)
+{
+    for (size_t i = 0; i < p->count; i++)
+        policy_record_set(run, &p->at[i]->is);
+}
+
+static void add_policies(const struct policies *p, struct log_run *run);
 static void add_exchanges(struct vhost *v, struct log_run *run);
 static void add_queues(struct vhost *v, struct log_run *run);
 static void add_bindings(struct vhost *v, const struct list *bindings, struct log_run *run);
 static void add_definition(void *context, const struct record *record);
 static bool is_in(const struct queue *q, sl_lsn at);
-static void take_queue(struct queue *q, struct sl_buffer *body);
+static void take_queue(struct shard *s, struct queue *q, struct sl_buffer *body);
+static void take_ids(struct shard *shard, struct queue *q, struct snapshot_part *part,
+                     uint64_t file);
 static void take_level(void *context, uint8_t level, struct backlog *b);
 static void take_chunk(void *context, const struct stored_chunk *chunk);
 static void take_entry(void *context, const struct entry *entry);
 static void take_live(struct live *to, const struct live *from);
 
-struct snapshot *snapshot_new(uint32_t shards, uint64_t stretch_bytes)
+struct snapshot *snapshot_new(uint32_t shards, uint64_t stretch_bytes, uint64_t ids_file)
 {
     struct snapshot *s = calloc(1, sizeof *s + shards * sizeof s->parts[0]);
 
@@ -55,9 +71,13 @@ struct snapshot *snapshot_new(uint32_t shards, uint64_t stretch_bytes)
     atomic_init(&s->missing, shards);
     s->shards = shards;
     s->stretch_bytes = stretch_bytes;
+    s->ids_file = ids_file;
     sl_buffer_init(&s->definitions, SIZE_MAX);
-    for (uint32_t i = 0; i < shards; i++)
+    sl_buffer_init(&s->sections, SIZE_MAX);
+    for (uint32_t i = 0; i < shards; i++) {
         sl_buffer_init(&s->parts[i].body, SIZE_MAX);
+        sl_buffer_init(&s->parts[i].ids, SIZE_MAX);
+    }
     return s;
 }
 
@@ -72,8 +92,10 @@ void snapshot_unref(struct snapshot *s)
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     sl_buffer_deinit(&s->definitions);
+    sl_buffer_deinit(&s->sections);
     for (uint32_t i = 0; i < s->shards; i++) {
         sl_buffer_deinit(&s->parts[i].body);
+        sl_buffer_deinit(&s->parts[i].ids);
         live_deinit(&s->parts[i].live);
     }
     free(s);
@@ -88,6 +110,7 @@ void snapshot_add_definitions(struct snapshot *s, struct topology *t)
     struct vhost *v;
     size_t cursor = 0;
 
+    add_policies(&t->policies, &run);
     while ((v = hash_map_next(&t->vhosts, &cursor)) != NULL) {
         size_t at = 0;
         add_exchanges(v, &run);
@@ -122,7 +145,9 @@ void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at)
         if (shard->queues[i] != NULL && is_in(shard->queues[i], at)) {
             if (has_room)
                 paging_store_full_chunks(shard, shard->queues[i]);
-            take_queue(shard->queues[i], &part->body);
+            take_queue(shard, shard->queues[i], &part->body);
+            if (shard->queues[i]->dedup != NULL)
+                take_ids(shard, shard->queues[i], part, s->ids_file);
             count++;
         }
     sl_store_u32(part->body.at, count);
@@ -160,11 +185,40 @@ uint64_t snapshot_live_bytes(const struct snapshot *s)
     return bytes;
 }
 
+struct sl_buffer *snapshot_ids(struct snapshot *s, uint32_t shard)
+{
+    return &s->parts[shard].ids;
+}
+
+uint64_t snapshot_first_ids_file(const struct snapshot *s)
+{
+    uint64_t first = 0;
+
+    for (uint32_t i = 0; i < s->shards; i++) {
+        uint64_t file = s->parts[i].first_ids_file;
+        if (file != 0 && (first == 0 || file < first))
+            first = file;
+    }
+    return first;
+}
+
+void snapshot_add_section(struct snapshot *s, uint16_t kind, struct sl_bytes bytes)
+{
+    if (bytes.len == 0)
+        return;
+    uint8_t *at = room_in(&s->sections, SNAPSHOT_SECTION_BYTES + bytes.len);
+    sl_store_u16(at, kind);
+    sl_store_u64(at + 2, bytes.len);
+    memcpy(at + SNAPSHOT_SECTION_BYTES, bytes.at, bytes.len);
+}
+
 bool snapshot_piece(const struct snapshot *s, uint32_t number, struct sl_bytes *out)
 {
-    if (number > s->shards)
+    if (number > s->shards + 1)
         return false;
-    *out = sl_buffer_bytes(number == 0 ? &s->definitions : &s->parts[number - 1].body);
+    *out = sl_buffer_bytes(number == 0          ? &s->definitions
+                           : number > s->shards ? &s->sections
+                                                : &s->parts[number - 1].body);
     return true;
 }
 
@@ -228,18 +282,30 @@ static bool is_in(const struct queue *q, sl_lsn at)
     return q->ref.number != 0 && q->place.v <= at.v;
 }
 
-static void take_queue(struct queue *q, struct sl_buffer *body)
+static void take_queue(struct shard *s, struct queue *q, struct sl_buffer *body)
 {
     struct taking t = {.body = body};
     size_t head = body->len;
 
     (void)room_in(body, SNAPSHOT_QUEUE_BYTES);
     queue_each_backlog(q, take_level, &t);
+    aside_each(q, take_entry, &t);
     for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next)
         consumer_each_loan(LIST_OF(at, struct consumer, of_queue), take_entry, &t);
+    if (q->prepared != NULL)
+        prepared_tell(s, q, body, &t.parts);
     sl_store_u64(body->at + head, q->ref.number);
     sl_store_u64(body->at + head + 8, q->next_mark);
     sl_store_u32(body->at + head + 16, t.parts);
+}
+
+static void take_ids(struct shard *shard, struct queue *q, struct snapshot_part *part,
+                     uint64_t file)
+{
+    uint64_t first = id_keeping_save(shard, q, file, &part->ids);
+
+    if (first != 0 && (part->first_ids_file == 0 || first < part->first_ids_file))
+        part->first_ids_file = first;
 }
 
 static void take_level(void *context, uint8_t level, struct backlog *b)

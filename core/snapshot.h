@@ -23,7 +23,15 @@
  *       u8 2, an entry: INDEX_ENTRY_BYTES as in index.h; ENTRY_TO_DISCARD says that it was
  *                       rejected, and that the log does not say yet what came of it
  *
- * Chunks and entries stand in no order.
+ *       u8 64, what is known of a prepared message, beside its entry:
+ *                       u64 sequence, u64 time, u64 timeout, u64 last check, u32 checks,
+ *                       u8 flags (1 told, 2 it has a timeout), user, id, exchange, key (u8, bytes),
+ *                       u32 length, check destination
+ *       u8 65, a block of outcomes: u64 place, u32 record length; these come in their order,
+ *       u8 66, and behind them single ones: key, u64 time, u8 verdict
+ *
+ * Chunks and entries stand in no order.  Behind the shards come sections, as many as there are:
+ *   u16 kind, u64 length, bytes: of ids, see id_keeping.h
  *
  * Thread: as said with each.  A shard writes only its own part; the last one to come is the one
  * that makes it complete.
@@ -41,8 +49,9 @@ struct topology;
 
 struct snapshot;
 
-/* One reference, the caller's.  Aborts without memory: our own size. */
-struct snapshot *snapshot_new(uint32_t shards, uint64_t stretch_bytes);
+/* One reference, the caller's.  ids_file: where the ids go that have come since the last one
+ * (id_keeping.h).  Aborts without memory: our own size. */
+struct snapshot *snapshot_new(uint32_t shards, uint64_t stretch_bytes, uint64_t ids_file);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* any thread */
 
@@ -60,6 +69,11 @@ const struct live *snapshot_live(const struct snapshot *s, uint32_t shard);
 uint32_t snapshot_shards(const struct snapshot *s);
 /* All shards together: records once, and for each entry what an INDEX takes. */
 uint64_t snapshot_live_bytes(const struct snapshot *s);
+/* A shard's rows of ids, to be taken away; and the least file of ids that any queue needs, or 0. */
+struct sl_buffer *snapshot_ids(struct snapshot *s, uint32_t shard);
+uint64_t snapshot_first_ids_file(const struct snapshot *s);
+/* Before the last piece is asked for; nothing is added for an empty one. */
+void snapshot_add_section(struct snapshot *s, uint16_t kind, struct sl_bytes bytes);
 /* The pieces of the body, in order, by number from 0 on; false: there are no more. */
 bool snapshot_piece(const struct snapshot *s, uint32_t number, struct sl_bytes *out);
 
@@ -72,6 +86,9 @@ struct snapshot_visitor { /* an error ends the reading with it */
     /* Of the queue that came last; chunk and its spans are borrowed. */
     enum sl_err (*chunk)(void *context, const struct stored_chunk *chunk, uint8_t level);
     enum sl_err (*entry)(void *context, const struct entry *entry);
+    enum sl_err (*section)(void *context, uint16_t kind, struct sl_bytes bytes);
+    /* Another part of that queue, which whoever it belongs to reads. */
+    enum sl_err (*other)(void *context, uint8_t kind, struct sl_reader *r);
     void *context;
 };
 

@@ -1,10 +1,13 @@
 #include "core/base/limits.h"
+#include "core/policy_record.h"
 #include "core/snapshot.h"
 #include "core/snapshot_form.h"
 
 #include <stdlib.h>
 
 static enum sl_err read_definitions(struct sl_reader *r, const struct snapshot_visitor *v);
+static bool is_definition(uint16_t kind);
+static enum sl_err read_section(struct sl_reader *r, const struct snapshot_visitor *v);
 static enum sl_err read_queue(struct sl_reader *r, const struct snapshot_visitor *v);
 static enum sl_err read_part(struct sl_reader *r, const struct snapshot_visitor *v);
 static enum sl_err read_chunk(struct sl_reader *r, const struct snapshot_visitor *v);
@@ -27,7 +30,20 @@ enum sl_err snapshot_read(struct sl_bytes body, const struct snapshot_visitor *v
         for (uint32_t n = 0; n < queues && !r.is_short; n++)
             SL_TRY(read_queue(&r, v));
     }
-    return r.is_short || sl_reader_left(&r) != 0 ? SL_ECORRUPT : SL_OK;
+    while (!r.is_short && sl_reader_left(&r) != 0)
+        SL_TRY(read_section(&r, v));
+    return r.is_short ? SL_ECORRUPT : SL_OK;
+}
+
+static enum sl_err read_section(struct sl_reader *r, const struct snapshot_visitor *v)
+{
+    uint16_t kind = sl_read_u16(r);
+    uint64_t length = sl_read_u64(r);
+
+    if (r->is_short || length > sl_reader_left(r))
+        return SL_ECORRUPT;
+    struct sl_bytes bytes = sl_read_bytes(r, length);
+    return v->section == NULL ? SL_OK : v->section(v->context, kind, bytes);
 }
 
 static enum sl_err read_definitions(struct sl_reader *r, const struct snapshot_visitor *v)
@@ -37,11 +53,16 @@ static enum sl_err read_definitions(struct sl_reader *r, const struct snapshot_v
     for (uint32_t i = 0; i < count; i++) {
         struct record record = {.kind = sl_read_u16(r)};
         record.body = sl_read_bytes(r, sl_read_u32(r));
-        if (r->is_short || record.kind < RECORD_DECLARE_EXCHANGE || record.kind > RECORD_UNBIND)
+        if (r->is_short || !is_definition(record.kind))
             return SL_ECORRUPT;
         SL_TRY(v->definition(v->context, &record));
     }
     return SL_OK;
+}
+
+static bool is_definition(uint16_t kind)
+{
+    return (kind >= RECORD_DECLARE_EXCHANGE && kind <= RECORD_UNBIND) || policy_record_is(kind);
 }
 
 static enum sl_err read_queue(struct sl_reader *r, const struct snapshot_visitor *v)
@@ -60,9 +81,14 @@ static enum sl_err read_queue(struct sl_reader *r, const struct snapshot_visitor
 
 static enum sl_err read_part(struct sl_reader *r, const struct snapshot_visitor *v)
 {
-    switch (sl_read_u8(r)) {
+    uint8_t kind = sl_read_u8(r);
+
+    switch (kind) {
     case SNAPSHOT_CHUNK: return read_chunk(r, v);
     case SNAPSHOT_ENTRY: return read_entry(r, v);
+    case SNAPSHOT_PREPARED:
+    case SNAPSHOT_OUTCOMES:
+    case SNAPSHOT_OUTCOME: return v->other(v->context, kind, r);
     default: return SL_ECORRUPT;
     }
 }

@@ -72,19 +72,25 @@ struct subscription *broker_subscribe(struct client *c, uint64_t ticket,
                                       const struct subscribe_options *options)
 {
     struct subscription *s = subscription_new(c, options->context);
+    struct sl_bytes queue = options->queue;
+    struct cluster_name cluster;
+    bool is_cluster;
 
     if (s == NULL)
         return NULL;
     s->is_no_ack = options->is_no_ack;
+    if (!request_resolve(c, ticket, &queue, &cluster, &is_cluster))
+        return s;
 
-    struct shard_command *command = request_about(c, COMMAND_SUBSCRIBE, ticket, options->queue, 0);
+    struct shard_command *command = request_about(c, COMMAND_SUBSCRIBE, ticket, queue, 0);
     command->cookie = s->cookie;
     command->prefetch = options->prefetch;
+    command->priority = options->priority;
     command->is_no_ack = options->is_no_ack;
     command->is_exclusive = options->is_exclusive;
     if (options->group != NULL)
         command->group = credit_group_ref(options->group);
-    request_send(c, request_shard(c, options->queue), command);
+    request_send(c, request_shard(c, queue), command);
     return s;
 }
 
@@ -131,8 +137,12 @@ void broker_set_group_limit(struct client *c, struct credit_group *group, uint32
 
 void broker_get(struct client *c, uint64_t ticket, struct sl_bytes queue, bool is_no_ack)
 {
-    struct shard_command *command = request_about(c, COMMAND_GET, ticket, queue, 0);
+    struct cluster_name cluster;
+    bool is_cluster;
 
+    if (!request_resolve(c, ticket, &queue, &cluster, &is_cluster))
+        return;
+    struct shard_command *command = request_about(c, COMMAND_GET, ticket, queue, 0);
     command->is_no_ack = is_no_ack;
     request_send(c, request_shard(c, queue), command);
 }

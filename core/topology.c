@@ -4,6 +4,7 @@
 #include "core/arguments.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "core/prepared_form.h"
 #include "core/topology_parts.h"
 
 #include <stdlib.h>
@@ -14,9 +15,8 @@ static enum sl_err check_access(const struct vhost *v, const struct topology_que
                                 struct sl_handle who, struct text *reason);
 static enum sl_err compare_queue(const struct topology_queue *q, struct sl_handle who,
                                  const struct queue_declaration *d, struct text *reason);
-static enum sl_err add_queue(struct topology *t, struct vhost *v, struct sl_handle who,
-                             const struct queue_declaration *d, struct topology_queue **out);
-static struct topology_queue *definition_new(struct vhost *v, struct sl_handle who,
+static struct topology_queue *definition_new(struct topology *t, struct vhost *v,
+                                             struct sl_handle who,
                                              const struct queue_declaration *d);
 static void definition_free(struct topology_queue *q);
 static void check_vhost(struct topology *t, struct vhost *v);
@@ -35,6 +35,7 @@ struct topology *topology_new(uint32_t shards)
     t->shards = shards;
     t->version = 1;
     t->next_number = 1;
+    t->has_cluster_names = true;
     return t;
 
 release:
@@ -54,6 +55,7 @@ void topology_free(struct topology *t)
     while ((v = hash_map_next(&t->vhosts, &cursor)) != NULL)
         vhost_free(v);
     hash_map_deinit(&t->vhosts);
+    policies_deinit(&t->policies);
     for (uint32_t i = 0; i < t->shards; i++)
         slot_table_deinit(&t->places[i]);
     free(t->places);
@@ -87,6 +89,19 @@ uint32_t topology_shard(const struct topology *t, const struct vhost *v, struct 
     uint64_t hash = hash_map_hash(name) ^ hash_map_hash(v->name);
 
     return (uint32_t)((hash >> 32) % t->shards);
+}
+
+void topology_set_cluster_names(struct topology *t, bool is_on)
+{
+    struct vhost *v;
+    size_t cursor = 0;
+
+    topology_lock(t);
+    t->has_cluster_names = is_on;
+    while ((v = hash_map_next(&t->vhosts, &cursor)) != NULL)
+        atomic_store_explicit(&v->has_cluster_names, is_on, memory_order_relaxed);
+    t->is_changed = true; /* what routes by name may mean something else */
+    topology_unlock(t);
 }
 
 struct vhost *topology_vhost(struct topology *t, struct sl_bytes name)
@@ -125,7 +140,7 @@ enum sl_err topology_declare_queue(struct topology *t, struct vhost *v, struct s
         return compare_queue(*out, who, &effective, reason);
     if (d->number == 0) /* else it was checked in the life before */
         SL_TRY(arguments_check_queue(about, &effective, reason));
-    SL_TRY(add_queue(t, v, who, &effective, out));
+    SL_TRY(queue_add(t, v, who, &effective, out));
     *created = true;
     topology_note_dormant(t, about, d->arguments);
     return SL_OK;
@@ -135,7 +150,7 @@ enum sl_err topology_use_queue(struct vhost *v, struct sl_handle who, struct sl_
                                struct topology_queue **out, struct text *reason)
 {
     *out = topology_queue(v, name);
-    if (*out == NULL)
+    if (*out == NULL || (*out)->is_hidden)
         return refusal_missing(queue_resource(v, name), reason);
     return check_access(v, *out, who, reason);
 }
@@ -191,6 +206,35 @@ void topology_note_dormant(struct topology *t, struct resource about, struct sl_
     t->notice = is_queue ? "queue.argument_ignored" : "exchange.argument_ignored";
 }
 
+enum sl_err queue_add(struct topology *t, struct vhost *v, struct sl_handle who,
+                      const struct queue_declaration *d, struct topology_queue **out)
+{
+    struct topology_queue *q = definition_new(t, v, who, d);
+
+    if (q == NULL)
+        return SL_ENOMEM;
+    if (d->is_cluster && cluster_join(v, q->name, &q->cluster) != SL_OK)
+        goto free_queue;
+    q->ref.shard = topology_shard(t, v, q->name);
+    if (slot_table_put(&t->places[q->ref.shard], q, &q->ref.at) != SL_OK)
+        goto free_queue;
+    if (hash_map_put(&v->queues, q->name, q) != SL_OK)
+        goto free_place;
+    q->number = d->number != 0 ? d->number : t->next_number;
+    if (q->number >= t->next_number)
+        t->next_number = q->number + 1;
+    q->ref.number = q->is_durable ? q->number : 0;
+    t->is_changed = true;
+    *out = q;
+    return SL_OK;
+
+free_place:
+    slot_table_remove(&t->places[q->ref.shard], q->ref.at);
+free_queue:
+    definition_free(q);
+    return SL_ENOMEM;
+}
+
 static struct vhost *vhost_new(struct sl_bytes name)
 {
     struct vhost *v = calloc(1, sizeof *v + name.len);
@@ -199,6 +243,7 @@ static struct vhost *vhost_new(struct sl_bytes name)
         return NULL;
     memcpy(v + 1, name.at, name.len);
     v->name = (struct sl_bytes){(uint8_t *)(v + 1), name.len};
+    atomic_init(&v->has_cluster_names, true);
     if (exchanges_declare_own(v) == SL_OK)
         return v;
     vhost_free(v);
@@ -222,6 +267,7 @@ static void vhost_free(struct vhost *v)
         definition_free(q);
     hash_map_deinit(&v->exchanges);
     hash_map_deinit(&v->queues);
+    hash_map_deinit(&v->clusters);
     free(v);
 }
 
@@ -252,40 +298,13 @@ static enum sl_err compare_queue(const struct topology_queue *q, struct sl_handl
     return arguments_compare_queue(about, d->arguments, q->arguments, reason);
 }
 
-static enum sl_err add_queue(struct topology *t, struct vhost *v, struct sl_handle who,
-                             const struct queue_declaration *d, struct topology_queue **out)
-{
-    struct topology_queue *q = definition_new(v, who, d);
-
-    if (q == NULL)
-        return SL_ENOMEM;
-    q->ref.shard = topology_shard(t, v, q->name);
-    if (slot_table_put(&t->places[q->ref.shard], q, &q->ref.at) != SL_OK)
-        goto free_queue;
-    if (hash_map_put(&v->queues, q->name, q) != SL_OK)
-        goto free_place;
-    q->number = d->number != 0 ? d->number : t->next_number;
-    if (q->number >= t->next_number)
-        t->next_number = q->number + 1;
-    q->ref.number = q->is_durable ? q->number : 0;
-    t->is_changed = true;
-    *out = q;
-    return SL_OK;
-
-free_place:
-    slot_table_remove(&t->places[q->ref.shard], q->ref.at);
-free_queue:
-    definition_free(q);
-    return SL_ENOMEM;
-}
-
 /* One block: the queue, its name, its arguments; and the admission where there is one. */
-static struct topology_queue *definition_new(struct vhost *v, struct sl_handle who,
+static struct topology_queue *definition_new(struct topology *t, struct vhost *v,
+                                             struct sl_handle who,
                                              const struct queue_declaration *d)
 {
     struct sl_bytes arguments = d->arguments.len == 0 ? table_empty : d->arguments;
     struct topology_queue *q = calloc(1, sizeof *q + d->name.len + arguments.len);
-    struct queue_rules rules;
 
     if (q == NULL)
         return NULL;
@@ -298,22 +317,24 @@ static struct topology_queue *definition_new(struct vhost *v, struct sl_handle w
     q->is_durable = d->is_durable;
     q->is_exclusive = d->is_exclusive;
     q->is_auto_delete = d->is_auto_delete;
+    q->is_hidden = sl_bytes_are(q->name, PREPARED_QUEUE);
     if (d->is_exclusive)
         q->owner = who;
     list_init(&q->as_destination);
-    rules_read(&rules, q->arguments);
-    if (!rules_refuse(&rules))
+    (void)topology_police_queue(t, q);
+    if (topology_limit_queue(q))
         return q;
-    q->ref.admission = admission_new(v, q->name, q->arguments);
-    if (q->ref.admission != NULL)
-        return q;
+    effective_unref(q->effective);
     free(q);
     return NULL;
 }
 
 static void definition_free(struct topology_queue *q)
 {
+    if (q->cluster != NULL)
+        cluster_leave(q->vhost, q->cluster);
     admission_unref(q->ref.admission);
+    effective_unref(q->effective);
     free(q);
 }
 

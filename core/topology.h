@@ -19,6 +19,7 @@
 #include "core/base/list.h"
 #include "core/base/slot_table.h"
 #include "core/base/text.h"
+#include "core/policies.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,18 +27,21 @@
 enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC, EXCHANGE_HEADERS };
 
 struct admission;
+struct effective;
 
 struct queue_ref { /* where a queue lives; stale once the queue is deleted */
     uint32_t shard;
     struct slot_ref at; /* in that shard's table; chosen here, told to the shard */
     uint64_t number;    /* of a durable queue; 0 for others: nothing about them is logged */
-    struct admission *admission; /* of a queue that may refuse publishers, else NULL; counted by
+    struct admission *admission; /* of a queue that may refuse publishers, or might once; counted by
                                     the definition and by routes, borrowed elsewhere */
 };
 
 struct log_run;
 struct bindings;       /* exchange.c: how one exchange finds its destinations */
 struct topology_queue; /* below */
+struct cluster_name;
+struct cluster; /* topology_cluster.c: how many queues one ClusterID has */
 
 struct exchange {
     struct vhost *vhost;
@@ -46,12 +50,13 @@ struct exchange {
     bool is_durable;
     bool is_auto_delete; /* goes with its last binding as a source */
     bool is_internal;
-    struct sl_bytes arguments;  /* owned; a whole table */
-    struct bindings *bindings;  /* this exchange is their source */
-    struct list as_destination; /* of struct binding: this exchange is their destination */
-    sl_lsn place;               /* where its declaration is in the log */
-    uint64_t visited;           /* stamp of the route that last came by */
-    struct exchange *next;      /* in the work list of who holds the lock */
+    struct sl_bytes arguments;   /* owned; a whole table */
+    struct effective *effective; /* what policies make of them; NULL: nothing */
+    struct bindings *bindings;   /* this exchange is their source */
+    struct list as_destination;  /* of struct binding: this exchange is their destination */
+    sl_lsn place;                /* where its declaration is in the log */
+    uint64_t visited;            /* stamp of the route that last came by */
+    struct exchange *next;       /* in the work list of who holds the lock */
 };
 
 struct topology_queue {
@@ -62,16 +67,22 @@ struct topology_queue {
     bool is_durable;
     bool is_exclusive;
     bool is_auto_delete;
-    struct sl_handle owner;     /* the session of an exclusive queue */
-    struct sl_bytes arguments;  /* owned; a whole table */
-    struct list as_destination; /* of struct binding */
-    uint64_t visited;           /* stamp of the route that last came by */
+    bool is_hidden;              /* the broker's own: for whoever asks by name it is not there */
+    struct sl_handle owner;      /* the session of an exclusive queue */
+    struct sl_bytes arguments;   /* owned; a whole table */
+    struct effective *effective; /* what policies make of them; NULL: nothing */
+    struct list as_destination;  /* of struct binding */
+    uint64_t visited;            /* stamp of the route that last came by */
+    struct cluster *cluster;     /* counted; NULL: not a cluster queue */
+    sl_lsn bound_place;          /* of a cluster queue: where its own binding was made again */
 };
 
 struct vhost {
     struct sl_bytes name; /* owned */
     struct hash_map exchanges;
     struct hash_map queues;
+    struct hash_map clusters;      /* of struct cluster, by ClusterID; topology_cluster.c */
+    atomic_bool has_cluster_names; /* names like /topic/p@c are those of cluster queues */
 };
 
 struct topology {
@@ -84,11 +95,13 @@ struct topology {
                                 by whoever removes something, while it has the lock; or NULL */
     bool is_replaying;       /* the log says which exchanges go, not their last binding */
     struct hash_map vhosts;
+    struct policies policies;
     uint32_t shards;
     struct slot_table *places; /* per shard: which slots are taken; the object is the queue */
     uint64_t next_number;
     uint64_t next_stamp;
-    const char *notice; /* event that topology_unlock logs, or NULL */
+    bool has_cluster_names; /* of virtual hosts to come */
+    const char *notice;     /* event that topology_unlock logs, or NULL */
     char notice_fields[1024];
 };
 
@@ -145,6 +158,7 @@ struct queue_declaration {
     bool is_durable;
     bool is_exclusive;
     bool is_auto_delete;
+    bool is_cluster;           /* the name is a cluster queue's own: see topology_declare_cluster */
     bool may_be_reserved;      /* broker-made amq.gen-… names */
     uint64_t number;           /* in recovery: the one it had; else 0 */
     struct sl_bytes arguments; /* a checked table, or {NULL, 0} */
@@ -158,6 +172,22 @@ SL_MUST_CHECK enum sl_err topology_declare_queue(struct topology *t, struct vhos
                                                  const struct queue_declaration *d,
                                                  struct topology_queue **out, bool *created,
                                                  struct text *reason);
+
+enum cluster_change { CLUSTER_QUEUE_MADE = 1, CLUSTER_BINDING_MADE = 2 };
+
+/* Makes the cluster queue, its own binding, or whatever of the two is missing; d is not passive.
+ * Absent arguments mean "as it is".  SL_ENOENT no such exchange; SL_EPRECOND not equivalent,
+ * exclusive or auto-delete, an ordinary queue of that name, a pattern that does not go with the
+ * exchange, an argument that cannot be; SL_EFULL the ClusterID has its SL_CLUSTER_QUEUES_MAX;
+ * SL_ENOMEM: nothing was done. */
+SL_MUST_CHECK enum sl_err topology_declare_cluster(struct topology *t, struct vhost *v,
+                                                   const struct queue_declaration *d,
+                                                   struct topology_queue **out, unsigned *changes,
+                                                   struct text *reason);
+
+/* Whether names are read as those of cluster queues, here and in virtual hosts to come; called
+ * without the lock by readers of v->has_cluster_names. */
+void topology_set_cluster_names(struct topology *t, bool is_on);
 
 /* The queue by name for anyone but a declarer: SL_ENOENT, SL_ELOCKED. */
 SL_MUST_CHECK enum sl_err topology_use_queue(struct vhost *v, struct sl_handle who,
@@ -185,9 +215,19 @@ SL_MUST_CHECK enum sl_err topology_bind(struct topology *t, struct vhost *v, str
                                         const struct binding_request *r, struct text *reason);
 
 /* Idempotent: what is not bound is a success, and so is a side that does not exist.
- * SL_ENOMEM: nothing was done. */
+ * SL_EPRECOND: a cluster queue's own binding.  SL_ENOMEM: nothing was done. */
 SL_MUST_CHECK enum sl_err topology_unbind(struct topology *t, struct vhost *v, struct sl_handle who,
                                           const struct binding_request *r, struct text *reason);
+
+/* Looks which policies are in force for what exists; true: they make something else of it now. */
+bool topology_police_queue(struct topology *t, struct topology_queue *q);
+bool topology_police_exchange(struct topology *t, struct exchange *e);
+/* Its arguments, with what policies make of them. */
+struct sl_bytes topology_queue_arguments(const struct topology_queue *q);
+struct sl_bytes topology_exchange_arguments(const struct exchange *e);
+/* The own binding of a cluster queue; name keeps its texts. */
+void topology_cluster_binding(const struct topology_queue *q, struct cluster_name *name,
+                              struct binding_request *out);
 
 void topology_check(struct topology *t); /* asserts the invariants; tests */
 

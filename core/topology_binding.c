@@ -1,4 +1,5 @@
 /* topology_binding.c - how bindings come and go. */
+#include "core/prepared_form.h"
 #include "core/topology_parts.h"
 
 struct ends { /* what a request is about; NULL: not there */
@@ -11,6 +12,7 @@ static enum sl_err find_ends(struct vhost *v, struct sl_handle who, const struct
                              struct ends *ends, struct text *reason);
 static enum sl_err refuse_missing_end(struct vhost *v, const struct binding_request *r,
                                       const struct ends *ends, struct text *reason);
+static enum sl_err refuse_own_binding(const struct topology_queue *q, struct text *reason);
 
 enum sl_err topology_bind(struct topology *t, struct vhost *v, struct sl_handle who,
                           const struct binding_request *r, struct text *reason)
@@ -44,6 +46,8 @@ enum sl_err topology_unbind(struct topology *t, struct vhost *v, struct sl_handl
                          r->arguments, &b));
     if (b == NULL)
         return SL_OK;
+    if (ends.to_queue != NULL && cluster_owns_binding(ends.to_queue, r))
+        return refuse_own_binding(ends.to_queue, reason);
     binding_end(b, &idle);
     exchanges_remove_idle(t, idle);
     t->is_changed = true;
@@ -55,6 +59,12 @@ static enum sl_err find_ends(struct vhost *v, struct sl_handle who, const struct
 {
     if (r->source.len == 0 || (r->to_exchange && r->destination.len == 0))
         return refusal_default_exchange(reason);
+    if (sl_bytes_are(r->source, PREPARED_EXCHANGE) ||
+        (r->to_exchange && sl_bytes_are(r->destination, PREPARED_EXCHANGE))) {
+        text_add(reason, "operation not permitted on exchange '" PREPARED_EXCHANGE
+                         "', which takes outcomes of prepared messages only");
+        return SL_EDENIED;
+    }
     *ends = (struct ends){.source = topology_exchange(v, r->source)};
     if (r->to_exchange) {
         ends->to_exchange = topology_exchange(v, r->destination);
@@ -74,4 +84,12 @@ static enum sl_err refuse_missing_end(struct vhost *v, const struct binding_requ
     return refusal_missing(r->to_exchange ? exchange_resource(v, r->destination)
                                           : queue_resource(v, r->destination),
                            reason);
+}
+
+static enum sl_err refuse_own_binding(const struct topology_queue *q, struct text *reason)
+{
+    text_add(reason, "the own binding of cluster ");
+    resource_describe(queue_resource(q->vhost, q->name), reason);
+    text_add(reason, " cannot be removed");
+    return SL_EPRECOND;
 }

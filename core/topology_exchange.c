@@ -4,6 +4,7 @@
 #include "core/arguments.h"
 #include "core/base/assert.h"
 #include "core/journal.h"
+#include "core/prepared_form.h"
 
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ enum sl_err topology_declare_exchange(struct topology *t, struct vhost *v,
         return refusal_reserved_name(about, reason);
     SL_TRY(arguments_check_exchange(about, d->arguments, reason));
     SL_TRY(add_exchange(v, d, type));
+    (void)topology_police_exchange(t, topology_exchange(v, d->name));
     t->is_changed = true;
     topology_note_dormant(t, about, d->arguments);
     return SL_OK;
@@ -77,7 +79,8 @@ enum sl_err exchanges_declare_own(struct vhost *v)
                {"amq.fanout", EXCHANGE_FANOUT},
                {"amq.topic", EXCHANGE_TOPIC},
                {"amq.headers", EXCHANGE_HEADERS},
-               {"amq.match", EXCHANGE_HEADERS}};
+               {"amq.match", EXCHANGE_HEADERS},
+               {PREPARED_EXCHANGE, EXCHANGE_DIRECT}};
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         struct exchange_declaration d = {.name = sl_bytes_of(own[i].name), .is_durable = true};
@@ -91,6 +94,7 @@ void exchange_free(struct exchange *e)
     SL_ASSERT(list_is_empty(&e->as_destination));
     bindings_clear(e->bindings);
     bindings_free(e->bindings);
+    effective_unref(e->effective);
     free(e);
 }
 

@@ -1,6 +1,6 @@
 /*
  * topology_parts.h - what the files of the topology share: topology.c (virtual hosts, queues),
- * topology_exchange.c and topology_binding.c.
+ * topology_exchange.c, topology_binding.c and topology_policy.c.
  *
  * Thread: any, under topology_lock.
  */
@@ -23,9 +23,22 @@ void exchange_free(struct exchange *e);
 void binding_end(struct binding *b, struct exchange **idle);
 void exchanges_remove_idle(struct topology *t, struct exchange *idle);
 
+/* Enters a queue that was checked and is not there.  SL_ENOMEM. */
+SL_MUST_CHECK enum sl_err queue_add(struct topology *t, struct vhost *v, struct sl_handle who,
+                                    const struct queue_declaration *d, struct topology_queue **out);
+
+/* Counts one queue more of the ClusterID in name, a cluster queue's own, or one less. */
+SL_MUST_CHECK enum sl_err cluster_join(struct vhost *v, struct sl_bytes name, struct cluster **out);
+void cluster_leave(struct vhost *v, struct cluster *c);
+/* Is that the binding that the cluster queue comes with? */
+bool cluster_owns_binding(const struct topology_queue *q, const struct binding_request *r);
+
 /* Notes what topology_unlock shall log about arguments that have no effect yet: nobody writes
  * to a file under the lock. */
 void topology_note_dormant(struct topology *t, struct resource about, struct sl_bytes arguments);
+
+/* Brings its admission in line with its arguments.  False: no memory. */
+SL_MUST_CHECK bool topology_limit_queue(struct topology_queue *q);
 
 static inline struct resource exchange_resource(const struct vhost *v, struct sl_bytes name)
 {

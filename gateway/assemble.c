@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "gateway/data_dir.h"
 #include "gateway/machine.h"
+#include "gateway/ports.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,10 +22,6 @@ static uint64_t memory_budget(const struct config *config);
 static void wake(void *context, uint32_t worker);
 static bool settle_workers(void *context);
 static enum sl_err open_workers(struct gateway *g, struct text *why);
-static enum sl_err open_port(struct gateway *g, uint32_t port, const struct protocol *protocol,
-                             struct text *why);
-static void describe_port(const struct gateway *g, const char *name, uint32_t port,
-                          struct text *to);
 
 enum sl_err gateway_open(struct gateway *g, const struct config *config, struct text *why)
 {
@@ -42,8 +39,7 @@ enum sl_err gateway_open(struct gateway *g, const struct config *config, struct 
     hash_map_seed(sl_random_u64());
     if ((err = open_data_dir(g, why)) != SL_OK || (err = open_broker(g, why)) != SL_OK ||
         (err = open_log(g, why)) != SL_OK || (err = open_workers(g, why)) != SL_OK ||
-        (err = open_port(g, config->amqp_port, &amqp_protocol, why)) != SL_OK ||
-        (err = open_port(g, config->stomp_port, &stomp_protocol, why)) != SL_OK)
+        (err = ports_open(g, why)) != SL_OK)
         gateway_close(g);
     return err;
 }
@@ -74,11 +70,21 @@ void gateway_close(struct gateway *g)
         broker_free(g->broker);
     broker_thread_end(); /* main ran shards just now */
     free(g->workers);
+    ports_close(g);
     if (g->report_fd >= 0)
         close(g->report_fd);
     if (g->lock_fd >= 0)
         close(g->lock_fd);
     *g = (struct gateway){.lock_fd = -1, .report_fd = -1};
+}
+
+void gateway_apply(struct gateway *g, const struct config *config)
+{
+    g->config = config;
+    sl_log_set_level((enum sl_log_level)config->log_level);
+    disk_watch_choose(&g->housekeeping.disk, config->disk_free_limit_bytes);
+    for (uint32_t i = 0; i < g->workers_count; i++)
+        worker_set(&g->workers[i], &config->protocol);
 }
 
 void gateway_order(struct gateway *g, enum worker_order order)
@@ -99,8 +105,7 @@ uint32_t gateway_connections(const struct gateway *g)
 void gateway_describe(const struct gateway *g, struct text *to)
 {
     text_add(to, "sluice ready");
-    describe_port(g, "amqp", g->config->amqp_port, to);
-    describe_port(g, "stomp", g->config->stomp_port, to);
+    ports_describe(g, to);
     text_add(to, " workers=%u data=%s pid=%ld", g->workers_count, g->data_dir, (long)getpid());
 }
 
@@ -160,7 +165,12 @@ static enum sl_err open_broker(struct gateway *g, struct text *why)
     struct broker_options options = {
         .workers = g->workers_count,
         .memory_budget_bytes = memory_budget(g->config),
+        .has_no_cluster_names = !g->config->cluster_names,
         .clock = &sl_clock_system,
+        .prepared = {.check_ms = g->config->prepared_check_ms,
+                     .check_again_ms = g->config->prepared_check_again_ms,
+                     .checks_max = g->config->prepared_checks_max,
+                     .check_slow_ms = g->config->prepared_check_slow_ms},
         .wake = wake,
         .wake_context = g,
         .wake_fetch = fetch_thread_wake,
@@ -228,29 +238,4 @@ static enum sl_err open_workers(struct gateway *g, struct text *why)
         }
     }
     return SL_OK;
-}
-
-static enum sl_err open_port(struct gateway *g, uint32_t port, const struct protocol *protocol,
-                             struct text *why)
-{
-    struct address at;
-
-    if (port == 0)
-        return SL_OK;
-    SL_TRY(listener_probe(g->config->bind, (uint16_t)port, &at, why));
-    for (uint32_t i = 0; i < g->workers_count; i++)
-        SL_TRY(worker_listen(&g->workers[i], &at, protocol, why));
-    return SL_OK;
-}
-
-/* "Every address" is said in the form that people and clients know. */
-static void describe_port(const struct gateway *g, const char *name, uint32_t port, struct text *to)
-{
-    struct address at;
-    char where[64] = "off";
-    const char *bind = *g->config->bind == '\0' ? "0.0.0.0" : g->config->bind;
-
-    if (port != 0 && address_parse(bind, (uint16_t)port, &at) == SL_OK)
-        address_format(&at, where, sizeof where);
-    text_add(to, " %s=%s", name, where);
 }

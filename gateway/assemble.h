@@ -16,6 +16,7 @@
 
 struct gateway {
     const struct config *config;
+    struct tls_context *tls; /* NULL: no certificate is set */
     char data_dir[4096];
     int lock_fd;   /* on the data directory */
     int report_fd; /* workers say that they have no connection left */
@@ -35,6 +36,9 @@ SL_MUST_CHECK enum sl_err gateway_start(struct gateway *g);
 /* The threads have stopped. */
 void gateway_close(struct gateway *g);
 
+/* What a reload may change (config.h: is_live) is taken from here on; the config stays as long as
+ * the gateway. */
+void gateway_apply(struct gateway *g, const struct config *config);
 void gateway_order(struct gateway *g, enum worker_order order);
 uint32_t gateway_connections(const struct gateway *g);
 /* "sluice ready amqp=0.0.0.0:5672 ..." */

@@ -8,12 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NAME_ROOM 64u /* a setting's name, and what is taken for one */
+
 static bool parse_number(const char *value, bool may_scale, uint64_t *out);
 static bool scale(const char *suffix, uint64_t *number);
 static bool parse_switch(const char *value, bool *out);
 static enum sl_err refuse(const struct setting *s, const char *value, struct text *why);
 static void *place(struct config *c, const struct setting *s);
+static const void *place_in(const struct config *c, const struct setting *s);
 static void put_text(const char **at, const char *value);
+static size_t distance(const char *a, const char *b);
+static void suggest(const char *name, const char *dashes, struct text *why);
 
 struct reading { /* of one file */
     struct config *config;
@@ -28,7 +33,7 @@ static char *read_line(char *into, int room, void *context);
 static int on_row(void *context, const char *section, const char *name, const char *value);
 
 struct argument { /* --name value, --name=value, or --name */
-    char name[64];
+    char name[NAME_ROOM];
     const char *value; /* behind the =, or NULL */
 };
 
@@ -45,6 +50,54 @@ const struct setting *setting_find(const char *name)
             return &SETTINGS[i];
     }
     return NULL;
+}
+
+/* Near is: no more than every third letter is another one. */
+const struct setting *setting_nearest(const char *name)
+{
+    const struct setting *nearest = NULL;
+    size_t least = strlen(name) / 3;
+
+    if (strlen(name) >= NAME_ROOM)
+        return NULL;
+    for (size_t i = 0; i < SETTINGS_COUNT; i++) {
+        size_t d = distance(name, SETTINGS[i].name);
+        if (d > least || (d == least && nearest != NULL))
+            continue;
+        least = d;
+        nearest = &SETTINGS[i];
+    }
+    return nearest;
+}
+
+bool setting_is_equal(const struct setting *s, const struct config *a, const struct config *b)
+{
+    const void *one = place_in(a, s);
+    const void *other = place_in(b, s);
+
+    switch (s->kind) {
+    case SETTING_TEXT: return strcmp(*(const char *const *)one, *(const char *const *)other) == 0;
+    case SETTING_BYTES: return *(const uint64_t *)one == *(const uint64_t *)other;
+    case SETTING_SWITCH: return *(const bool *)one == *(const bool *)other;
+    case SETTING_COUNT:
+    case SETTING_SIZE:
+    case SETTING_LEVEL: break;
+    }
+    return *(const uint32_t *)one == *(const uint32_t *)other;
+}
+
+void setting_copy(const struct setting *s, struct config *to, const struct config *from)
+{
+    const void *value = place_in(from, s);
+
+    switch (s->kind) {
+    case SETTING_TEXT: put_text(place(to, s), *(const char *const *)value); break;
+    case SETTING_BYTES: *(uint64_t *)place(to, s) = *(const uint64_t *)value; break;
+    case SETTING_SWITCH: *(bool *)place(to, s) = *(const bool *)value; break;
+    case SETTING_COUNT:
+    case SETTING_SIZE:
+    case SETTING_LEVEL: *(uint32_t *)place(to, s) = *(const uint32_t *)value; break;
+    }
 }
 
 void config_init(struct config *c)
@@ -127,7 +180,7 @@ enum sl_err config_read_arguments(struct config *c, int count, char **arguments,
 {
     const char *path = config_path(count, arguments);
 
-    *request = (struct config_request){false, false, false};
+    *request = (struct config_request){false, false, false, false};
     if (path != NULL)
         SL_TRY(config_read_file(c, path, why));
 
@@ -160,7 +213,11 @@ void config_print_help(FILE *to)
         fprintf(to, "  --%s (%s)\n        %s\n", s->name, *s->fallback ? s->fallback : "empty",
                 s->help);
     }
-    fputs("\n  --version\n  --help\n", to);
+    fputs("\n  --export-definitions\n"
+          "        write what a data directory that no process serves defines, as JSON\n"
+          "  --check-store DIR\n        look whether a data directory is whole\n"
+          "  --version\n  --help\n",
+          to);
 }
 
 void config_print_settings(FILE *to)
@@ -170,16 +227,22 @@ void config_print_settings(FILE *to)
           "`--config FILE` names (`name = value` under `[section]`; comments begin with `;` or\n"
           "`#`). The command line wins over the file. Sizes may end in `k`, `m` or `g`. What\n"
           "cannot be read is said with file and line, and the process exits with status 2.\n\n"
+          "On SIGHUP, and on `sluicectl reload`, the file is read again. What says `yes` under\n"
+          "reload is applied at once, for what is decided from then on; of the rest the log says\n"
+          "that it waits for a restart. A file that cannot be read changes nothing.\n\n"
           "This file is the output of `sluice --print-settings`.\n",
           to);
     for (size_t i = 0; i < SETTINGS_COUNT; i++) {
         const struct setting *s = &SETTINGS[i];
 
         if (i == 0 || strcmp(s->section, SETTINGS[i - 1].section) != 0)
-            fprintf(to, "\n## [%s]\n\n| name | default | what it does |\n| --- | --- | --- |\n",
+            fprintf(to,
+                    "\n## [%s]\n\n| name | default | reload | what it does |\n"
+                    "| --- | --- | --- | --- |\n",
                     s->section);
-        fprintf(to, "| `%s` | %s%s%s | %s |\n", s->name, *s->fallback ? "`" : "",
-                *s->fallback ? s->fallback : "empty", *s->fallback ? "`" : "", s->help);
+        fprintf(to, "| `%s` | %s%s%s | %s | %s |\n", s->name, *s->fallback ? "`" : "",
+                *s->fallback ? s->fallback : "empty", *s->fallback ? "`" : "",
+                s->is_live ? "yes" : "no", s->help);
     }
 }
 
@@ -241,6 +304,41 @@ static void *place(struct config *c, const struct setting *s)
     return (char *)c + s->offset;
 }
 
+static const void *place_in(const struct config *c, const struct setting *s)
+{
+    return (const char *)c + s->offset;
+}
+
+/* Letters that have to be put in, taken out or changed: the rows of the usual table, one at a
+ * time. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NAME_ROOM];
+    size_t columns = strlen(b);
+
+    SL_ASSERT(columns < NAME_ROOM);
+    for (size_t i = 0; i <= columns; i++)
+        row[i] = i;
+    for (; *a != '\0'; a++) {
+        size_t corner = row[0]++;
+        for (size_t i = 1; i <= columns; i++) {
+            size_t changed = corner + (*a != b[i - 1]);
+            size_t moved = (row[i] < row[i - 1] ? row[i] : row[i - 1]) + 1;
+            corner = row[i];
+            row[i] = changed < moved ? changed : moved;
+        }
+    }
+    return row[columns];
+}
+
+static void suggest(const char *name, const char *dashes, struct text *why)
+{
+    const struct setting *s = setting_nearest(name);
+
+    if (s != NULL)
+        text_add(why, "; did you mean %s%s?", dashes, s->name);
+}
+
 static void put_text(const char **at, const char *value)
 {
     char *copy = value == NULL ? NULL : strdup(value);
@@ -273,9 +371,10 @@ static int on_row(void *context, const char *section, const char *name, const ch
 
     if (r->refused != 0)
         return 0; /* only the first is reported */
-    if (s == NULL)
+    if (s == NULL) {
         text_add(&reason, "there is no setting '%s'", name);
-    else if (strcmp(s->section, section) != 0)
+        suggest(name, "", &reason);
+    } else if (strcmp(s->section, section) != 0)
         text_add(&reason, "%s belongs under [%s]", name, s->section);
     else if (config_set(r->config, s, value, &reason) == SL_OK)
         return 1;
@@ -306,6 +405,7 @@ static enum sl_err read_flag(struct config *c, const struct argument *a, const c
 
     if (s == NULL && strcmp(a->name, "config") != 0) {
         text_add(why, "there is no flag --%s; sluice --help lists them", a->name);
+        suggest(a->name, "--", why);
         return SL_ESYNTAX;
     }
     if (value == NULL) {
@@ -337,5 +437,7 @@ static bool is_request(const char *name, struct config_request *request)
         return request->wants_version = true;
     if (strcmp(name, "print-settings") == 0)
         return request->wants_settings = true;
+    if (strcmp(name, "export-definitions") == 0)
+        return request->wants_export = true;
     return false;
 }

@@ -4,6 +4,7 @@
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "gateway/conn_input.h"
+#include "gateway/conn_opening.h"
 #include "gateway/conn_set.h"
 
 #include <stdlib.h>
@@ -13,25 +14,31 @@
 #define ENDING_TIMEOUT_MS 10000u /* for a peer that does not read our last words */
 #define LINGER_TIMEOUT_MS 2000u
 
+static bool has_place(struct conn_set *set);
+static void note_login(struct conn *c);
 static void on_ready(struct loop_watch *watch, unsigned events);
+static void on_ready_to_write(struct conn *c);
 static void on_fire(struct timer *t);
 static enum sl_err write_once(struct conn *c, bool *took_all);
 static void linger(struct conn *c);
 static void want(struct conn *c, bool to_write);
 static void arm(struct conn *c);
 
-void conn_open(struct conn_set *set, int fd, const struct protocol *native)
+void conn_open(struct conn_set *set, int fd, const struct port *port)
 {
-    struct conn *c = calloc(1, sizeof *c);
+    struct conn *c = has_place(set) ? calloc(1, sizeof *c) : NULL;
 
     if (c == NULL || slot_table_put(&set->slots, c, &c->at) != SL_OK) {
         free(c);
         close(fd);
-        sl_log_peer(SL_LOG_WARN, "connection.refused", "reason=memory");
+        sl_log_peer(SL_LOG_WARN, "connection.refused", "reason=%s listener=%s",
+                    has_place(set) ? "memory" : "too-many-not-logged-in", port->name);
         return;
     }
     c->set = set;
-    c->native = native;
+    c->port = port;
+    c->is_stranger = true;
+    set->strangers++;
     c->transport = transport_plain(fd);
     c->watch = (struct loop_watch){.fd = fd, .on_ready = on_ready};
     c->limit_ms = set->env.now_ms + set->env.settings->login_timeout_ms;
@@ -44,6 +51,7 @@ void conn_open(struct conn_set *set, int fd, const struct protocol *native)
         conn_kill(c);
         return;
     }
+    conn_opening_begin(c);
     arm(c);
 }
 
@@ -53,6 +61,8 @@ void conn_resume(struct conn *c)
         return;
     conn_lend_unread(c);
     conn_attend(c);
+    if (c->state == CONN_OPEN && conn_may_read(c) && c->transport.ops->pending(&c->transport))
+        conn_read(c);
 }
 
 void conn_resume_later(struct conn *c)
@@ -105,6 +115,7 @@ void conn_attend(struct conn *c)
 
     if (c->state != CONN_OPEN)
         return;
+    note_login(c);
     if (s->is_aborted)
         conn_kill(c);
     else if (s->is_ending)
@@ -127,6 +138,21 @@ void conn_end(struct conn *c)
     conn_drop_unread(c);
     session_touch(c->session); /* the flush sees it through */
     arm(c);
+}
+
+void conn_refuse(struct conn *c, const char *reason)
+{
+    struct address peer = {.len = sizeof peer.at};
+    char who[SESSION_ADDRESS_MAX];
+
+    SL_ASSERT(c->session == NULL);
+    if (c->state != CONN_NEW)
+        return;
+    (void)getpeername(c->watch.fd, (struct sockaddr *)&peer.at, &peer.len);
+    address_format(c->origin == NULL ? &peer : &c->origin->peer, who, sizeof who);
+    sl_log_peer(SL_LOG_WARN, "connection.refused", "reason=\"%s\" listener=%s peer=%s", reason,
+                c->port->name, who);
+    linger(c);
 }
 
 void conn_kill(struct conn *c)
@@ -159,10 +185,25 @@ void conn_free(struct conn *c)
 {
     SL_ASSERT(c->state == CONN_DEAD && c->session == NULL);
     counter_add(&c->set->env.worker->counters.connections_closed, 1);
+    c->set->strangers -= c->is_stranger;
     slot_table_remove(&c->set->slots, c->at);
     conn_drop_unread(c);
+    free(c->origin);
     c->transport.ops->close(&c->transport); /* epoll forgets a closed descriptor */
     free(c);
+}
+
+static bool has_place(struct conn_set *set)
+{
+    return set->entrance.strangers_max == 0 || set->strangers < set->entrance.strangers_max;
+}
+
+static void note_login(struct conn *c)
+{
+    if (!c->is_stranger || c->session->client.vhost == NULL)
+        return;
+    c->is_stranger = false;
+    c->set->strangers--;
 }
 
 static void on_ready(struct loop_watch *watch, unsigned events)
@@ -171,8 +212,8 @@ static void on_ready(struct loop_watch *watch, unsigned events)
 
     if (c->state == CONN_DEAD)
         return;
-    if (events & LOOP_WRITE && c->session != NULL)
-        session_touch(c->session); /* the flush writes */
+    if (events & LOOP_WRITE)
+        on_ready_to_write(c);
     if (c->state == CONN_LINGER)
         conn_drop_input(c);
     else if (events & LOOP_READ && conn_may_read(c))
@@ -183,6 +224,21 @@ static void on_ready(struct loop_watch *watch, unsigned events)
         loop_change(c->set->loop, &c->watch, c->watch.events & ~LOOP_READ);
 }
 
+/* What the socket did not take before was the session's, or of the transport itself. */
+static void on_ready_to_write(struct conn *c)
+{
+    if (c->session != NULL)
+        session_touch(c->session); /* the flush writes */
+    if (!c->transport.wants_write)
+        return;
+    if (c->state == CONN_LINGER)
+        c->transport.ops->shutdown(&c->transport);
+    else if (conn_may_read(c))
+        conn_read(c);
+    if (c->state != CONN_DEAD)
+        conn_want(c);
+}
+
 static void on_fire(struct timer *t)
 {
     struct conn *c = LIST_OF(t, struct conn, timer);
@@ -190,7 +246,7 @@ static void on_fire(struct timer *t)
 
     if (now_ms >= c->limit_ms) {
         if (c->state == CONN_NEW)
-            sl_log_peer(SL_LOG_WARN, "connection.silent", "listener=%s", c->native->name);
+            sl_log_peer(SL_LOG_WARN, "connection.silent", "listener=%s", c->port->name);
         conn_kill(c);
         return;
     }
@@ -223,9 +279,18 @@ static void linger(struct conn *c)
     c->state = CONN_LINGER;
     c->limit_ms = c->set->env.now_ms + LINGER_TIMEOUT_MS;
     c->transport.ops->shutdown(&c->transport);
-    loop_change(c->set->loop, &c->watch, LOOP_READ);
+    conn_want(c);
     list_push(&c->set->graveyard, &c->of_graveyard);
     arm(c);
+}
+
+void conn_want(struct conn *c)
+{
+    if (c->state == CONN_NEW || c->state == CONN_LINGER)
+        loop_change(c->set->loop, &c->watch,
+                    LOOP_READ | (c->transport.wants_write ? LOOP_WRITE : 0u));
+    else
+        want(c, c->watch.events & LOOP_WRITE);
 }
 
 /* Reading is only switched on here; on_ready switches it off when it is in the way. */
@@ -233,6 +298,7 @@ static void want(struct conn *c, bool to_write)
 {
     unsigned events = conn_may_read(c) ? LOOP_READ : c->watch.events & LOOP_READ;
 
+    to_write |= c->transport.wants_write;
     loop_change(c->set->loop, &c->watch, events | (to_write ? LOOP_WRITE : 0u));
 }
 

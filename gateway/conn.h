@@ -21,6 +21,7 @@
 #define SLUICE_GATEWAY_CONN_H
 
 #include "core/base/slot_table.h"
+#include "gateway/entrance.h"
 #include "gateway/loop.h"
 #include "gateway/timer_wheel.h"
 #include "gateway/transport.h"
@@ -30,16 +31,25 @@ struct conn_set;
 
 enum conn_state { CONN_NEW, CONN_OPEN, CONN_ENDING, CONN_LINGER, CONN_DEAD };
 
+struct conn_origin { /* as a proxy told */
+    struct address peer;
+    struct address local;
+};
+
 struct conn {
     struct loop_watch watch; /* first: a ready watch is its connection */
     struct conn_set *set;
     struct transport transport;
-    const struct protocol *native; /* the listener's own */
-    struct session *session;       /* NULL before CONN_OPEN and after burial */
-    struct slot_ref at;            /* in the set; what handles name */
+    const struct port *port;
+    struct conn_origin *origin; /* NULL: the socket's own addresses */
+    struct session *session;    /* NULL before CONN_OPEN and after burial */
+    struct slot_ref at;         /* in the set; what handles name */
     enum conn_state state;
-    bool is_choked;   /* the peer does not read what we write */
-    bool is_read_out; /* the peer sends no more */
+    bool awaits_proxy_header;
+    bool awaits_first_byte; /* which tells TLS from plain */
+    bool is_stranger;       /* has not said who it is; counted in the set */
+    bool is_choked;         /* the peer does not read what we write */
+    bool is_read_out;       /* the peer sends no more */
 
     uint8_t *unread; /* NULL when nothing is */
     uint32_t unread_at;
@@ -52,8 +62,9 @@ struct conn {
     struct list of_held; /* in the set, while the session is held */
 };
 
-/* Takes fd, which is connected and does not block.  Without memory it is closed. */
-void conn_open(struct conn_set *set, int fd, const struct protocol *native);
+/* Takes fd, which is connected and does not block.  Without memory, or when too many others have
+ * not said yet who they are, it is closed. */
+void conn_open(struct conn_set *set, int fd, const struct port *port);
 
 /* Lends the unread input again: what the session waited for is over. */
 void conn_resume(struct conn *c);
@@ -66,6 +77,9 @@ void conn_attend(struct conn *c);
 
 /* The session has no more to say than what is in its outbox; then the connection ends. */
 void conn_end(struct conn *c);
+/* Closes a new connection that may not have a session, in a way that lets the peer read what was
+ * said to it.  Logs the reason. */
+void conn_refuse(struct conn *c, const char *reason);
 /* From anywhere, any number of times.  The memory stays valid until the turn's burial. */
 void conn_kill(struct conn *c);
 /* Only at burial: closes the session; then the socket, unless the connection lingers. */

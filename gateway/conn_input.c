@@ -4,6 +4,7 @@
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "gateway/address.h"
+#include "gateway/conn_opening.h"
 #include "gateway/conn_set.h"
 #include "protocols/sniff.h"
 
@@ -15,6 +16,7 @@
 #define HELD_READ_BYTES                                                                            \
     (16u * 1024) /* per read while memory is short: who is held keeps the rest */
 
+static void on_no_input(struct conn *c, enum sl_err err);
 static size_t fetch_unread(struct conn *c);
 static void on_input(struct conn *c, struct sl_bytes in);
 static void on_end_of_input(struct conn *c);
@@ -43,16 +45,16 @@ void conn_read(struct conn *c)
     if (c->session != NULL && !list_is_empty(&c->session->of_runnable))
         return;
 
+    if (c->state == CONN_NEW && !conn_opening_step(c))
+        return;
     struct session_env *env = &c->set->env;
     size_t room = env->worker->held_by != 0 ? HELD_READ_BYTES : SL_READ_BYTES;
     size_t got;
 
     size_t kept = fetch_unread(c);
     enum sl_err err = c->transport.ops->read(&c->transport, c->set->input + kept, room, &got);
-    if (err == SL_EAGAIN)
-        return;
     if (err != SL_OK) {
-        conn_kill(c);
+        on_no_input(c, err);
         return;
     }
     if (got == 0) {
@@ -63,6 +65,8 @@ void conn_read(struct conn *c)
     broker_worker_refresh(env->worker);
     on_input(c, (struct sl_bytes){c->set->input, kept + got});
     broker_worker_hand_over(env->worker);
+    if (c->state == CONN_OPEN && c->transport.ops->pending(&c->transport))
+        conn_resume_later(c);
 }
 
 void conn_lend_unread(struct conn *c)
@@ -93,6 +97,23 @@ void conn_drop_input(struct conn *c)
 
     if (err != SL_EAGAIN && (err != SL_OK || got == 0))
         conn_kill(c);
+    else
+        conn_want(c);
+}
+
+static void on_no_input(struct conn *c, enum sl_err err)
+{
+    if (err == SL_EAGAIN)
+        conn_want(c);
+    else if (err != SL_EPROTO)
+        conn_kill(c);
+    else if (c->state == CONN_NEW)
+        conn_refuse(c, c->transport.ops->reason(&c->transport));
+    else {
+        sl_log_peer(SL_LOG_WARN, "connection.dropped", "reason=\"%s\" peer=%s",
+                    c->transport.ops->reason(&c->transport), c->session->peer);
+        conn_kill(c);
+    }
 }
 
 /* Copies the unread bytes to the front of the shared input; they stay kept until on_input has
@@ -118,7 +139,7 @@ static void on_input(struct conn *c, struct sl_bytes in)
         c->session->last_in_ms = c->set->env.now_ms;
         in = sl_bytes_skip(in, feed(c, in));
     }
-    if (c->state != CONN_DEAD)
+    if (c->state != CONN_DEAD && c->state != CONN_LINGER)
         keep_unread(c, in);
     conn_attend(c);
 }
@@ -141,18 +162,16 @@ static const struct protocol *choose_protocol(struct conn *c, struct sl_bytes fi
 {
     const struct protocol *protocol = NULL;
 
-    if (first.at[0] == TLS_HANDSHAKE) {
-        sl_log_peer(SL_LOG_WARN, "connection.refused", "reason=tls-on-plain-port listener=%s",
-                    c->native->name);
-        conn_kill(c);
+    if (first.at[0] == TLS_HANDSHAKE && c->transport.state == NULL) {
+        conn_refuse(c, "tls-on-plain-port");
         return NULL;
     }
     switch (sniff_protocol(first, &protocol)) {
     case SNIFF_YES: return protocol;
-    case SNIFF_NO: return c->native;
+    case SNIFF_NO: return c->port->protocol;
     case SNIFF_MORE: break;
     }
-    return first.len > SNIFF_BYTES_MAX ? c->native : NULL;
+    return first.len > SNIFF_BYTES_MAX ? c->port->protocol : NULL;
 }
 
 static void start_session(struct conn *c, const struct protocol *protocol)
@@ -184,9 +203,16 @@ static void name_session(struct conn *c)
 
     (void)getpeername(c->watch.fd, (struct sockaddr *)&peer.at, &peer.len);
     (void)getsockname(c->watch.fd, (struct sockaddr *)&local.at, &local.len);
+    s->is_loopback = address_is_loopback(&peer);
+    if (c->origin != NULL) { /* a loopback that another machine tells of is not ours */
+        s->is_loopback &= address_is_loopback(&c->origin->peer);
+        peer = c->origin->peer;
+        local = c->origin->local;
+    }
     address_format(&peer, s->peer, sizeof s->peer);
     address_format(&local, s->local, sizeof s->local);
-    s->is_loopback = address_is_loopback(&peer);
+    s->security = c->transport.ops->security(&c->transport);
+    s->certificate_name = cert_login_name(&c->set->entrance.cert_login, s->security);
 }
 
 static size_t feed(struct conn *c, struct sl_bytes in)
@@ -222,7 +248,7 @@ static void check_unread(struct conn *c, size_t len)
 {
     if (len <= SL_UNREAD_BYTES_MAX || !conn_may_read(c))
         return;
-    sl_error("connection.unread", "bytes=%zu listener=%s", len, c->native->name);
+    sl_error("connection.unread", "bytes=%zu listener=%s", len, c->port->name);
     conn_kill(c);
 }
 

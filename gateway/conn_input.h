@@ -11,6 +11,8 @@
 
 #include "gateway/conn.h"
 
+/* Asks the loop for what the connection waits for now, beside what its session has to write. */
+void conn_want(struct conn *c);
 /* False while the session waits for something, or the peer does not read. */
 bool conn_may_read(const struct conn *c);
 

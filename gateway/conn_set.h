@@ -12,11 +12,13 @@ struct conn_set {
     struct session_env env;
     struct loop *loop;
     struct timer_wheel wheel;
-    struct slot_table slots; /* of struct conn */
-    struct list graveyard;   /* dead, or to linger without a session */
-    struct list held;        /* connections whose sessions are held, the longest first */
-    uint32_t to_let_go;      /* of these, when nothing holds them */
-    uint8_t *input;          /* unread bytes of one connection, and what is read behind them */
+    struct slot_table slots;  /* of struct conn */
+    struct list graveyard;    /* dead, or to linger without a session */
+    struct entrance entrance; /* empty, unless main fills it in before the worker starts */
+    uint32_t strangers;       /* connections that have not said who they are */
+    struct list held;         /* connections whose sessions are held, the longest first */
+    uint32_t to_let_go;       /* of these, when nothing holds them */
+    uint8_t *input;           /* unread bytes of one connection, and what is read behind them */
 };
 
 /* SL_ENOMEM.  All pointers stay the caller's. */

@@ -13,6 +13,11 @@ void disk_watch_init(struct disk_watch *w, const struct sl_file_ops *files, stru
     *w = (struct disk_watch){.files = files, .broker = broker, .chosen = chosen};
 }
 
+void disk_watch_choose(struct disk_watch *w, uint64_t chosen)
+{
+    atomic_store_explicit(&w->chosen, chosen, memory_order_relaxed);
+}
+
 void disk_watch_look(struct disk_watch *w)
 {
     uint64_t free_bytes;
@@ -25,7 +30,9 @@ void disk_watch_look(struct disk_watch *w)
         return;
     }
     w->is_blind = false;
-    uint64_t limit = w->chosen != 0 ? w->chosen : disk_watch_limit(total_bytes);
+    uint64_t limit = atomic_load_explicit(&w->chosen, memory_order_relaxed);
+    if (limit == 0)
+        limit = disk_watch_limit(total_bytes);
     atomic_store_explicit(&w->free_bytes, free_bytes, memory_order_relaxed);
     atomic_store_explicit(&w->limit_bytes, limit, memory_order_relaxed);
     if (is_low(w, free_bytes, limit) != atomic_load(&w->is_low))

@@ -17,8 +17,8 @@
 struct disk_watch {
     const struct sl_file_ops *files; /* borrowed, as the broker */
     struct broker *broker;
-    uint64_t chosen; /* limit in bytes; 0: from the size of the file system */
-    bool is_blind;   /* the system does not say */
+    _Atomic uint64_t chosen; /* limit in bytes; 0: from the size of the file system */
+    bool is_blind;           /* the system does not say */
     _Atomic uint64_t free_bytes;
     _Atomic uint64_t limit_bytes;
     atomic_bool is_low;
@@ -28,6 +28,8 @@ void disk_watch_init(struct disk_watch *w, const struct sl_file_ops *files, stru
                      uint64_t chosen);
 /* Looks, and tells the broker and the log when it changed. */
 void disk_watch_look(struct disk_watch *w);
+/* Another limit, from the next look on.  Any thread. */
+void disk_watch_choose(struct disk_watch *w, uint64_t chosen);
 /* What is kept free on a file system of that size. */
 uint64_t disk_watch_limit(uint64_t total_bytes);
 

@@ -49,14 +49,14 @@ enum sl_err listener_probe(const char *bind, uint16_t port, struct address *out,
 }
 
 enum sl_err listener_open(struct listener *l, struct conn_set *set, const struct address *at,
-                          const struct protocol *protocol, struct text *why)
+                          const struct port *port, struct text *why)
 {
     int fd = bind_socket(at, WITH_OTHER_WORKERS);
 
     if (fd < 0)
         return fail(at, why);
     l->set = set;
-    l->protocol = protocol;
+    l->port = port;
     l->watch = (struct loop_watch){.fd = fd, .on_ready = on_ready};
     timer_init(&l->pause, on_pause_over);
     if (listen(fd, BACKLOG) == 0 && loop_add(set->loop, &l->watch, LOOP_READ) == SL_OK)
@@ -110,7 +110,7 @@ static void on_ready(struct loop_watch *watch, unsigned events)
         int fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0)
-            conn_open(l->set, fd, l->protocol);
+            conn_open(l->set, fd, l->port);
         else if (errno == EAGAIN)
             return;
         else if (!is_peers_fault(errno)) {

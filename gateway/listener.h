@@ -16,8 +16,8 @@
 struct listener {
     struct loop_watch watch; /* first: a ready watch is its listener */
     struct conn_set *set;
-    const struct protocol *protocol; /* who answers first bytes that are nobody's */
-    struct timer pause;              /* after a failed accept */
+    const struct port *port;
+    struct timer pause; /* after a failed accept */
 };
 
 /* Finds the address to listen on: bind, or every address of the machine, IPv6 included where
@@ -27,7 +27,7 @@ SL_MUST_CHECK enum sl_err listener_probe(const char *bind, uint16_t port, struct
 
 /* SL_EIO with why. */
 SL_MUST_CHECK enum sl_err listener_open(struct listener *l, struct conn_set *set,
-                                        const struct address *at, const struct protocol *protocol,
+                                        const struct address *at, const struct port *port,
                                         struct text *why);
 /* Idempotent. */
 void listener_close(struct listener *l);

@@ -10,6 +10,7 @@
 #include "gateway/check_store.h"
 #include "gateway/drain.h"
 #include "gateway/machine.h"
+#include "gateway/reload.h"
 #include "gateway/signals.h"
 
 #include <stdio.h>
@@ -22,14 +23,18 @@
 enum { EXIT_USAGE = 2 };
 
 static int answer(const struct config_request *request);
-static int run(const struct config *config);
-static void serve(struct gateway *g, struct admin *admin, int signal_fd);
+static int run(const struct config *config, struct reload *reload);
+static bool prepare(struct gateway *g, struct admin *admin);
+static int export(struct config *config);
+static void serve(struct gateway *g, struct admin *admin, int signal_fd, struct reload *reload);
+static void reload_by_signal(struct gateway *g, struct reload *reload);
 static void on_signal(struct loop_watch *watch, unsigned events);
 
 int main(int count, char **arguments)
 {
     struct config config;
     struct config_request request;
+    struct reload reload;
     char room[512];
     struct text why = text_on(room, sizeof room);
     int status = EXIT_USAGE;
@@ -37,12 +42,16 @@ int main(int count, char **arguments)
     if (count == 3 && strcmp(arguments[1], "--check-store") == 0)
         return check_store(arguments[2]);
     config_init(&config);
+    reload_init(&reload, count, arguments);
     if (config_read_arguments(&config, count, arguments, &request, &why) != SL_OK)
         fprintf(stderr, "sluice: %s\n", why.at);
     else if (request.wants_help || request.wants_version || request.wants_settings)
         status = answer(&request);
+    else if (request.wants_export)
+        status = export(&config);
     else
-        status = run(&config);
+        status = run(&config, &reload);
+    reload_deinit(&reload);
     config_deinit(&config);
     return status;
 }
@@ -58,7 +67,7 @@ static int answer(const struct config_request *request)
     return EXIT_SUCCESS;
 }
 
-static int run(const struct config *config)
+static int run(const struct config *config, struct reload *reload)
 {
     struct gateway g;
     struct admin admin;
@@ -79,14 +88,14 @@ static int run(const struct config *config)
     }
     sl_info("gateway.start", "version=%s workers=%u descriptors=%llu", SLUICE_VERSION,
             g.workers_count, (unsigned long long)machine_raise_descriptors());
-    admin_open(&admin, &g, loop);
-    if (gateway_start(&g) == SL_OK) {
+    admin_open(&admin, &g, loop, reload);
+    bool is_ready = prepare(&g, &admin);
+    if (is_ready) {
         gateway_describe(&g, &text);
         puts(text.at);
         fflush(stdout);
-        serve(&g, &admin, signals.fd);
-    } else
-        sl_error("gateway.start", "reason=threads");
+        serve(&g, &admin, signals.fd, reload);
+    }
     admin_stop(&admin);
     if (!drain_run(&g, signals.fd)) {
         sl_error("gateway.stop", "reason=stuck");
@@ -96,11 +105,57 @@ static int run(const struct config *config)
     admin_close(&admin);
     loop_free(loop);
     close(signals.fd);
-    sl_info("gateway.stop", "status=0");
-    return EXIT_SUCCESS;
+    sl_info("gateway.stop", "status=%d", is_ready ? EXIT_SUCCESS : EXIT_FAILURE);
+    return is_ready ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void serve(struct gateway *g, struct admin *admin, int signal_fd)
+/* False: it was said why not. */
+static bool prepare(struct gateway *g, struct admin *admin)
+{
+    char room[CHANGE_REASON_BYTES_MAX + 256] = "";
+    struct text why = text_on(room, sizeof room);
+
+    if (gateway_start(g) != SL_OK) {
+        sl_error("gateway.start", "reason=threads");
+        return false;
+    }
+    if (*g->config->definitions == '\0' ||
+        admin_import(admin, g->config->definitions, &why) == SL_OK)
+        return true;
+    fprintf(stderr, "sluice: the definitions cannot be loaded: %s\n", room);
+    return false;
+}
+
+/* Nobody is listened to meanwhile. */
+static int export(struct config *config)
+{
+    struct gateway g;
+    struct admin admin;
+    char room[512 + sizeof g.data_dir];
+    struct text text = text_on(room, sizeof room);
+    struct loop *loop = loop_new();
+    int status = EXIT_FAILURE;
+
+    config->amqp_port = config->stomp_port = 0;
+    sl_log_set_level(SL_LOG_ERROR);
+    if (loop == NULL || gateway_open(&g, config, &text) != SL_OK) {
+        fprintf(stderr, "sluice: %s\n", loop == NULL ? "no descriptor" : text.at);
+        loop_free(loop);
+        return status;
+    }
+    admin_open(&admin, &g, loop, NULL);
+    if (gateway_start(&g) == SL_OK && admin_export(&admin, stdout) == SL_OK)
+        status = EXIT_SUCCESS;
+    admin_stop(&admin);
+    if (!drain_run(&g, -1))
+        _exit(EXIT_FAILURE);
+    gateway_close(&g);
+    admin_close(&admin);
+    loop_free(loop);
+    return status;
+}
+
+static void serve(struct gateway *g, struct admin *admin, int signal_fd, struct reload *reload)
 {
     uint64_t trim_ms = sl_clock_monotonic_ms(&sl_clock_system) + TRIM_EVERY_MS;
 
@@ -113,10 +168,22 @@ static void serve(struct gateway *g, struct admin *admin, int signal_fd)
         }
         switch (signals_next(signal_fd)) {
         case SIGNALS_STOP: return;
+        case SIGNALS_RELOAD: reload_by_signal(g, reload); break;
         case SIGNALS_DUMP: gateway_dump(g); break;
         case SIGNALS_NONE: break;
         }
     }
+}
+
+/* The log has said what came of it. */
+static void reload_by_signal(struct gateway *g, struct reload *reload)
+{
+    char rooms[3][2048];
+    struct reload_report report = {text_on(rooms[0], sizeof rooms[0]),
+                                   text_on(rooms[1], sizeof rooms[1])};
+    struct text why = text_on(rooms[2], sizeof rooms[2]);
+
+    (void)!reload_run(reload, g, &report, &why);
 }
 
 /* serve looks what it was, after every turn. */

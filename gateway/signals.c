@@ -26,5 +26,9 @@ enum signals_event signals_next(int fd)
 
     if (read(fd, &info, sizeof info) != sizeof info)
         return SIGNALS_NONE;
-    return info.ssi_signo == SIGUSR2 ? SIGNALS_DUMP : SIGNALS_STOP;
+    switch (info.ssi_signo) {
+    case SIGUSR2: return SIGNALS_DUMP;
+    case SIGHUP: return SIGNALS_RELOAD;
+    default: return SIGNALS_STOP;
+    }
 }

@@ -1,9 +1,10 @@
 /*
- * transport.h - how bytes cross a socket: plain now, encrypted by another table of the same
+ * transport.h - how bytes cross a socket: as they are, or encrypted by another table of the same
  * shape.
  *
  * Nothing here blocks.  SL_EAGAIN means that the socket must become ready first, SL_EIO that
- * the connection is over.
+ * the connection is over, SL_EPROTO that the peer broke the rules of its encryption: reason says
+ * how, and the peer has been told.
  */
 #ifndef SLUICE_GATEWAY_TRANSPORT_H
 #define SLUICE_GATEWAY_TRANSPORT_H
@@ -15,6 +16,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+struct peer_security;
 struct transport;
 
 struct transport_ops {
@@ -24,8 +26,12 @@ struct transport_ops {
     enum sl_err (*writev)(struct transport *t, const struct iovec *iov, int n, size_t *put);
     /* Nothing more will be written; the peer's bytes may still be read. */
     void (*shutdown)(struct transport *t);
-    /* Are there bytes to read that the socket will not announce? */
+    /* Is there something to read that the socket will not announce? */
     bool (*pending)(const struct transport *t);
+    /* Once there were bytes to read; lives as long as the transport.  NULL: plain. */
+    const struct peer_security *(*security)(struct transport *t);
+    /* Of SL_EPROTO. */
+    const char *(*reason)(const struct transport *t);
     /* Releases everything, the descriptor too. */
     void (*close)(struct transport *t);
 };
@@ -33,7 +39,8 @@ struct transport_ops {
 struct transport {
     const struct transport_ops *ops;
     int fd;
-    void *state; /* of the ops; NULL in a plain one */
+    bool wants_write; /* reading, or the end, goes on when the socket takes bytes */
+    void *state;      /* of the ops; NULL in a plain one */
 };
 
 /* Takes fd. */

@@ -8,6 +8,8 @@ static enum sl_err plain_read(struct transport *t, uint8_t *into, size_t room, s
 static enum sl_err plain_writev(struct transport *t, const struct iovec *iov, int n, size_t *put);
 static void plain_shutdown(struct transport *t);
 static bool plain_pending(const struct transport *t);
+static const struct peer_security *plain_security(struct transport *t);
+static const char *plain_reason(const struct transport *t);
 static void plain_close(struct transport *t);
 static enum sl_err reason(void);
 
@@ -16,6 +18,8 @@ static const struct transport_ops OPS = {
     .writev = plain_writev,
     .shutdown = plain_shutdown,
     .pending = plain_pending,
+    .security = plain_security,
+    .reason = plain_reason,
     .close = plain_close,
 };
 
@@ -53,6 +57,18 @@ static bool plain_pending(const struct transport *t)
 {
     (void)t;
     return false;
+}
+
+static const struct peer_security *plain_security(struct transport *t)
+{
+    (void)t;
+    return NULL;
+}
+
+static const char *plain_reason(const struct transport *t)
+{
+    (void)t;
+    return "";
 }
 
 static void plain_close(struct transport *t)

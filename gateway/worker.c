@@ -22,18 +22,18 @@ enum sl_err worker_init(struct worker *w, struct broker_worker *core,
                         const struct protocol_settings *settings, const struct sl_clock *clock,
                         int report_fd)
 {
-    *w = (struct worker){.core = core, .report_fd = report_fd};
+    *w = (struct worker){.core = core, .report_fd = report_fd, .settings = settings};
     w->loop = loop_new();
     if (w->loop == NULL)
         return SL_EIO;
     return conn_set_init(&w->conns, w->loop, core, settings, clock);
 }
 
-enum sl_err worker_listen(struct worker *w, const struct address *at,
-                          const struct protocol *protocol, struct text *why)
+enum sl_err worker_listen(struct worker *w, const struct address *at, const struct port *port,
+                          struct text *why)
 {
     SL_ASSERT(w->listeners_count < WORKER_LISTENERS_MAX && !w->is_started);
-    SL_TRY(listener_open(&w->listeners[w->listeners_count], &w->conns, at, protocol, why));
+    SL_TRY(listener_open(&w->listeners[w->listeners_count], &w->conns, at, port, why));
     w->listeners_count++;
     return SL_OK;
 }
@@ -79,6 +79,11 @@ void worker_order(struct worker *w, enum worker_order order)
     worker_wake(w);
 }
 
+void worker_set(struct worker *w, const struct protocol_settings *settings)
+{
+    atomic_store_explicit(&w->settings, settings, memory_order_release);
+}
+
 void worker_wake(struct worker *w)
 {
     loop_wake(w->loop);
@@ -90,6 +95,7 @@ void worker_turn(struct worker *w)
 {
     loop_wait(w->loop, time_to_wait(w));
     w->conns.env.now_ms = sl_clock_monotonic_ms(w->conns.env.clock);
+    w->conns.env.settings = atomic_load_explicit(&w->settings, memory_order_acquire);
 
     loop_dispatch(w->loop); /* bytes -> frames -> broker calls; handed over per connection */
     conn_set_let_go(&w->conns);

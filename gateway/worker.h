@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define WORKER_LISTENERS_MAX 2
+#define WORKER_LISTENERS_MAX 4
 
 enum worker_order {
     WORKER_SERVE,
@@ -39,7 +39,8 @@ struct worker {
     bool is_reported;
     bool has_more; /* the shard stopped for fairness, not for want of work */
 
-    _Atomic int order; /* enum worker_order */
+    _Atomic int order;                                  /* enum worker_order */
+    _Atomic(const struct protocol_settings *) settings; /* to be used from the next turn on */
     _Atomic uint32_t connections;
 };
 
@@ -48,7 +49,7 @@ SL_MUST_CHECK enum sl_err worker_init(struct worker *w, struct broker_worker *co
                                       const struct protocol_settings *settings,
                                       const struct sl_clock *clock, int report_fd);
 SL_MUST_CHECK enum sl_err worker_listen(struct worker *w, const struct address *at,
-                                        const struct protocol *protocol, struct text *why);
+                                        const struct port *port, struct text *why);
 void worker_deinit(struct worker *w); /* also of a zeroed one */
 
 SL_MUST_CHECK enum sl_err worker_start(struct worker *w);
@@ -56,6 +57,8 @@ SL_MUST_CHECK enum sl_err worker_start(struct worker *w);
 SL_MUST_CHECK bool worker_join(struct worker *w, uint32_t timeout_ms);
 
 void worker_order(struct worker *w, enum worker_order order);
+/* Other settings, which stay as long as the worker; any thread. */
+void worker_set(struct worker *w, const struct protocol_settings *settings);
 void worker_wake(struct worker *w);
 static inline uint32_t worker_connections(const struct worker *w)
 {

@@ -2,6 +2,8 @@
 
 #include "core/base/assert.h"
 
+#include <stdlib.h>
+
 static void take_deliveries(struct session *s, const struct delivery_mail *mail);
 
 void session_init(struct session *s, const struct protocol *protocol, struct session_env *env,
@@ -24,6 +26,8 @@ void session_deinit(struct session *s)
     list_remove(&s->of_dirty);
     list_remove(&s->of_runnable);
     outbox_deinit(&s->out);
+    free(s->certificate_name);
+    s->certificate_name = NULL;
 }
 
 void session_resume(struct session *s)

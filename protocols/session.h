@@ -10,6 +10,7 @@
 #include "core/base/list.h"
 #include "core/broker.h"
 #include "protocols/outbox.h"
+#include "protocols/peer_security.h"
 #include "protocols/protocol.h"
 #include "protocols/settings.h"
 
@@ -35,6 +36,10 @@ struct session {
     bool is_loopback;               /* the peer's address is this machine's own */
     char peer[SESSION_ADDRESS_MAX]; /* "127.0.0.1:4711" */
     char local[SESSION_ADDRESS_MAX];
+    const struct peer_security *security; /* NULL: the bytes came as they are */
+    /* What the peer's certificate calls its owner, as the setting ssl-cert-login-from reads it;
+     * owned (malloc), set by the gateway when the certificate was verified; else NULL. */
+    char *certificate_name;
 
     bool is_parked;  /* on_bytes waits for an answer */
     bool is_held;    /* on_bytes waits for memory: the next thing to read is a publish */

@@ -1,5 +1,6 @@
 /*
- * settings.h - what an operator may choose for front ends; fixed while sessions live.
+ * settings.h - what an operator may choose for front ends; fixed within a turn of a worker, and
+ * the bytes stay as long as the process.
  */
 #ifndef SLUICE_PROTOCOLS_SETTINGS_H
 #define SLUICE_PROTOCOLS_SETTINGS_H

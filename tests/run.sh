@@ -13,7 +13,7 @@ readonly PYTHON=/usr/bin/python3 # Debian's: another one may come first and miss
 readonly LOGS=build/test-logs
 readonly PACKAGES=(gcc clang libclang-rt-14-dev llvm-14 clang-tidy clang-format cppcheck cmake
     ninja-build libcunit1-dev libinih-dev libxxhash-dev libhttp-parser-dev
-    libjansson-dev amqp-tools python3 python3-pika
+    libjansson-dev libssl-dev openssl amqp-tools python3 python3-pika
     python3-stomp util-linux mount e2fsprogs procps)
 
 fuzz_seconds=4

@@ -9,6 +9,9 @@
 /* names */
 #define SL_NAME_BYTES_MAX 255u /* AMQP short string; the same for STOMP, so both can say it */
 
+/* cluster queues (SEMANTICS 2) */
+#define SL_CLUSTER_QUEUES_MAX 1000u /* of one ClusterID in a virtual host */
+
 /* messages */
 #define SL_MESSAGE_BYTES_MAX (16u * 1024 * 1024)          /* default, as RabbitMQ 4 */
 #define SL_MESSAGE_BYTES_MAX_ALLOWED (512u * 1024 * 1024) /* RabbitMQ's own cap of the setting */
@@ -29,7 +32,9 @@
 #define SL_DELIVERIES_FIRST 8u            /* first mail of a shard's run to a session */
 #define SL_DELIVERIES_PER_MAIL 256u       /* the following ones */
 #define SL_LOANS_PER_CHANNEL_MAX 1000000u /* prefetch 0 means this */
-#define SL_LEND_BUDGET 2048u /* entries a queue lends before the next queue gets its turn */
+#define SL_LEND_BUDGET 2048u        /* entries a queue lends before the next queue gets its turn */
+#define SL_GROUPS_REMEMBERED 65536u /* of a queue: groups of which nothing is out */
+#define SL_GROUPS_OVERTAKEN 4096u   /* entries that wait for the consumers of their groups */
 #define SL_LEND_ROUNDS                                                                             \
     8u /* in one run: together more than a read brings in, so that one fast \
                              queue does not grow while its consumer could take more */
@@ -46,10 +51,28 @@
  * below RECORD_BYTES_MAX. */
 #define SL_TRANSACTION_PLACES_MAX (2u * 1024 * 1024)
 
+/* deduplication (SEMANTICS 6) */
+#define SL_DEDUP_WINDOW_MS (10u * 60 * 1000) /* longer than most connections take to come back */
+#define SL_DEDUP_WINDOW_MS_MAX (7u * 24 * 3600 * 1000)
+#define SL_DEDUP_IDS                                                                               \
+    1000000u /* that a queue remembers: what such a window sees at 1,600 a second */
+#define SL_DEDUP_MEMORY_SHARE 10u /* of the memory budget, a part: all ids of the node */
+
 #define SL_SHARD_BUDGET                                                                            \
     8192u /* commands and loans that a shard takes in one run: what one client \
                                  asks for at once must not make all others wait */
 #define SL_RANGE_LOANS_MAX 1024u /* settled by one command */
+
+/* prepared messages (SEMANTICS 8), each of a virtual host */
+#define SL_PREPARED_MAX 1000000u /* waiting for their outcomes */
+#define SL_OUTCOMES_MAX 1000000u /* remembered */
+#define SL_OUTCOMES_MS (7ull * 24 * 60 * 60 * 1000)
+#define SL_PREPARED_CHECK_MS 6000u
+#define SL_PREPARED_CHECK_AGAIN_MS 30000u
+#define SL_PREPARED_CHECKS 15u
+#define SL_PREPARED_CHECK_SLOW_MS 3600000u
+#define SL_PREPARED_HEADERS_BYTES                                                                  \
+    (2u * 1024) /* that a check adds to a message's properties; SL_PROPERTIES_BYTES_MAX holds */
 
 /* per worker */
 #define SL_READ_BYTES (256u * 1024) /* per connection and turn: fairness */
@@ -95,6 +118,10 @@
 
 /* connections */
 #define SL_LOGIN_TIMEOUT_MS 10000u
+#define SL_STRANGERS_MAX 4096u /* connections that have not said yet who they are */
+#define SL_PEER_NAMES_MAX 100u /* alternative names in a client's certificate */
+#define SL_PROXY_HEADER_BYTES_MAX                                                                  \
+    (16u + 2048u) /* HAProxy's largest, with every option it can add, is below 1 KiB */
 #define SL_SHUTDOWN_TIMEOUT_MS 8000u /* leaves two seconds of the ten that are promised */
 
 #endif

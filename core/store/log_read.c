@@ -60,6 +60,16 @@ void log_reader_free(struct log_reader *r)
     free(r);
 }
 
+uint64_t log_reader_start_number(const struct log_reader *r)
+{
+    return r->start_number;
+}
+
+const struct sl_file_ops *log_reader_files(const struct log_reader *r)
+{
+    return &r->files;
+}
+
 enum sl_err log_reader_read(struct log_reader *r, sl_lsn place, uint32_t length,
                             struct record *record)
 {

@@ -18,6 +18,9 @@ struct log_reader;
 /* NULL: no memory.  Borrows the log for its life. */
 struct log_reader *log_reader_new(struct commit_log *log);
 void log_reader_free(struct log_reader *r);
+/* Of the log that it reads. */
+uint64_t log_reader_start_number(const struct log_reader *r);
+const struct sl_file_ops *log_reader_files(const struct log_reader *r);
 
 /* Lends the record of that length at place until the next call; records inside groups too.
  * SL_EAGAIN: it is not durable yet; SL_ENOENT: there is no such segment any more; SL_ECORRUPT: no whole record of that length lies

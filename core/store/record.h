@@ -66,7 +66,15 @@ enum record_kind { /* values are on disk: only ever added to */
                    RECORD_REJECTED = 40,      /* entries that a consumer refused; its queue's shard
                                                  decides what comes of them */
                    RECORD_PURGED = 41,        /* everything ready of one queue, but what is named */
-                   /* 48-63 dedup verdicts, 64-79 prepared messages: kept free for them */
+                   RECORD_DUPLICATES = 48,    /* messages that a queue did not take: their ids were
+                                                 there */
+                   /* 49-63 dedup verdicts: kept free for them */
+                   RECORD_OUTCOME = 64, /* a prepared message was committed or rolled back */
+                   RECORD_CHECKED = 65, /* a prepared message was asked for, so many times by now */
+                   RECORD_OUTCOMES = 66, /* a block of outcomes; replay passes over it, checkpoints
+                                            name it */
+                   RECORD_SET_POLICY = 92, /* core/policy_record.h */
+                   RECORD_CLEAR_POLICY = 93,
 };
 
 struct record_header {

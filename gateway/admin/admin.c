@@ -15,18 +15,23 @@ static void on_caller(struct loop_watch *watch, unsigned events);
 static bool accept_one(struct admin *a);
 static void pause_accepting(struct admin *a, bool is_paused);
 static void take_pages(struct admin *a);
+static void take_answers(struct admin *a);
+static bool is_busy(const struct admin *a);
+static void begin_change(struct admin *a, struct caller *c);
+static void answer_change(struct admin *a);
 static void ask_next(struct admin *a);
 static void answer(struct admin *a);
 static void check_time(struct admin *a);
 static void bury(struct admin *a);
 
-void admin_open(struct admin *a, struct gateway *g, struct loop *loop)
+void admin_open(struct admin *a, struct gateway *g, struct loop *loop, struct reload *reload)
 {
     char room[512];
     struct text why = text_on(room, sizeof room);
 
-    *a = (struct admin){.gateway = g, .loop = loop};
+    *a = (struct admin){.gateway = g, .loop = loop, .reload = reload};
     mailbox_init(&a->box, wake, a);
+    desk_open(g->broker, wake, a);
     list_init(&a->callers);
     list_init(&a->waiting);
     a->inquiry = (struct inquiry){.broker = g->broker, .box = &a->box, .workers = g->workers_count};
@@ -48,9 +53,11 @@ void admin_turn(struct admin *a, int timeout_ms)
     if (has_callers(a) && timeout_ms > WATCH_MS)
         timeout_ms = WATCH_MS;
     loop_doze(a->loop);
-    loop_wait(a->loop, mailbox_has_mail(&a->box) ? 0 : timeout_ms);
+    bool has_mail = mailbox_has_mail(&a->box) || desk_has_mail(a->gateway->broker);
+    loop_wait(a->loop, has_mail ? 0 : timeout_ms);
     loop_dispatch(a->loop);
     take_pages(a);
+    take_answers(a);
     ask_next(a);
     check_time(a);
     bury(a);
@@ -73,6 +80,8 @@ void admin_close(struct admin *a)
 {
     take_pages(a);
     inquiry_end(&a->inquiry);
+    if (a->change != NULL)
+        change_free(a->change);
     mailbox_deinit(&a->box);
 }
 
@@ -99,7 +108,8 @@ void admin_forget(struct admin *a, struct caller *c)
     if (a->asking != c)
         return;
     a->asking = NULL;
-    inquiry_end(&a->inquiry);
+    if (a->change == NULL)
+        inquiry_end(&a->inquiry);
 }
 
 static void wake(void *reader)
@@ -166,17 +176,84 @@ static void take_pages(struct admin *a)
     }
 }
 
+static void take_answers(struct admin *a)
+{
+    struct mail_node *node = desk_take(a->gateway->broker).first;
+
+    while (node != NULL) {
+        struct answer *came = (struct answer *)node;
+
+        node = node->next;
+        if (a->change != NULL)
+            change_take(a->change, came);
+        mail_free(&came->mail);
+    }
+}
+
+/* A change is carried out also when its caller has left. */
+static bool is_busy(const struct admin *a)
+{
+    if (a->change != NULL)
+        return !change_is_done(a->change);
+    return a->asking != NULL && !inquiry_is_done(&a->inquiry);
+}
+
+static void begin_change(struct admin *a, struct caller *c)
+{
+    struct view v;
+    struct action action = {.gateway = a->gateway,
+                            .reload = a->reload,
+                            .view = &v,
+                            .body = c->change,
+                            .change = change_new(a->gateway->broker, a->ticket)};
+
+    view_init(&v, &c->query, NULL, NULL, c->user);
+    memcpy(v.arguments, c->arguments, sizeof v.arguments);
+    unsigned status = c->action->begin(&action);
+    if (status != 0) {
+        change_free(action.change);
+        caller_answer(c, status, &v);
+    } else {
+        a->asking = c;
+        a->change = action.change;
+        a->ticket += a->change->count;
+        change_begin(a->change);
+    }
+    view_deinit(&v);
+}
+
+static void answer_change(struct admin *a)
+{
+    struct caller *c = a->asking;
+    struct view v;
+
+    a->asking = NULL;
+    if (c != NULL) {
+        view_init(&v, &c->query, NULL, NULL, c->user);
+        caller_answer(c, action_answer(a->change, &v), &v);
+        view_deinit(&v);
+    }
+    change_free(a->change);
+    a->change = NULL;
+}
+
 static void ask_next(struct admin *a)
 {
     for (;;) {
-        if (a->asking != NULL && !inquiry_is_done(&a->inquiry))
+        if (is_busy(a) || a->is_own_change)
             return;
-        if (a->asking != NULL)
+        if (a->change != NULL)
+            answer_change(a);
+        else if (a->asking != NULL)
             answer(a);
         struct list *at = list_pop(&a->waiting);
         if (at == NULL)
             return;
         struct caller *c = LIST_OF(at, struct caller, of_waiting);
+        if (c->action != NULL) {
+            begin_change(a, c);
+            continue;
+        }
         struct inquiry_scope scope = {
             .vhost = c->route->scope != ROUTE_OF_ALL ? c->arguments[0] : (struct sl_bytes){NULL, 0},
             .queue = c->route->scope == ROUTE_OF_QUEUE ? c->arguments[1]
@@ -196,6 +273,7 @@ static void answer(struct admin *a)
     facts_refresh(&a->facts, a->gateway);
     view_init(&v, &c->query, &a->facts, &a->inquiry.found, c->user);
     memcpy(v.arguments, c->arguments, sizeof v.arguments);
+    v.topology = broker_topology(a->gateway->broker);
     if (a->inquiry.is_short)
         status = view_fail(&v, 503, "service_unavailable", "there is not enough memory to tell");
     else

@@ -13,6 +13,8 @@
 
 #include "gateway/admin/caller.h"
 
+#include <stdio.h>
+
 #define ADMIN_SOCKET_NAME "sluice.sock"
 #define ADMIN_CALLERS_MAX 64u
 
@@ -27,14 +29,23 @@ struct admin {
     struct list waiting;
     struct caller *asking; /* NULL: nobody */
     struct inquiry inquiry;
+    struct change *change; /* that is being carried out; NULL: none */
+    bool is_own_change;    /* it is not a caller's: admin_import */
+    uint64_t ticket;       /* of the next change */
+    struct reload *reload; /* borrowed */
     struct facts facts;
 };
 
 /* The gateway is open.  A directory that cannot hold a socket is logged, and then nobody is
  * served. */
-void admin_open(struct admin *a, struct gateway *g, struct loop *loop);
+void admin_open(struct admin *a, struct gateway *g, struct loop *loop, struct reload *reload);
 /* One turn of main's loop: waits at most timeout_ms. */
 void admin_turn(struct admin *a, int timeout_ms);
+/* Before the first turn: imports the file, and returns when all of it is durable.  SL_ESYNTAX and
+ * any other error with why; SL_EPRECOND: some of it was done. */
+SL_MUST_CHECK enum sl_err admin_import(struct admin *a, const char *path, struct text *why);
+/* Instead of turns: writes what there is, as definitions_export does.  SL_EIO. */
+SL_MUST_CHECK enum sl_err admin_export(struct admin *a, FILE *to);
 /* No more callers.  Pages may still come back. */
 void admin_stop(struct admin *a);
 /* The gateway is closed, and with it everybody who had a page. */

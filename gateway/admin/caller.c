@@ -14,12 +14,14 @@
 #define IDLE_MS 60000u /* between requests */
 #define REQUEST_MS 10000u
 #define WAIT_MS 10000u
-#define WRITE_MS 30000u /* without progress */
+#define CHANGE_MS 120000u /* an import may be long */
+#define WRITE_MS 30000u   /* without progress */
 
 static void on_ready(struct loop_watch *watch, unsigned events);
 static void read_some(struct caller *c);
 static void take_input(struct caller *c);
 static void take_request(struct caller *c);
+static void take_change(struct caller *c);
 static void ask(struct caller *c);
 static void fail(struct caller *c, unsigned status, const char *error, const char *reason);
 static void begin_writing(struct caller *c, unsigned status, const char *allow);
@@ -63,6 +65,7 @@ void caller_free(struct caller *c)
     close(c->watch.fd); /* epoll forgets a closed descriptor */
     http_request_deinit(&c->request);
     query_deinit(&c->query);
+    json_decref(c->change);
     sl_buffer_deinit(&c->unread);
     sl_buffer_deinit(&c->head);
     sl_buffer_deinit(&c->body);
@@ -152,6 +155,11 @@ static void take_request(struct caller *c)
         fail(c, err == SL_ENOMEM ? 503 : 400, "bad_request", "the path cannot be read");
         return;
     }
+    c->action = action_find(method, &c->query, c->arguments);
+    if (c->action != NULL) {
+        take_change(c);
+        return;
+    }
     c->route = route_find(&c->query, c->arguments);
     if (c->route == NULL || !admin_has_scope(c->admin, c))
         fail(c, 404, "Object Not Found", "Not Found");
@@ -161,6 +169,27 @@ static void take_request(struct caller *c)
         fail(c, 405, "method_not_allowed", "Method Not Allowed");
     else
         ask(c);
+}
+
+static void take_change(struct caller *c)
+{
+    struct sl_bytes body = sl_buffer_bytes(&c->request.body);
+    json_error_t error;
+
+    c->route = NULL;
+    json_decref(c->change);
+    c->change = NULL;
+    if (body.len != 0) {
+        c->change = json_loadb((const char *)body.at, body.len, 0, &error);
+        if (c->change == NULL) {
+            char reason[JSON_ERROR_TEXT_LENGTH + 32];
+            snprintf(reason, sizeof reason, "not JSON, line %d: %s", error.line, error.text);
+            fail(c, 400, "not_json", reason);
+            return;
+        }
+    }
+    set_state(c, CALLER_WAITING, CHANGE_MS, 0);
+    admin_ask(c->admin, c);
 }
 
 static void ask(struct caller *c)
@@ -219,6 +248,8 @@ static void end_response(struct caller *c)
     sl_buffer_clear(&c->head);
     c->written = 0;
     query_deinit(&c->query);
+    json_decref(c->change);
+    c->change = NULL;
     if (!c->request.keeps_alive) {
         shutdown(c->watch.fd, SHUT_WR);
         caller_kill(c);

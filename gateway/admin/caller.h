@@ -14,6 +14,7 @@
 #define SLUICE_GATEWAY_ADMIN_CALLER_H
 
 #include "core/base/list.h"
+#include "gateway/admin/actions.h"
 #include "gateway/admin/http.h"
 #include "gateway/admin/routes.h"
 #include "gateway/loop.h"
@@ -34,6 +35,8 @@ struct caller {
     struct http_request request;
     struct query query; /* CALLER_WAITING */
     const struct admin_route *route;
+    const struct action_route *action; /* of a request that changes something, else NULL */
+    json_t *change;                    /* its body as JSON, or NULL */
     struct sl_bytes arguments[VIEW_ARGUMENTS_MAX];
     struct sl_buffer head; /* CALLER_WRITING */
     struct sl_buffer body;

@@ -6,6 +6,8 @@
 
 static int on_begin(http_parser *parser);
 static int on_target(http_parser *parser, const char *at, size_t len);
+static int on_headers(http_parser *parser);
+static int on_body(http_parser *parser, const char *at, size_t len);
 static int on_complete(http_parser *parser);
 static void restart(struct http_request *r);
 static const char *reason_of(unsigned status);
@@ -13,6 +15,8 @@ static const char *reason_of(unsigned status);
 static const http_parser_settings SETTINGS = {
     .on_message_begin = on_begin,
     .on_url = on_target,
+    .on_headers_complete = on_headers,
+    .on_body = on_body,
     .on_message_complete = on_complete,
 };
 
@@ -20,6 +24,7 @@ void http_request_init(struct http_request *r)
 {
     *r = (struct http_request){.is_begun = false};
     sl_buffer_init(&r->target, HTTP_TARGET_BYTES_MAX);
+    sl_buffer_init(&r->body, HTTP_REQUEST_BYTES_MAX);
     http_parser_set_max_header_size(HEADER_BYTES_MAX);
     restart(r);
 }
@@ -27,11 +32,14 @@ void http_request_init(struct http_request *r)
 void http_request_deinit(struct http_request *r)
 {
     sl_buffer_deinit(&r->target);
+    sl_buffer_deinit(&r->body);
 }
 
 void http_request_next(struct http_request *r)
 {
     sl_buffer_clear(&r->target);
+    sl_buffer_deinit(&r->body);
+    sl_buffer_init(&r->body, HTTP_REQUEST_BYTES_MAX);
     restart(r);
 }
 
@@ -44,7 +52,9 @@ enum sl_err http_request_feed(struct http_request *r, struct sl_bytes in, size_t
     if (r->is_done)
         return SL_OK;
     if (HTTP_PARSER_ERRNO(&r->parser) == HPE_HEADER_OVERFLOW ||
-        HTTP_PARSER_ERRNO(&r->parser) == HPE_CB_url || r->bytes > HTTP_REQUEST_BYTES_MAX)
+        HTTP_PARSER_ERRNO(&r->parser) == HPE_CB_url ||
+        HTTP_PARSER_ERRNO(&r->parser) == HPE_CB_headers_complete ||
+        HTTP_PARSER_ERRNO(&r->parser) == HPE_CB_body || r->bytes > HTTP_REQUEST_BYTES_MAX)
         return SL_ETOOBIG;
     if (HTTP_PARSER_ERRNO(&r->parser) != HPE_OK || n != in.len)
         return SL_EPROTO;
@@ -55,16 +65,21 @@ enum sl_err http_respond(struct sl_buffer *out, unsigned status, size_t body_byt
                          bool keeps_alive, const char *allow)
 {
     char head[512];
+    char length[48] = "";
+
+    if (status != 204)
+        snprintf(length, sizeof length, "content-length: %zu\r\n", body_bytes);
     int len = snprintf(head, sizeof head,
                        "HTTP/1.1 %u %s\r\n"
                        "server: Sluice\r\n"
-                       "content-type: application/json\r\n"
+                       "%s"
                        "cache-control: no-cache\r\n"
-                       "content-length: %zu\r\n"
+                       "%s"
                        "%s%s%s"
                        "%s"
                        "\r\n",
-                       status, reason_of(status), body_bytes,
+                       status, reason_of(status),
+                       status == 204 ? "" : "content-type: application/json\r\n", length,
                        allow == NULL ? "" : "allow: ", allow == NULL ? "" : allow,
                        allow == NULL ? "" : "\r\n", keeps_alive ? "" : "connection: close\r\n");
 
@@ -84,6 +99,21 @@ static int on_target(http_parser *parser, const char *at, size_t len)
     struct http_request *r = parser->data;
 
     return sl_buffer_append(&r->target, (struct sl_bytes){(const uint8_t *)at, len}) != SL_OK;
+}
+
+/* What is announced as too long need not be read. */
+static int on_headers(http_parser *parser)
+{
+    bool is_said = (parser->flags & F_CONTENTLENGTH) != 0;
+
+    return is_said && parser->content_length > HTTP_REQUEST_BYTES_MAX ? -1 : 0;
+}
+
+static int on_body(http_parser *parser, const char *at, size_t len)
+{
+    struct http_request *r = parser->data;
+
+    return sl_buffer_append(&r->body, (struct sl_bytes){(const uint8_t *)at, len}) != SL_OK;
 }
 
 /* The parser stops here, so that what follows is left for the next request. */

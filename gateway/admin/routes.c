@@ -1,8 +1,7 @@
 #include "gateway/admin/routes.h"
 
+#include "gateway/admin/definitions.h"
 #include "gateway/admin/views.h"
-
-static bool matches(const char *path, const struct query *q, struct sl_bytes *arguments);
 
 #define OVERVIEW NEEDS(TOTALS) | NEEDS(CONNECTIONS) | NEEDS(EXCHANGES)
 #define QUEUES NEEDS(QUEUES) | NEEDS(CONNECTIONS)
@@ -38,6 +37,15 @@ static const struct admin_route ROUTES[] = {
     {"bindings/:/e/:/q/:/:", ROUTE_OF_VHOST, NEEDS(BINDINGS), view_binding},
     {"bindings/:/e/:/e/:/:", ROUTE_OF_VHOST, NEEDS(BINDINGS), view_binding_of_exchanges},
 
+    {"definitions", ROUTE_OF_ALL, DEFINITIONS_NEEDS, view_definitions},
+    {"definitions/:", ROUTE_OF_VHOST, DEFINITIONS_NEEDS, view_definitions_of_vhost},
+    {"policies", ROUTE_OF_ALL, 0, view_policies},
+    {"policies/:", ROUTE_OF_VHOST, 0, view_policies},
+    {"policies/:/:", ROUTE_OF_VHOST, 0, view_policy},
+    {"operator-policies", ROUTE_OF_ALL, 0, view_operator_policies},
+    {"operator-policies/:", ROUTE_OF_VHOST, 0, view_operator_policies},
+    {"operator-policies/:/:", ROUTE_OF_VHOST, 0, view_operator_policy},
+
     {"connections", ROUTE_OF_ALL, NEEDS(CONNECTIONS), view_connections},
     {"connections/username/:", ROUTE_OF_ALL, NEEDS(CONNECTIONS), view_connections_of_user},
     {"connections/:", ROUTE_OF_ALL, NEEDS(CONNECTIONS), view_connection},
@@ -45,6 +53,8 @@ static const struct admin_route ROUTES[] = {
      view_channels_of_connection},
     {"channels", ROUTE_OF_ALL, NEEDS(CHANNELS), view_channels},
     {"channels/:", ROUTE_OF_ALL, NEEDS(CHANNELS), view_channel},
+    {"prepared", ROUTE_OF_ALL, NEEDS(PREPARED), view_prepared},
+    {"prepared/:", ROUTE_OF_VHOST, NEEDS(PREPARED), view_prepared},
     {"consumers", ROUTE_OF_ALL, CONSUMERS, view_consumers},
     {"consumers/:", ROUTE_OF_VHOST, CONSUMERS, view_consumers_of_vhost},
 };
@@ -54,13 +64,13 @@ const struct admin_route *route_find(const struct query *q,
 {
     for (size_t i = 0; i < sizeof ROUTES / sizeof ROUTES[0]; i++) {
         memset(arguments, 0, VIEW_ARGUMENTS_MAX * sizeof *arguments);
-        if (matches(ROUTES[i].path, q, arguments))
+        if (route_matches(ROUTES[i].path, q, arguments))
             return &ROUTES[i];
     }
     return NULL;
 }
 
-static bool matches(const char *path, const struct query *q, struct sl_bytes *arguments)
+bool route_matches(const char *path, const struct query *q, struct sl_bytes *arguments)
 {
     size_t at = 1;
 

@@ -19,8 +19,10 @@ struct admin_route {
     view_handler view;
 };
 
-#define ROUTE_METHODS "GET, HEAD, OPTIONS"
+#define ROUTE_METHODS "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 
+/* Is that the path?  Gives its arguments. */
+bool route_matches(const char *path, const struct query *q, struct sl_bytes *arguments);
 /* NULL: nothing is there.  The arguments are borrowed from the query. */
 const struct admin_route *route_find(const struct query *q,
                                      struct sl_bytes arguments[VIEW_ARGUMENTS_MAX]);

@@ -23,8 +23,9 @@ struct view {
     struct sl_bytes arguments[VIEW_ARGUMENTS_MAX]; /* of the path, in its order */
     const struct facts *facts;
     const struct findings *found;
-    const char *user;     /* who asks */
-    struct hash_map seen; /* of a handler: rows of another subject, by what it joins them by */
+    struct topology *topology; /* of what is few: policies; NULL where the request changes things */
+    const char *user;          /* who asks */
+    struct hash_map seen;      /* of a handler: rows of another subject, by what it joins them by */
     struct sl_buffer body;
 };
 

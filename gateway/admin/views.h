@@ -6,6 +6,7 @@
 #ifndef SLUICE_GATEWAY_ADMIN_VIEWS_H
 #define SLUICE_GATEWAY_ADMIN_VIEWS_H
 
+#include "core/policy.h"
 #include "gateway/admin/view.h"
 
 /* views_overview.c */
@@ -33,6 +34,13 @@ unsigned view_bindings_between_exchanges(struct view *v); /* virtual host, sourc
 unsigned view_binding(struct view *v);                    /* and properties_key */
 unsigned view_binding_of_exchanges(struct view *v);
 
+/* views_policies.c: arguments are virtual host and policy */
+unsigned view_policies(struct view *v);
+unsigned view_policy(struct view *v);
+unsigned view_operator_policies(struct view *v);
+unsigned view_operator_policy(struct view *v);
+json_t *view_render_policy(const struct policy_definition *d);
+
 /* views_sessions.c */
 unsigned view_connections(struct view *v);
 unsigned view_connections_of_user(struct view *v);
@@ -45,6 +53,12 @@ unsigned view_channel(struct view *v);
 unsigned view_consumers(struct view *v);
 unsigned view_consumers_of_vhost(struct view *v);
 
+/* views_prepared.c */
+unsigned view_prepared(struct view *v);
+
+/* What policies make of a row: policy, operator_policy, effective_policy_definition. */
+void view_put_policies(json_t *o, struct sl_bytes policy, struct sl_bytes by_operator,
+                       struct sl_bytes keys);
 /* For other views: the consumer as it is listed, and the connection's name and addresses. */
 json_t *view_render_consumer(const struct view *v, const void *row);
 json_t *view_render_address(const struct described_session *s);

@@ -47,6 +47,7 @@ static json_t *render_queue(const struct view *v, const void *row)
     json_put(o, "exclusive", json_boolean(q->is_exclusive));
     json_put(o, "arguments", json_of_table(q->arguments));
     json_put(o, "type", type_of(q));
+    view_put_policies(o, q->policy, q->operator_policy, q->policy_keys);
     json_put(o, "node", json_string(v->facts->node));
     json_put(o, "state", json_string("running"));
     json_put(o, "consumers", json_of_number(q->consumers));

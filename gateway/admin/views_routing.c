@@ -102,6 +102,7 @@ static json_t *render_exchange(const struct view *v, const void *row)
     json_put(o, "auto_delete", json_boolean(e->is_auto_delete));
     json_put(o, "internal", json_boolean(e->is_internal));
     json_put(o, "arguments", json_of_table(e->arguments));
+    view_put_policies(o, e->policy, e->operator_policy, e->policy_keys);
     return o;
 }
 

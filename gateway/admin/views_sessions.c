@@ -7,6 +7,7 @@
 
 static json_t *render_connection(const struct view *v, const void *row);
 static json_t *render_channel(const struct view *v, const void *row);
+static json_t *arguments_of(const struct inspect_consumer *c);
 static json_t *channel_details(const struct view *v, const struct described_session *s,
                                uint32_t number);
 static void put_address(json_t *o, const char *host_name, const char *port_name,
@@ -114,8 +115,21 @@ json_t *view_render_consumer(const struct view *v, const void *row)
     json_put(o, "ack_required", json_boolean(!c->is_no_ack));
     json_put(o, "exclusive", json_boolean(c->is_exclusive));
     json_put(o, "prefetch_count", json_of_number(c->prefetch));
-    json_put(o, "active", json_true());
-    json_put(o, "activity_status", json_string("up"));
+    json_put(o, "active", json_boolean(c->is_active));
+    json_put(o, "activity_status",
+             json_string(c->is_single   ? "single_active"
+                         : c->is_active ? "up"
+                                        : "waiting"));
+    json_put(o, "arguments", arguments_of(c));
+    return o;
+}
+
+static json_t *arguments_of(const struct inspect_consumer *c)
+{
+    json_t *o = json_object();
+
+    if (c->priority != 0)
+        json_put(o, "x-priority", json_integer(c->priority));
     return o;
 }
 

@@ -20,13 +20,41 @@ struct response {
 };
 
 static enum sl_err open_socket(const char *path, int *fd, struct text *why);
-static enum sl_err send_request(int fd, const char *path, struct text *why);
+static enum sl_err ask(const char *socket_path, const char *method, const char *path, json_t **out,
+                       struct text *why);
+static enum sl_err send_request(int fd, const char *method, const char *path, struct text *why);
 static enum sl_err read_response(int fd, http_parser *parser, struct response *r, struct text *why);
 static int on_body(http_parser *parser, const char *at, size_t len);
 static int on_complete(http_parser *parser);
 static enum sl_err read_json(unsigned status, struct sl_bytes body, json_t **out, struct text *why);
 
 enum sl_err api_get(const char *socket_path, const char *path, json_t **out, struct text *why)
+{
+    return ask(socket_path, "GET", path, out, why);
+}
+
+enum sl_err api_post(const char *socket_path, const char *path, struct text *why)
+{
+    json_t *nothing;
+    enum sl_err err = ask(socket_path, "POST", path, &nothing, why);
+
+    json_decref(nothing);
+    return err;
+}
+
+void api_add_segment(struct text *path, const char *segment)
+{
+    text_add(path, "/");
+    for (; *segment != '\0'; segment++) {
+        unsigned char c = (unsigned char)*segment;
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        text_add(path, is_plain ? "%c" : "%%%02X", c);
+    }
+}
+
+static enum sl_err ask(const char *socket_path, const char *method, const char *path, json_t **out,
+                       struct text *why)
 {
     http_parser parser;
     struct response r = {.is_done = false};
@@ -37,10 +65,10 @@ enum sl_err api_get(const char *socket_path, const char *path, json_t **out, str
     sl_buffer_init(&r.body, BODY_BYTES_MAX);
     http_parser_init(&parser, HTTP_RESPONSE);
     parser.data = &r;
-    enum sl_err err = send_request(fd, path, why);
+    enum sl_err err = send_request(fd, method, path, why);
     if (err == SL_OK)
         err = read_response(fd, &parser, &r, why);
-    if (err == SL_OK)
+    if (err == SL_OK && parser.status_code != 204)
         err = read_json(parser.status_code, sl_buffer_bytes(&r.body), out, why);
     sl_buffer_deinit(&r.body);
     close(fd);
@@ -74,11 +102,13 @@ static enum sl_err open_socket(const char *path, int *fd, struct text *why)
     }
 }
 
-static enum sl_err send_request(int fd, const char *path, struct text *why)
+static enum sl_err send_request(int fd, const char *method, const char *path, struct text *why)
 {
-    char request[1024];
+    char request[8192];
     int len = snprintf(request, sizeof request,
-                       "GET %s HTTP/1.1\r\nhost: sluice\r\nconnection: close\r\n\r\n", path);
+                       "%s %s HTTP/1.1\r\nhost: sluice\r\nconnection: close\r\n"
+                       "content-length: 0\r\n\r\n",
+                       method, path);
 
     if (send(fd, request, (size_t)len, MSG_NOSIGNAL) == len)
         return SL_OK;

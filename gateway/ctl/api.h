@@ -14,4 +14,9 @@
 SL_MUST_CHECK enum sl_err api_get(const char *socket_path, const char *path, json_t **out,
                                   struct text *why);
 
+/* POST without a body to that path, with the same errors. */
+SL_MUST_CHECK enum sl_err api_post(const char *socket_path, const char *path, struct text *why);
+/* Adds a segment of a path, percent-encoded. */
+void api_add_segment(struct text *path, const char *segment);
+
 #endif

@@ -5,6 +5,7 @@
  */
 #include "gateway/admin/columns.h"
 #include "gateway/ctl/api.h"
+#include "gateway/ctl/prepared.h"
 #include "gateway/ctl/table.h"
 #include "gateway/data_dir.h"
 
@@ -83,6 +84,17 @@ static const struct listing LISTINGS[] = {
       {"exclusive", "exclusive"},
       {"prefetch", "prefetch_count"},
       {"active", "active"}}},
+    {"prepared",
+     "/api/prepared",
+     {{"vhost", "vhost"},
+      {"user", "user"},
+      {"id", "name"},
+      {"exchange", "exchange"},
+      {"routing key", "routing_key"},
+      {"age, ms", "age_ms"},
+      {"checks", "checks"},
+      {"expired", "expired"},
+      {"checks go to", "check_destination"}}},
 };
 
 #define LISTINGS_COUNT (sizeof LISTINGS / sizeof LISTINGS[0])
@@ -92,7 +104,9 @@ struct request {
     bool wants_json;
     bool wants_help;
     bool wants_version;
-    const char *words[2]; /* "status"; "list", "queues" */
+    const char *user; /* NULL: not said */
+    const char *vhost;
+    const char *words[2]; /* "status"; "list", "queues"; "commit", an id */
     int words_count;
 };
 
@@ -102,6 +116,7 @@ static void default_socket(struct request *r);
 static const struct listing *find_listing(const char *name);
 static int run_list(const struct request *r, const struct listing *listing);
 static int run_status(const struct request *r);
+static int run_decision(const struct request *r);
 static void print_json(const json_t *value);
 static void print_status(const json_t *overview, const json_t *node);
 static void print_fact(const char *title, const json_t *from, const char *path);
@@ -110,7 +125,7 @@ static void print_help(FILE *to);
 
 int main(int count, char **arguments)
 {
-    struct request r = {.wants_json = false};
+    struct request r = {.vhost = "/"};
     const struct listing *listing = NULL;
 
     if (!read_arguments(&r, count, arguments))
@@ -128,6 +143,9 @@ int main(int count, char **arguments)
         listing = find_listing(r.words[1]);
     if (listing != NULL)
         return run_list(&r, listing);
+    if (r.words_count == 2 &&
+        (strcmp(r.words[0], "commit") == 0 || strcmp(r.words[0], "rollback") == 0))
+        return run_decision(&r);
     if (r.words_count == 0)
         fputs("sluicectl: what shall it do?\n", stderr);
     else
@@ -178,6 +196,10 @@ static bool read_option(struct request *r, const char *name, const char *value)
         len = snprintf(r->socket, sizeof r->socket, "%s/sluice.sock", value);
     } else if (strcmp(name, "--socket") == 0) {
         len = snprintf(r->socket, sizeof r->socket, "%s", value);
+    } else if (strcmp(name, "--user") == 0) {
+        r->user = value;
+    } else if (strcmp(name, "--vhost") == 0) {
+        r->vhost = value;
     } else if (strcmp(name, "--format") == 0 &&
                (strcmp(value, "json") == 0 || strcmp(value, "table") == 0)) {
         r->wants_json = strcmp(value, "json") == 0;
@@ -257,6 +279,19 @@ static int run_status(const struct request *r)
     return fflush(stdout) == 0 ? EXIT_SUCCESS : complain("the output cannot be written");
 }
 
+static int run_decision(const struct request *r)
+{
+    char room[PATH_MAX + 512];
+    struct text why = text_on(room, sizeof room);
+    const struct prepared_decision d = {.socket = r->socket,
+                                        .outcome = r->words[0],
+                                        .id = r->words[1],
+                                        .vhost = r->vhost,
+                                        .user = r->user};
+
+    return prepared_decide(&d, &why) == SL_OK ? EXIT_SUCCESS : complain(room);
+}
+
 static void print_json(const json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
@@ -320,15 +355,19 @@ static int complain(const char *why)
 
 static void print_help(FILE *to)
 {
-    fputs("usage: sluicectl [--data-dir DIR | --socket PATH] [--format table|json] COMMAND\n"
-          "  status                what runs, since when, and how much is in it\n"
-          "  list queues           with their messages and consumers\n"
-          "  list exchanges\n"
-          "  list bindings\n"
-          "  list connections\n"
-          "  list channels\n"
-          "  list consumers\n"
-          "Ends with 0; with 1 when the gateway cannot be asked; with 2 when the command is\n"
-          "not understood.  --data-dir is the gateway's own, by default where it has it.\n",
-          to);
+    fputs(
+        "usage: sluicectl [--data-dir DIR | --socket PATH] [--format table|json] COMMAND\n"
+        "  status                what runs, since when, and how much is in it\n"
+        "  list queues           with their messages and consumers\n"
+        "  list exchanges\n"
+        "  list bindings\n"
+        "  list connections\n"
+        "  list channels\n"
+        "  list consumers\n"
+        "  list prepared         messages that wait for their outcomes\n"
+        "  commit ID             decides a prepared message; --vhost VHOST, --user USER say whose\n"
+        "  rollback ID\n"
+        "Ends with 0; with 1 when the gateway cannot be asked; with 2 when the command is\n"
+        "not understood.  --data-dir is the gateway's own, by default where it has it.\n",
+        to);
 }

@@ -21,6 +21,7 @@
 #include "protocols/amqp/connection.h"
 
 struct amqp_consumer;
+struct amqp_consuming;
 struct amqp_method;
 struct amqp_publisher;
 struct amqp_tx;
@@ -42,8 +43,9 @@ struct amqp_channel {
     const struct amqp_method *waiting; /* what has to be answered first; NULL: nothing */
     bool is_no_wait;                   /* and nobody wants to hear of it */
     bool is_confirming;
-    struct amqp_tx *tx;            /* NULL: not transactional; tx.c */
-    struct amqp_consumer *pending; /* begins or ends with that answer */
+    struct amqp_tx *tx;               /* NULL: not transactional; tx.c */
+    struct amqp_consumer *pending;    /* begins or ends with that answer */
+    struct amqp_consuming *consuming; /* waits for its cluster queue; or NULL: consumer.c */
     struct sl_buffer parked;
     size_t parked_done; /* of these bytes */
 

@@ -4,6 +4,7 @@
 #include "core/base/limits.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
+#include "core/cluster_queue.h"
 #include "core/table.h"
 #include "protocols/amqp/declare.h"
 #include "protocols/amqp/encode.h"
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 
 #define RETIRED_SWEEP_MIN 16u
+#define REFUSAL_BYTES_MAX 512u
 #define DELIVERIES_AHEAD 4u /* messages fetched into the cache before their turn */
 
 enum consume_bits {
@@ -20,12 +22,21 @@ enum consume_bits {
     CONSUME_NO_WAIT = 1 << 3,
 };
 
+struct amqp_consuming { /* one block with its texts behind it */
+    struct sl_bytes queue;
+    struct sl_bytes tag;
+    int64_t priority;
+    uint8_t bits;
+};
+
 static void deliver(struct amqp_connection *c, struct subscription *sub, const struct delivery *d);
-static bool arguments_are_fine(struct amqp_channel *ch, struct sl_bytes queue,
-                               struct sl_bytes arguments);
+static bool read_priority(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes arguments,
+                          int64_t *priority);
 static struct sl_bytes make_tag(struct sl_bytes given, char room[]);
+static void declare_first(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
+                          uint8_t bits, int64_t priority);
 static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
-                      uint8_t bits);
+                      uint8_t bits, int64_t priority);
 static struct amqp_consumer *consumer_new(struct amqp_channel *ch, struct sl_bytes tag);
 static void retire(struct amqp_consumer *consumer);
 static void sweep(struct amqp_channel *ch);
@@ -72,7 +83,11 @@ void amqp_consumer_on_cancelled(struct amqp_connection *c, uint32_t cookie)
 void amqp_basic_consume(struct amqp_channel *ch, struct sl_reader *r)
 {
     struct amqp_connection *c = ch->connection;
+    struct cluster_name cluster;
+    int64_t priority = 0;
     char room[32];
+    char words[REFUSAL_BYTES_MAX];
+    struct text reason = text_on(words, sizeof words);
 
     sl_read_u16(r);
     struct sl_bytes queue = sl_read_short_string(r);
@@ -86,14 +101,26 @@ void amqp_basic_consume(struct amqp_channel *ch, struct sl_reader *r)
                              amqp_printable(c, given));
         return;
     }
-    if (arguments_are_fine(ch, queue, arguments))
-        subscribe(ch, queue, make_tag(given, room), bits);
+    if (!read_priority(ch, queue, arguments, &priority))
+        return;
+    switch (cluster_queue_of_subscription(amqp_client(c), queue, &cluster, &reason)) {
+    case SL_OK: declare_first(ch, cluster.own, make_tag(given, room), bits, priority); return;
+    case SL_ENOENT: subscribe(ch, queue, make_tag(given, room), bits, priority); return;
+    default: amqp_channel_refuse(ch, SL_EPRECOND, words);
+    }
 }
 
 void amqp_basic_consume_done(struct amqp_channel *ch, struct answer *a)
 {
     struct amqp_consumer *consumer = ch->pending;
+    struct amqp_consuming *consuming = ch->consuming;
 
+    ch->consuming = NULL;
+    if (consuming != NULL) { /* its cluster queue is there */
+        subscribe(ch, consuming->queue, consuming->tag, consuming->bits, consuming->priority);
+        free(consuming);
+        return;
+    }
     ch->pending = NULL;
     subscription_begin(consumer->subscription, a);
     if (!ch->is_no_wait)
@@ -137,6 +164,8 @@ void amqp_consumer_on_refused(struct amqp_channel *ch)
     struct amqp_consumer *consumer = ch->pending;
 
     ch->pending = NULL;
+    free(ch->consuming);
+    ch->consuming = NULL;
     if (consumer == NULL || ch->connection->method != AMQP_BASIC_CONSUME)
         return;
     hash_map_remove(&ch->consumers, amqp_consumer_tag(consumer));
@@ -177,22 +206,20 @@ static void deliver(struct amqp_connection *c, struct subscription *sub, const s
                       d->is_redelivered, d->msg, d->returns);
 }
 
-/* Priorities of consumers are not there yet, but a value that could never be one is refused as
- * RabbitMQ does. */
-static bool arguments_are_fine(struct amqp_channel *ch, struct sl_bytes queue,
-                               struct sl_bytes arguments)
+/* Any integer will do; what is none is refused in RabbitMQ's words. */
+static bool read_priority(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes arguments,
+                          int64_t *priority)
 {
     struct amqp_connection *c = ch->connection;
-    struct table_value priority;
-    int64_t value;
+    struct table_value value;
 
-    if (!table_find(arguments, "x-priority", &priority) || table_value_integer(priority, &value))
+    if (!table_find(arguments, "x-priority", &value) || table_value_integer(value, priority))
         return true;
     amqp_channel_fail(ch, AMQP_PRECONDITION_FAILED,
                       "invalid arg 'x-priority' for queue '%s' in vhost '%s': expected integer, "
                       "got %s",
                       amqp_printable(c, queue), amqp_printable(c, amqp_client(c)->vhost->name),
-                      table_type_name(priority.type));
+                      table_type_name(value.type));
     return false;
 }
 
@@ -208,8 +235,30 @@ static struct sl_bytes make_tag(struct sl_bytes given, char room[])
     return sl_bytes_of(room);
 }
 
+/* A subscription makes its cluster queue, or the binding of it that is missing. */
+static void declare_first(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
+                          uint8_t bits, int64_t priority)
+{
+    const struct queue_declaration d = {.name = queue, .is_cluster = true};
+    struct amqp_consuming *consuming = malloc(sizeof *consuming + queue.len + tag.len);
+
+    SL_ASSERT(consuming != NULL);
+    uint8_t *texts = (uint8_t *)(consuming + 1);
+    memcpy(texts, queue.at, queue.len);
+    memcpy(texts + queue.len, tag.at, tag.len);
+    *consuming = (struct amqp_consuming){
+        .queue = {texts, queue.len},
+        .tag = {texts + queue.len, tag.len},
+        .priority = priority,
+        .bits = bits,
+    };
+    ch->consuming = consuming;
+    broker_declare_queue(amqp_client(ch->connection),
+                         amqp_channel_wait(ch, (bits & CONSUME_NO_WAIT) != 0), &d, "");
+}
+
 static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
-                      uint8_t bits)
+                      uint8_t bits, int64_t priority)
 {
     struct amqp_connection *c = ch->connection;
     struct amqp_consumer *consumer = consumer_new(ch, tag);
@@ -219,6 +268,7 @@ static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_
         .is_exclusive = (bits & CONSUME_EXCLUSIVE) != 0,
         .prefetch = ch->prefetch,
         .group = ch->group,
+        .priority = priority,
         .context = consumer,
     };
     uint64_t ticket = amqp_channel_wait(ch, (bits & CONSUME_NO_WAIT) != 0);
@@ -298,6 +348,8 @@ static void end_all(struct amqp_channel *ch, bool is_core_to_know)
         end(LIST_OF(retired, struct amqp_consumer, of_retired), is_core_to_know);
     ch->retired_count = 0;
     ch->pending = NULL;
+    free(ch->consuming);
+    ch->consuming = NULL;
 }
 
 static void end(struct amqp_consumer *consumer, bool is_core_to_know)

@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/log.h"
+#include "core/cluster_name.h"
 #include "core/identity.h"
 #include "core/table.h"
 #include "protocols/amqp/encode.h"
@@ -14,6 +15,7 @@ static void send_start(struct amqp_connection *c);
 static void write_server_properties(const struct protocol_settings *settings, struct sl_writer *w);
 static void write_capabilities(struct sl_writer *w);
 static void read_capabilities(struct amqp_connection *c);
+static bool read_cluster_id(struct amqp_connection *c);
 static bool has_capability(struct sl_bytes capabilities, const char *name);
 static void refuse_login(struct amqp_connection *c, struct sl_bytes mechanism);
 static void send_tune(struct amqp_connection *c);
@@ -65,6 +67,7 @@ void amqp_connection_start_ok(struct amqp_connection *c, struct sl_reader *r)
         return;
     }
     c->user = amqp_copy(who.user);
+    c->session.client.user = c->user;
     send_tune(c);
     c->phase = AMQP_PHASE_TUNING;
 }
@@ -101,6 +104,8 @@ void amqp_connection_open(struct amqp_connection *c, struct sl_reader *r)
         amqp_connection_fail(c, AMQP_NOT_ALLOWED, "vhost %s not found", amqp_printable(c, name));
         return;
     }
+    if (!read_cluster_id(c))
+        return;
     amqp_send_name(c, 0, AMQP_CONNECTION_OPEN_OK, (struct sl_bytes){NULL, 0});
     c->phase = AMQP_PHASE_OPEN;
     amqp_heartbeat_arm(c);
@@ -161,6 +166,26 @@ static void read_capabilities(struct amqp_connection *c)
     c->can_cancel_notify = has_capability(capabilities, "consumer_cancel_notify");
     c->can_blocked = has_capability(capabilities, "connection.blocked");
     c->can_refusal = has_capability(capabilities, "authentication_failure_close");
+}
+
+/* The connection's own goes before that of the account. */
+static bool read_cluster_id(struct amqp_connection *c)
+{
+    char room[512];
+    struct text reason = text_on(room, sizeof room);
+    struct table_value value;
+    struct sl_bytes id = {NULL, 0};
+
+    if (!table_find(c->client_properties, "cluster_id", &value))
+        return true;
+    if (!table_value_string(value, &id))
+        text_add(&reason, "the client property 'cluster_id' is no string");
+    else if (cluster_id_check(id, &reason) == SL_OK) {
+        amqp_client(c)->cluster_id = id;
+        return true;
+    }
+    amqp_connection_fail(c, AMQP_NOT_ALLOWED, "%s", room);
+    return false;
 }
 
 static bool has_capability(struct sl_bytes capabilities, const char *name)

@@ -26,7 +26,7 @@
 
 /* The commonest first: the table is searched from the top. */
 const struct amqp_method amqp_methods[] = {
-    {AMQP_BASIC_PUBLISH, WHEN_OPEN, ON_CHANNEL(amqp_publish_method)},
+    {AMQP_BASIC_PUBLISH, WHEN_OPEN, ON_CHANNEL(amqp_publish_method), THEN(amqp_publish_answered)},
     {AMQP_BASIC_ACK, WHEN_OPEN, ON_CHANNEL(amqp_basic_ack)},
     {AMQP_BASIC_NACK, WHEN_OPEN, ON_CHANNEL(amqp_basic_nack)},
     {AMQP_BASIC_REJECT, WHEN_OPEN, ON_CHANNEL(amqp_basic_reject)},

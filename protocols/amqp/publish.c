@@ -41,6 +41,7 @@ static enum sl_err check_values(struct amqp_connection *c, struct sl_bytes prope
 static enum sl_err find_route(struct amqp_channel *ch, struct sl_bytes properties,
                               const struct route **route);
 static void publish(struct amqp_channel *ch, const struct route *route, struct message *msg);
+static void ask(struct amqp_channel *ch, struct message *msg);
 
 size_t amqp_publish_whole(struct amqp_connection *c, struct sl_bytes in)
 {
@@ -155,6 +156,16 @@ void amqp_publish_refuse_route(struct amqp_channel *ch, enum sl_err err, const s
                           amqp_printable(c, amqp_client(c)->vhost->name));
     else
         amqp_channel_refuse(ch, err, NULL);
+}
+
+void amqp_publish_answered(struct amqp_channel *ch, struct answer *a)
+{
+    (void)a;
+    if (!ch->is_confirming)
+        return;
+    ch->published++;
+    if (list_is_empty(&ch->of_unannounced))
+        list_push(&ch->connection->unannounced, &ch->of_unannounced);
 }
 
 /* The channel of a publish method at the front of the input, if it may go the short way. */
@@ -326,6 +337,10 @@ static void publish(struct amqp_channel *ch, const struct route *route, struct m
     struct amqp_connection *c = ch->connection;
     bool is_mandatory = (ch->publisher->bits & PUBLISH_MANDATORY) != 0;
 
+    if (broker_may_be_prepared_step(route, msg) && broker_is_prepared_step(msg)) {
+        ask(ch, msg);
+        return;
+    }
     if (ch->tx != NULL) { /* it is routed again at the commit */
         amqp_tx_publish(ch, msg, is_mandatory);
         return;
@@ -341,4 +356,20 @@ static void publish(struct amqp_channel *ch, const struct route *route, struct m
         broker_confirm_refused(amqp_client(c), amqp_channel_ticket(ch), (sl_tag){ch->published});
     else if (list_is_empty(&ch->of_unannounced))
         list_push(&c->unannounced, &ch->of_unannounced);
+}
+
+/* What is prepared or decided is answered by the broker, and confirmed in its place: until then
+ * the channel is parked. */
+static void ask(struct amqp_channel *ch, struct message *msg)
+{
+    struct amqp_connection *c = ch->connection;
+
+    c->method = AMQP_BASIC_PUBLISH;
+    if (ch->tx != NULL) {
+        message_unref(msg);
+        amqp_channel_fail(ch, AMQP_PRECONDITION_FAILED,
+                          "a transaction cannot hold a prepared message or an outcome");
+        return;
+    }
+    broker_prepared_step(amqp_client(c), amqp_channel_wait(ch, false), msg);
 }

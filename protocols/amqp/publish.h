@@ -34,4 +34,8 @@ void amqp_publish_message(struct amqp_channel *ch, struct message *msg);
 /* Closes the channel, or the connection: the broker found no route for msg. */
 void amqp_publish_refuse_route(struct amqp_channel *ch, enum sl_err err, const struct message *msg);
 
+/* Handler: what was prepared or decided is durable. */
+struct answer;
+void amqp_publish_answered(struct amqp_channel *ch, struct answer *a);
+
 #endif

@@ -1,6 +1,7 @@
 #include "protocols/stomp/connect.h"
 
 #include "core/identity.h"
+#include "protocols/stomp/cluster.h"
 #include "protocols/stomp/reply.h"
 #include "protocols/stomp/session.h"
 
@@ -27,7 +28,8 @@ bool stomp_on_connect(struct stomp_session *s, const struct stomp_frame *f)
         stomp_refuse(s, STOMP_NO_RECEIPT, "Bad CONNECT", "Invalid heart-beat header");
         return true;
     }
-    if (!open_vhost(s, stomp_value(&headers, "host")) || !log_in(s, &headers))
+    if (!open_vhost(s, stomp_value(&headers, "host")) || !log_in(s, &headers) ||
+        !stomp_cluster_of_connection(s, &headers))
         return true;
     s->version = version;
     s->phase = STOMP_OPEN;
@@ -111,8 +113,10 @@ static bool log_in(struct stomp_session *s, const struct stomp_headers *h)
         return false;
     }
     s->user = strndup((const char *)user.at, user.len);
-    if (s->user != NULL)
+    if (s->user != NULL) {
+        s->base.client.user = sl_bytes_of(s->user);
         return true;
+    }
     stomp_fail_with(s, STOMP_NO_RECEIPT, SL_ENOMEM, "out of memory");
     return false;
 }

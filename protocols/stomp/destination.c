@@ -1,6 +1,7 @@
 #include "protocols/stomp/destination.h"
 
 #include "core/base/limits.h"
+#include "core/prepared_form.h"
 
 static const struct {
     const char *prefix;
@@ -9,6 +10,7 @@ static const struct {
     {"/queue/", STOMP_TO_QUEUE},           {"/topic/", STOMP_TO_TOPIC},
     {"/exchange/", STOMP_TO_EXCHANGE},     {"/amq/queue/", STOMP_TO_AMQ_QUEUE},
     {"/temp-queue/", STOMP_TO_TEMP_QUEUE}, {"/reply-queue/", STOMP_TO_REPLY_QUEUE},
+    {"/prepared/", STOMP_TO_PREPARED},
 };
 
 static bool find_kind(struct sl_bytes text, struct stomp_destination *out, struct sl_bytes *rest);
@@ -87,6 +89,8 @@ static enum sl_err parse_rest(struct sl_bytes rest, const char *topic_exchange, 
         return SL_OK;
     if (out->kind == STOMP_TO_TOPIC)
         out->exchange = sl_bytes_of(topic_exchange);
+    if (out->kind == STOMP_TO_PREPARED)
+        out->exchange = SL_BYTES_LITERAL(PREPARED_EXCHANGE);
     if (out->kind != STOMP_TO_EXCHANGE)
         return unescape(arena, &out->key);
 

@@ -7,6 +7,7 @@
  *   /amq/queue/NAME       the queue of that name, which must exist
  *   /temp-queue/ID        in reply-to only: a queue of this session
  *   /reply-queue/NAME     the queue of that name, taken literally
+ *   /prepared/ID          in SEND only: the outcome of a prepared message
  *
  * Only %2F is decoded, as in RabbitMQ; other than there, a slash behind the first part belongs
  * to the name.  docs/stomp.md has the reasons.
@@ -25,13 +26,15 @@ enum stomp_destination_kind {
     STOMP_TO_EXCHANGE,
     STOMP_TO_AMQ_QUEUE,
     STOMP_TO_TEMP_QUEUE,
-    STOMP_TO_REPLY_QUEUE
+    STOMP_TO_REPLY_QUEUE,
+    STOMP_TO_PREPARED
 };
 
 struct stomp_destination {
     enum stomp_destination_kind kind;
     struct sl_bytes exchange; /* empty: the default one */
     struct sl_bytes key;      /* of the queues' kinds: the queue's name */
+    bool is_cluster;          /* which is a cluster queue's own: see cluster.h */
 };
 
 /* topic_exchange stands behind /topic/.  SL_ENOENT: no known kind; SL_ESYNTAX: the kind is

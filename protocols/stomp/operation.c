@@ -45,6 +45,14 @@ void stomp_operation_delete(struct stomp_session *s, struct sl_bytes receipt, st
     broker_delete_queue(&s->base.client, o->ticket, o->queue, false, false);
 }
 
+void stomp_operation_prepared(struct stomp_session *s, struct sl_bytes receipt, struct message *msg)
+{
+    const struct stomp_subscribing what = {.receipt = receipt};
+    struct stomp_operation *o = operation_start(s, &what, STOMP_STEP_PREPARED);
+
+    broker_prepared_step(&s->base.client, o->ticket, msg);
+}
+
 void stomp_operation_on_answer(struct stomp_session *s, struct answer *a)
 {
     struct stomp_operation *o = s->operation;
@@ -64,7 +72,8 @@ void stomp_operation_on_answer(struct stomp_session *s, struct answer *a)
         stomp_subscription_live(s, o->subscription);
         o->subscription = NULL;
         break;
-    case STOMP_STEP_DELETE: break;
+    case STOMP_STEP_DELETE:
+    case STOMP_STEP_PREPARED: break;
     }
     complete(s);
 }
@@ -95,6 +104,7 @@ operation_start(struct stomp_session *s, const struct stomp_subscribing *what, e
                                   .ticket = next_ticket(s),
                                   .subscription = what->subscription,
                                   .prefetch = what->prefetch,
+                                  .priority = what->priority,
                                   .resumes_send = what->resumes_send};
     o->queue = keep(&at, what->queue);
     o->exchange = keep(&at, what->exchange);
@@ -145,6 +155,7 @@ static void consume(struct stomp_session *s)
         .queue = o->queue,
         .is_no_ack = o->subscription->ack == STOMP_ACK_AUTO,
         .prefetch = o->prefetch,
+        .priority = o->priority,
         .context = o->subscription,
     };
 
@@ -161,6 +172,12 @@ static void refuse(struct stomp_session *s, const struct answer *a)
 {
     struct stomp_operation *o = s->operation;
 
+    if (o->step == STOMP_STEP_PREPARED) {
+        stomp_refuse_with(s, o->receipt, a->err, a->reason);
+        stomp_operation_drop(s);
+        session_resume(&s->base);
+        return;
+    }
     if (o->step == STOMP_STEP_CONSUME && a->err == SL_EDENIED)
         stomp_fail(s, o->receipt, "Failed to consume", a->reason);
     else

@@ -11,6 +11,7 @@
 #include "core/topology.h"
 
 struct answer;
+struct message;
 struct stomp_frame;
 struct stomp_session;
 struct stomp_subscription;
@@ -20,7 +21,8 @@ enum stomp_step {
     STOMP_STEP_DECLARE_TO_SUBSCRIBE,
     STOMP_STEP_BIND,
     STOMP_STEP_CONSUME,
-    STOMP_STEP_DELETE
+    STOMP_STEP_DELETE,
+    STOMP_STEP_PREPARED
 };
 
 struct stomp_operation { /* one block with its texts behind it */
@@ -32,6 +34,7 @@ struct stomp_operation { /* one block with its texts behind it */
     struct sl_bytes exchange; /* to bind to; empty: nothing to bind */
     struct sl_bytes key;
     uint32_t prefetch;
+    int64_t priority;
     bool resumes_send; /* the subscription is a reply queue that a SEND asked for */
 };
 
@@ -47,6 +50,7 @@ struct stomp_subscribing {                   /* all borrowed, and copied */
     struct sl_bytes exchange;
     struct sl_bytes key;
     uint32_t prefetch;
+    int64_t priority;
     bool resumes_send;
 };
 
@@ -56,6 +60,10 @@ void stomp_operation_subscribe(struct stomp_session *s, const struct stomp_subsc
 /* Parks the session and deletes the queue. */
 void stomp_operation_delete(struct stomp_session *s, struct sl_bytes receipt,
                             struct sl_bytes queue);
+
+/* Parks the session while msg, which it takes, is prepared, or is the outcome of what was. */
+void stomp_operation_prepared(struct stomp_session *s, struct sl_bytes receipt,
+                              struct message *msg);
 
 void stomp_operation_on_answer(struct stomp_session *s, struct answer *a);
 

@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/properties.h"
+#include "protocols/stomp/operation.h"
 #include "protocols/stomp/reply.h"
 #include "protocols/stomp/send.h"
 #include "protocols/stomp/session.h"
@@ -102,6 +103,10 @@ void stomp_publication_drop(struct stomp_publication *p)
 void stomp_publish(struct stomp_session *s, const struct route *route, struct message *msg,
                    struct sl_bytes receipt)
 {
+    if (broker_may_be_prepared_step(route, msg) && broker_is_prepared_step(msg)) {
+        stomp_operation_prepared(s, receipt, msg);
+        return;
+    }
     const struct admission *full = broker_publish(&s->base.client, route, msg);
 
     if (full == NULL)

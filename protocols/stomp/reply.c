@@ -30,6 +30,7 @@ struct extra { /* one more header of an ERROR, when value is there; a value goes
     struct sl_bytes value;
 };
 
+static size_t words_of(enum sl_err err);
 static void say_error(struct stomp_session *s, const char *message, struct extra extra,
                       struct sl_bytes body);
 static void add_header(struct sl_buffer *to, const char *name, struct sl_bytes value);
@@ -113,14 +114,21 @@ void stomp_fail_about(struct stomp_session *s, struct sl_bytes receipt, const ch
 void stomp_fail_with(struct stomp_session *s, struct sl_bytes receipt, enum sl_err err,
                      const char *reason)
 {
+    stomp_refuse_with(s, receipt, err, reason);
+    sl_log_peer(SL_LOG_INFO, "stomp.error", "peer=%s message=\"%s\"", s->base.peer,
+                WORDS[words_of(err)].message);
+    session_end(&s->base);
+}
+
+void stomp_refuse_with(struct stomp_session *s, struct sl_bytes receipt, enum sl_err err,
+                       const char *reason)
+{
     char room[BODY_BYTES_MAX];
     struct text body = text_on(room, sizeof room);
-    size_t i = 0;
+    size_t i = words_of(err);
 
-    while (WORDS[i].err != err && WORDS[i].err != SL_OK)
-        i++;
     text_add(&body, "%s - %s", WORDS[i].prefix, reason == NULL ? "" : reason);
-    stomp_fail(s, receipt, WORDS[i].message, room);
+    stomp_refuse(s, receipt, WORDS[i].message, room);
 }
 
 void stomp_say_cancelled(struct stomp_session *s, struct sl_bytes id, struct sl_bytes destination)
@@ -138,6 +146,15 @@ void stomp_say_cancelled(struct stomp_session *s, struct sl_bytes id, struct sl_
     say_error(s, "Server cancelled subscription", (struct extra){"subscription", id},
               sl_bytes_of(room));
     sl_buffer_deinit(&value);
+}
+
+static size_t words_of(enum sl_err err)
+{
+    size_t i = 0;
+
+    while (WORDS[i].err != err && WORDS[i].err != SL_OK)
+        i++;
+    return i;
 }
 
 static void say_error(struct stomp_session *s, const char *message, struct extra extra,

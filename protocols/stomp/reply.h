@@ -39,6 +39,10 @@ void stomp_fail_about(struct stomp_session *s, struct sl_bytes receipt, const ch
 void stomp_fail_with(struct stomp_session *s, struct sl_bytes receipt, enum sl_err err,
                      const char *reason);
 
+/* The same, and the connection stays. */
+void stomp_refuse_with(struct stomp_session *s, struct sl_bytes receipt, enum sl_err err,
+                       const char *reason);
+
 /* ERROR to a consumer that the server ended; the connection stays.  id: of the subscription,
  * or {NULL, 0}. */
 void stomp_say_cancelled(struct stomp_session *s, struct sl_bytes id, struct sl_bytes destination);

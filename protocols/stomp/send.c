@@ -3,6 +3,7 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "core/properties.h"
+#include "protocols/stomp/cluster.h"
 #include "protocols/stomp/operation.h"
 #include "protocols/stomp/properties.h"
 #include "protocols/stomp/queue_headers.h"
@@ -204,6 +205,8 @@ static enum progress check(struct stomp_session *s, const struct stomp_frame *f,
                            "' is not a valid destination for 'SEND'");
         return REFUSED;
     }
+    if (!stomp_cluster_resolve_queue(s, f, &out->to))
+        return REFUSED;
     if (user != NULL && !sl_bytes_are(user->value, s->user)) {
         stomp_fail_about(s, f->receipt, "precondition_failed",
                          "PRECONDITION_FAILED - user_id property set to '", user->value,
@@ -212,6 +215,11 @@ static enum progress check(struct stomp_session *s, const struct stomp_frame *f,
     }
     if (transaction == NULL)
         return GO_ON;
+    if (out->to.kind == STOMP_TO_PREPARED || stomp_find(&f->headers, "x-prepare") != NULL) {
+        stomp_refuse(s, f->receipt, "Bad transaction",
+                     "a transaction cannot hold a prepared message or an outcome");
+        return REFUSED;
+    }
     out->transaction = stomp_transaction_of(s, f);
     return out->transaction == NULL ? REFUSED : GO_ON;
 }
@@ -231,6 +239,7 @@ static enum progress declare(struct stomp_session *s, const struct stomp_frame *
         return REFUSED;
     }
     d.name = sending->to.key;
+    d.is_cluster = sending->to.is_cluster;
     stomp_operation_declare(s, f->receipt, &d);
     return POSTPONED;
 }

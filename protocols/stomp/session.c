@@ -234,6 +234,7 @@ static void on_close(struct session *base)
     stomp_send_free(s);
     stomp_receipts_deinit(&s->receipts);
     free(s->user);
+    free(s->cluster_id);
     s->user = NULL;
 }
 

@@ -47,7 +47,8 @@ struct stomp_session {
     enum stomp_version version;
     bool was_refused; /* the frame in hand was answered by an ERROR */
     char name[STOMP_NAME_BYTES + 1];
-    char *user; /* owned; who logged in */
+    char *user;       /* owned; who logged in */
+    char *cluster_id; /* owned; CONNECT said so; or NULL */
     struct stomp_heartbeat heartbeat;
     struct stomp_search search; /* in the unread input */
     struct stomp_body body;

@@ -1,6 +1,7 @@
 #include "protocols/stomp/subscription.h"
 
 #include "core/base/limits.h"
+#include "protocols/stomp/cluster.h"
 #include "protocols/stomp/operation.h"
 #include "protocols/stomp/queue_headers.h"
 #include "protocols/stomp/reply.h"
@@ -25,12 +26,14 @@ static struct stomp_subscription *subscription_new(struct stomp_session *s, stru
                                                    struct sl_bytes queue);
 static enum stomp_ack_mode ack_mode(const struct stomp_headers *h);
 static uint32_t prefetch(const struct stomp_headers *h);
+static bool read_priority(const struct stomp_headers *h, int64_t *priority);
 static void forget(struct stomp_session *s, struct stomp_subscription *sub);
 
 bool stomp_on_subscribe(struct stomp_session *s, const struct stomp_frame *f)
 {
     struct sl_bytes destination = stomp_value(&f->headers, "destination");
     struct stomp_destination d;
+    struct cluster_name cluster;
     struct sl_bytes tag;
     struct sl_bytes id;
     struct sl_bytes queue;
@@ -47,8 +50,12 @@ bool stomp_on_subscribe(struct stomp_session *s, const struct stomp_frame *f)
                          "A subscription identified by '", tag, "' already exists.");
         return true;
     }
-    if (!name_queue(s, f, &d, &queue))
+    enum stomp_cluster of_cluster = stomp_cluster_of_subscribe(s, f, &d, &cluster);
+    if (of_cluster == STOMP_CLUSTER_REFUSED ||
+        (of_cluster == STOMP_NO_CLUSTER && !name_queue(s, f, &d, &queue)))
         return true;
+    if (of_cluster == STOMP_CLUSTER)
+        queue = cluster.own;
 
     struct stomp_subscription *sub = subscription_new(s, tag, id, destination, queue);
     if (sub == NULL) {
@@ -56,7 +63,8 @@ bool stomp_on_subscribe(struct stomp_session *s, const struct stomp_frame *f)
         return true;
     }
     sub->ack = ack_mode(&f->headers);
-    sub->is_topic = d.kind == STOMP_TO_TOPIC;
+    sub->is_topic = d.kind == STOMP_TO_TOPIC && of_cluster == STOMP_NO_CLUSTER;
+    d.is_cluster = of_cluster == STOMP_CLUSTER;
     start(s, f, &d, sub);
     return true;
 }
@@ -208,7 +216,8 @@ static bool read_source(struct stomp_session *s, const struct stomp_frame *f,
 {
     if (!stomp_destination_of(s, f, d))
         return false;
-    if (d->kind == STOMP_TO_TEMP_QUEUE || d->kind == STOMP_TO_REPLY_QUEUE) {
+    if (d->kind == STOMP_TO_TEMP_QUEUE || d->kind == STOMP_TO_REPLY_QUEUE ||
+        d->kind == STOMP_TO_PREPARED) {
         stomp_refuse_about(s, f->receipt, "Invalid destination", "'",
                            stomp_value(&f->headers, "destination"),
                            "' is not a valid destination for 'SUBSCRIBE'");
@@ -267,6 +276,11 @@ static void start(struct stomp_session *s, const struct stomp_frame *f,
         stomp_queue_headers_read(&f->headers, d, true, &s->base.env->arena, &declaration);
 
     declaration.name = sub->queue;
+    if (d->is_cluster) { /* which brings its binding along */
+        declaration.is_cluster = true;
+        declaration.is_exclusive = declaration.is_auto_delete = false;
+        what.exchange = (struct sl_bytes){NULL, 0};
+    }
     if (d->kind != STOMP_TO_AMQ_QUEUE)
         what.declaration = &declaration;
     if (err != SL_OK) {
@@ -274,8 +288,13 @@ static void start(struct stomp_session *s, const struct stomp_frame *f,
         stomp_subscription_free(sub);
         return;
     }
+    if (!read_priority(&f->headers, &what.priority)) {
+        stomp_refuse(s, f->receipt, "Invalid header", "'x-priority' must be an integer");
+        stomp_subscription_free(sub);
+        return;
+    }
     /* Asked before anything is made, so that a missing exchange leaves no queue behind. */
-    if (!stomp_destination_is_queue(d) &&
+    if (!d->is_cluster && !stomp_destination_is_queue(d) &&
         broker_route(&s->base.client, d->exchange, d->key, (struct sl_bytes){NULL, 0}, &ignored) ==
             SL_ENOENT) {
         stomp_fail_no_route(s, f->receipt, SL_ENOENT, d->exchange);
@@ -336,6 +355,16 @@ static uint32_t prefetch(const struct stomp_headers *h)
         !stomp_number(stomp_value(h, "activemq.prefetchSize"), UINT32_MAX, &n))
         return 0;
     return (uint32_t)n;
+}
+
+/* False: it says something that is no integer.  ActiveMQ's word for it means the same. */
+static bool read_priority(const struct stomp_headers *h, int64_t *priority)
+{
+    struct sl_bytes given = stomp_value(h, "x-priority");
+
+    if (given.at == NULL)
+        given = stomp_value(h, "activemq.priority");
+    return given.at == NULL || stomp_signed_number(given, priority);
 }
 
 static void forget(struct stomp_session *s, struct stomp_subscription *sub)

@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
@@ -19,16 +20,35 @@ from suite import Tally, run_suite  # noqa: E402
 
 SUITES = ["delivery", "queues", "routing", "confirms", "crossing", "properties", "stomp_session",
           "transactions", "stomp_transactions", "amqp_session", "bodies", "pressure", "queue_arguments",
-          "ttl", "expires", "limits", "dead_letter", "delivery_limit", "priority", "shutdown"]
+          "ttl", "expires", "limits", "policies", "dead_letter", "delivery_limit", "priority", "consumer_priority",
+          "single_active", "groups", "delayed_retry", "prepared", "shutdown", "cluster_queues", "cluster_ids",
+          "cluster_restart"]
+
+
+def use_tls(directory):
+    """From here on every client of the suites speaks TLS, and every gateway has a certificate."""
+    from certificates import Authority
+    from tls_socket import TlsSocket, client_context
+    from wire import Wire
+
+    authority = Authority(directory)
+    context = client_context(authority)
+    broker.Broker.flags_of_all = ("--tls-on-plain-ports", "on", "--amqps-port", "0",
+                                  "--stomps-port", "0", *authority.server().flags)
+    Wire.wrap = lambda plain: TlsSocket(plain, context).handshake()
 
 
 def main():
     parser = argparse.ArgumentParser()
     broker.add_options(parser)
     parser.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE")
+    parser.add_argument("--tls", action="store_true", help="everything inside TLS")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
+    keys = tempfile.TemporaryDirectory()
+    if options.tls:
+        use_tls(keys.name)
     tally = Tally()
     under_test = broker.from_options(options)
     try:

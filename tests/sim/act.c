@@ -7,14 +7,15 @@
 #include <stdlib.h>
 
 #define ARGUMENTS_BYTES 256u
-#define PROPERTIES_BYTES 16u
+#define PROPERTIES_BYTES 64u
 
 static struct sl_bytes arguments_of(const struct sim_rules *r, uint8_t room[ARGUMENTS_BYTES]);
-static struct sl_bytes properties_of(bool is_persistent, uint8_t priority, bool expires,
-                                     uint8_t room[PROPERTIES_BYTES]);
+static struct sl_bytes properties_of(bool is_persistent, uint8_t priority, uint8_t key,
+                                     bool expires, uint8_t room[PROPERTIES_BYTES]);
 static void publish(struct actor *a, const char *exchange, const char *key, bool is_persistent,
                     uint32_t len, uint32_t group);
 static void note_targets(struct actor *a, uint32_t message, const struct route *route);
+static void note_refused(struct actor *a, uint32_t message);
 static void add_deed(struct actor *a, uint32_t message, uint32_t queue, bool is_settle);
 static void end_loan(struct actor *a, uint32_t loan, enum settle_verdict verdict, uint32_t group);
 static void squeeze_loans(struct actor *a);
@@ -39,7 +40,13 @@ void act_confirm(struct actor *a)
     a->asked = ++a->next_tag;
     sim_tell(a->cast->model, "session %u wants to hear of %llu", a->session,
              (unsigned long long)a->asked);
-    broker_confirm(&a->client, 1, (sl_tag){a->asked});
+    if (a->was_refused) {
+        a->refused = sim_grow(a->refused, a->refused_count, &a->refused_room, sizeof *a->refused);
+        a->refused[a->refused_count++] = a->asked;
+        broker_confirm_refused(&a->client, 1, (sl_tag){a->asked});
+    } else
+        broker_confirm(&a->client, 1, (sl_tag){a->asked});
+    a->was_refused = false;
     for (uint32_t i = 0; i < a->deeds_count; i++)
         if (a->deeds[i].tag == 0)
             a->deeds[i].tag = a->asked;
@@ -259,10 +266,16 @@ static struct sl_bytes arguments_of(const struct sim_rules *r, uint8_t room[ARGU
         table_write_s64(&w, SL_BYTES_LITERAL("x-message-ttl"), r->ttl_ms);
     if (r->max_length != 0)
         table_write_s64(&w, SL_BYTES_LITERAL("x-max-length"), r->max_length);
+    if (r->refuses)
+        table_write_string(&w, SL_BYTES_LITERAL("x-overflow"), SL_BYTES_LITERAL("reject-publish"));
     if (r->delivery_limit != 0)
         table_write_s64(&w, SL_BYTES_LITERAL("x-delivery-limit"), r->delivery_limit);
     if (r->max_priority != 0)
         table_write_s64(&w, SL_BYTES_LITERAL("x-max-priority"), r->max_priority);
+    if (r->retry_ms != 0) {
+        table_write_string(&w, SL_BYTES_LITERAL("x-delayed-retry-type"), SL_BYTES_LITERAL("all"));
+        table_write_s64(&w, SL_BYTES_LITERAL("x-delayed-retry-min"), r->retry_ms);
+    }
     if (r->is_mortal) {
         table_write_string(&w, SL_BYTES_LITERAL("x-dead-letter-exchange"), SL_BYTES_LITERAL(""));
         table_write_string(&w, SL_BYTES_LITERAL("x-dead-letter-routing-key"),
@@ -274,14 +287,20 @@ static struct sl_bytes arguments_of(const struct sim_rules *r, uint8_t room[ARGU
 }
 
 /* Nothing but what is wanted of them. */
-static struct sl_bytes properties_of(bool is_persistent, uint8_t priority, bool expires,
-                                     uint8_t room[PROPERTIES_BYTES])
+static struct sl_bytes properties_of(bool is_persistent, uint8_t priority, uint8_t key,
+                                     bool expires, uint8_t room[PROPERTIES_BYTES])
 {
     struct sl_writer w = {room, room + PROPERTIES_BYTES, false};
 
-    sl_write_u16(&w, (uint16_t)((is_persistent ? PROPERTY_DELIVERY_MODE : 0) |
+    sl_write_u16(&w, (uint16_t)((key != 0 ? PROPERTY_HEADERS : 0) |
+                                (is_persistent ? PROPERTY_DELIVERY_MODE : 0) |
                                 (priority != 0 ? PROPERTY_PRIORITY : 0) |
                                 (expires ? PROPERTY_EXPIRATION : 0)));
+    if (key != 0) {
+        uint8_t *start = table_write_start(&w);
+        table_write_string(&w, SL_BYTES_LITERAL("JMSXGroupID"), (struct sl_bytes){&key, 1});
+        table_write_finish(&w, start);
+    }
     if (is_persistent)
         sl_write_u8(&w, 2);
     if (priority != 0)
@@ -296,8 +315,11 @@ static void publish(struct actor *a, const char *exchange, const char *key, bool
 {
     uint8_t room[PROPERTIES_BYTES];
     uint8_t priority = a->cast->model->is_ruled ? (uint8_t)dice_roll(&a->cast->dice, 4) : 0;
+    uint8_t order_key = a->cast->model->is_ruled && dice_chance(&a->cast->dice, 60)
+                            ? (uint8_t)dice_roll(&a->cast->dice, SIM_KEYS_OF_ORDER)
+                            : 0;
     bool expires = a->cast->model->is_ruled && dice_chance(&a->cast->dice, 8);
-    struct sl_bytes properties = properties_of(is_persistent, priority, expires, room);
+    struct sl_bytes properties = properties_of(is_persistent, priority, order_key, expires, room);
     const struct route *route;
     uint8_t *body = malloc(len);
 
@@ -311,7 +333,7 @@ static void publish(struct actor *a, const char *exchange, const char *key, bool
     if (msg != NULL) {
         uint32_t number = model_publish(a->cast->model, a->session, a->client.worker->index, group,
                                         is_persistent, len);
-        model_describe(a->cast->model, number, priority, expires);
+        model_describe(a->cast->model, number, priority, order_key, expires);
         model_write_body(number, body, len);
         err = message_append(&msg, (struct sl_bytes){body, len});
         if (err != SL_OK)
@@ -319,7 +341,8 @@ static void publish(struct actor *a, const char *exchange, const char *key, bool
         else {
             note_targets(a, number, route);
             add_deed(a, number, 0, false);
-            broker_publish(&a->client, route, msg);
+            if (broker_publish(&a->client, route, msg) != NULL)
+                note_refused(a, number);
         }
     }
     free(body);
@@ -334,6 +357,22 @@ static void note_targets(struct actor *a, uint32_t message, const struct route *
         const struct topology_queue *q = topology_queue_at(t, route->targets[i]);
         if (q != NULL) /* else deleted meanwhile */
             model_add_copy(a->cast->model, message, q->name.at[1] - '0', q->ref.number);
+    }
+    topology_unlock(t);
+}
+
+static void note_refused(struct actor *a, uint32_t message)
+{
+    const struct admission_split *split = &a->client.worker->split;
+
+    a->was_refused = true;
+    struct topology *t = broker_topology(a->cast->world->broker);
+
+    topology_lock(t);
+    for (uint32_t i = 0; i < split->refused_count; i++) {
+        const struct topology_queue *q = topology_queue_at(t, split->refused[i]);
+        if (q != NULL)
+            model_refuse_copy(a->cast->model, message, q->name.at[1] - '0');
     }
     topology_unlock(t);
 }

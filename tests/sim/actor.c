@@ -71,6 +71,7 @@ void cast_leave(struct cast *c, struct actor *a)
     c->actors[a->slot] = NULL;
     free(a->loans);
     free(a->deeds);
+    free(a->refused);
     free(a->questions);
     free(a);
 }
@@ -136,7 +137,7 @@ void cast_take_confirms(struct cast *c, uint32_t worker)
     while (broker_worker_next_confirm(w, &confirmed)) {
         struct actor *a = find(c, confirmed.session);
         if (a != NULL)
-            hear_confirm(a, confirmed.tag.v);
+            hear_confirm(a, confirmed.tag.v, confirmed.is_refused);
     }
     broker_worker_balance(w);
 }

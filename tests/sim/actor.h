@@ -65,7 +65,10 @@ struct actor {
     uint64_t next_ticket;
     uint64_t asked; /* the newest tag that was to be confirmed */
     uint64_t confirmed;
-    uint64_t cost; /* of all deliveries */
+    uint64_t *refused; /* tags that are to be refused, and were not yet */
+    uint32_t refused_count, refused_room;
+    bool was_refused; /* something, since the newest tag */
+    uint64_t cost;    /* of all deliveries */
     struct actor_loan *loans;
     uint32_t loans_count, loans_room;
     struct actor_deed *deeds;
@@ -137,13 +140,13 @@ void act_something(struct actor *a, const uint32_t weights[]);
 void hear_answer(struct actor *a, const struct answer *answer);
 void hear_deliveries(struct actor *a, const struct delivery_mail *mail);
 void hear_cancelled(struct actor *a, const struct cancelled_mail *mail);
-void hear_confirm(struct actor *a, uint64_t tag);
+void hear_confirm(struct actor *a, uint64_t tag, bool is_refused);
 
 struct part { /* what a subscription's context is */
     uint32_t queue;
     bool is_cancelling;
-    bool is_over;              /* to be freed when no loan is left */
-    uint32_t newest[SIM_ROWS]; /* see model.h */
+    bool is_over;                       /* to be freed when no loan is left */
+    uint32_t newest[SIM_DELIVERY_ROWS]; /* see model.h */
 };
 
 /* Frees the subscriptions that are over. */

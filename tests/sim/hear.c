@@ -4,12 +4,14 @@
 #include "core/base/assert.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct leftovers { /* of a purge */
     struct model *model;
     bool is_unknown; /* something is there, but what? */
 };
 
+static bool has_refused(struct actor *a, uint64_t tag);
 static void hear_declared(struct actor *a, const struct question *q, bool is_done);
 static void hear_deleted(struct actor *a, const struct question *q, bool is_done);
 static void hear_exchange(struct actor *a, const struct question *q, bool is_done);
@@ -87,7 +89,7 @@ void hear_cancelled(struct actor *a, const struct cancelled_mail *mail)
     actor_sweep(a);
 }
 
-void hear_confirm(struct actor *a, uint64_t tag)
+void hear_confirm(struct actor *a, uint64_t tag, bool is_refused)
 {
     struct model *m = a->cast->model;
     uint32_t to = 0;
@@ -95,6 +97,9 @@ void hear_confirm(struct actor *a, uint64_t tag)
     if (tag <= a->confirmed || tag > a->asked)
         sim_fail(m, "session %u is told of its %llu out of turn", a->session,
                  (unsigned long long)tag);
+    if (is_refused != has_refused(a, tag))
+        sim_fail(m, "session %u is told that its %llu was %s", a->session, (unsigned long long)tag,
+                 is_refused ? "refused" : "taken, or something before it");
     sim_tell(m, "session %u is told of %llu", a->session, (unsigned long long)tag);
     a->confirmed = tag;
     m->totals->confirmed++;
@@ -108,6 +113,16 @@ void hear_confirm(struct actor *a, uint64_t tag)
             model_message(m, deed->message)->is_confirmed = true;
     }
     a->deeds_count = to;
+}
+
+/* Up to the tag; and forgets it. */
+static bool has_refused(struct actor *a, uint64_t tag)
+{
+    if (a->refused_count == 0 || a->refused[0] > tag)
+        return false;
+    a->refused_count--;
+    memmove(a->refused, a->refused + 1, a->refused_count * sizeof *a->refused);
+    return true;
 }
 
 static void hear_declared(struct actor *a, const struct question *q, bool is_done)

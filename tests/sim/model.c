@@ -14,6 +14,7 @@ const char *const SIM_KEY_NAMES[SIM_KEYS] = {"a.b", "a.c", "a.*", "#"};
 
 static void add_note(struct model *m, uint32_t message, const struct sim_copy *c, uint32_t worker);
 static void check_death(struct model *m, uint32_t message, const struct sim_copy *c);
+static void check_key(const struct model *m, uint32_t number, const struct sim_delivery *d);
 static void check_count(struct model *m, uint32_t message, const struct sim_copy *c,
                         uint32_t returns, bool is_redelivered);
 
@@ -106,9 +107,10 @@ uint32_t model_publish(struct model *m, uint32_t session, uint32_t worker, uint3
     return m->messages_count++;
 }
 
-void model_describe(struct model *m, uint32_t message, uint8_t priority, bool expires)
+void model_describe(struct model *m, uint32_t message, uint8_t priority, uint8_t key, bool expires)
 {
     m->messages[message].priority = priority;
+    m->messages[message].key = key;
     m->messages[message].expires = expires;
 }
 
@@ -131,7 +133,8 @@ uint8_t model_ruled(const struct model *m, uint32_t message, uint32_t queue)
 {
     const struct sim_message *msg = &m->messages[message];
     const struct sim_rules *r = &m->queues[queue].rules;
-    bool may_go = msg->expires || r->ttl_ms != 0 || r->max_length != 0 || r->delivery_limit != 0;
+    bool may_go = msg->expires || r->ttl_ms != 0 || (r->max_length != 0 && !r->refuses) ||
+                  r->delivery_limit != 0;
 
     return may_go && !r->is_mortal ? GONE_RULED : 0;
 }
@@ -173,6 +176,25 @@ void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t 
     }
 }
 
+void model_refuse_copy(struct model *m, uint32_t message, uint32_t queue)
+{
+    struct sim_message *msg = model_message(m, message);
+    bool is_mortal = m->queues[queue].rules.is_mortal;
+    uint8_t left = 0;
+
+    for (uint8_t i = 0; i < msg->copies_count; i++) {
+        const struct sim_copy *c = &msg->copies[i];
+        if (c->queue != queue && !(is_mortal && c->is_grave))
+            msg->copies[left++] = *c;
+    }
+    msg->copies_count = left;
+    for (uint32_t i = 0; i < m->parts_count; i++)
+        if (m->parts[i].message == message && m->parts[i].queue == queue)
+            m->parts[i--] = m->parts[--m->parts_count];
+    m->totals->refused++;
+    sim_tell(m, "message %u is refused by %s", message, SIM_QUEUE_NAMES[queue]);
+}
+
 void model_write_body(uint32_t message, uint8_t *at, uint32_t len)
 {
     sl_store_u64(at, message);
@@ -189,6 +211,23 @@ uint32_t model_read_body(const struct model *m, struct sl_bytes body)
         if (body.at[i] != (uint8_t)(number * 31))
             return 0;
     return (uint32_t)number;
+}
+
+/* What is out of its message group is out with the same session. */
+static void check_key(const struct model *m, uint32_t number, const struct sim_delivery *d)
+{
+    uint8_t key = m->messages[number].key;
+
+    for (uint32_t i = 1; key != 0 && i < m->messages_count; i++) {
+        const struct sim_message *other = &m->messages[i];
+        for (uint32_t j = 0; other->key == key && j < other->copies_count; j++) {
+            const struct sim_copy *c = &other->copies[j];
+            if (c->queue == d->queue && c->number == d->number && !c->is_dead && c->holder != 0 &&
+                c->holder != d->session)
+                sim_fail(m, "message %u of %s goes to %u, and %u of its group is out with %u",
+                         number, SIM_QUEUE_NAMES[d->queue], d->session, i, c->holder);
+        }
+    }
 }
 
 uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_bytes body)
@@ -212,10 +251,12 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
         sim_fail(m, "message %u of %s is out with %u and with %u", number, queue, c->holder,
                  d->session);
     check_count(m, number, c, d->returns, d->is_redelivered);
+    if (!d->is_no_ack) /* else it may have been over before */
+        check_key(m, number, d);
     if (c->is_grave)
         check_death(m, number, c);
     else if (!d->is_redelivered && d->newest != NULL) {
-        uint32_t row = model_row(m, number, d->queue);
+        uint32_t row = model_row(m, number, d->queue) * SIM_KEYS_OF_ORDER + msg->key;
         if (number < d->newest[row])
             sim_fail(m, "message %u of %s is first delivered after %u of the same publisher",
                      number, queue, d->newest[row]);

@@ -4,14 +4,18 @@
  * The model is told of everything that clients ask and hear, and nothing of what goes on inside.
  * While the broker runs it objects (sim_fail) to what no client may see:
  *
- *   - a message that was never published, or not to that queue, or with other bytes;
+ *   - a message that was never published, or not to that queue, or refused by it, or with other
+ *     bytes;
  *   - one that is settled, or is out with somebody else;
  *   - one that was out before, in this life or an earlier one, and does not say redelivered, or
  *     whose count does not grow with each return;
- *   - first deliveries to one consumer that are not in their publisher's order, within a priority;
+ *   - first deliveries to one consumer that are not in their publisher's order, within a priority
+ *     and a message group;
+ *   - one of a message group of which something is out with somebody else;
  *   - a dead letter of a message that is out, or settled, in the queue that it comes from.
  *
- * Queues may have rules (sim_rules): what they make go is not missed.  One of them, SIM_MORTAL, may
+ * Queues may have rules (sim_rules): what they make go is not missed, and one that refuses when it is
+ * full makes nothing go for that.  One of them, SIM_MORTAL, may
  * have a dead-letter exchange, by which everything that it does not keep comes to SIM_GRAVE, a queue
  * that nothing else comes to: a message is in one of the two, and its copy in the grave is in the
  * model from the start, as one that may come.
@@ -35,6 +39,7 @@
 #define SIM_MORTAL 0u
 #define SIM_GRAVE 5u
 #define SIM_PRIORITIES 3u
+#define SIM_KEYS_OF_ORDER 3u /* message groups, and none */
 
 extern const char *const SIM_QUEUE_NAMES[SIM_QUEUES];
 extern const char *const SIM_EXCHANGE_NAMES[SIM_EXCHANGES];
@@ -77,6 +82,7 @@ struct sim_message {
     bool is_confirmed;
     bool expires; /* of itself */
     uint8_t priority;
+    uint8_t key; /* its message group; 0: none */
     uint8_t copies_count;
     struct sim_copy copies[SIM_QUEUES];
 };
@@ -109,8 +115,10 @@ struct sim_name { /* does it exist? */
 struct sim_rules { /* the same for all of a run; 0: none */
     uint32_t ttl_ms;
     uint32_t max_length;
+    bool refuses; /* what is above max_length, rather than dropping the oldest */
     uint32_t delivery_limit;
     uint32_t max_priority;
+    uint32_t retry_ms;
     bool is_mortal;
 };
 
@@ -142,7 +150,7 @@ struct sim_binding {
 
 struct sim_totals {
     uint64_t lives, crashes, kills, stops, refused_starts, torn;
-    uint64_t published, confirmed, delivered, settled, groups, recovered, answers;
+    uint64_t published, refused, confirmed, delivered, settled, groups, recovered, answers;
     uint64_t checkpoints, released, moved, fetches;
 };
 
@@ -182,8 +190,8 @@ struct sim_copy *model_copy(struct model *m, uint32_t number, uint32_t queue); /
 /* Gives the number of a new message of len bytes; copies are added by model_add_copy. */
 uint32_t model_publish(struct model *m, uint32_t session, uint32_t worker, uint32_t group,
                        bool is_persistent, uint32_t len);
-/* It has a priority, and may expire. */
-void model_describe(struct model *m, uint32_t message, uint8_t priority, bool expires);
+/* It has a priority, a message group, and may expire. */
+void model_describe(struct model *m, uint32_t message, uint8_t priority, uint8_t key, bool expires);
 static inline bool model_has_grave(const struct model *m)
 {
     return m->queues[SIM_MORTAL].rules.is_mortal;
@@ -197,7 +205,10 @@ uint8_t model_ruled(const struct model *m, uint32_t message, uint32_t queue);
  * priorities. */
 uint32_t model_row(const struct model *m, uint32_t message, uint32_t queue);
 #define SIM_ROWS (SIM_SESSIONS_MAX * SIM_PRIORITIES)
+#define SIM_DELIVERY_ROWS (SIM_ROWS * SIM_KEYS_OF_ORDER) /* by key, too */
 void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t number);
+/* The queue is full and refused it: its copy, added before, must never come. */
+void model_refuse_copy(struct model *m, uint32_t message, uint32_t queue);
 /* The bytes of a message, at least eight; and back: 0 when they are no message's. */
 void model_write_body(uint32_t message, uint8_t *at, uint32_t len);
 uint32_t model_read_body(const struct model *m, struct sl_bytes body);

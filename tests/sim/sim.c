@@ -164,10 +164,13 @@ static void choose_rules(struct dice *d, struct sim_rules *r)
         r->ttl_ms = 200u << dice_roll(d, 5);
     if (dice_chance(d, 25))
         r->max_length = 1u << dice_roll(d, 7);
+    r->refuses = r->max_length != 0 && dice_chance(d, 50);
     if (dice_chance(d, 25))
         r->delivery_limit = 1 + dice_roll(d, 5);
     if (dice_chance(d, 30))
         r->max_priority = 1 + dice_roll(d, SIM_PRIORITIES - 1);
+    if (dice_chance(d, 25))
+        r->retry_ms = 10u << dice_roll(d, 8);
 }
 
 /* Mostly a day to and fro; now and then anything. */
@@ -416,12 +419,13 @@ static void print_totals(const struct sim_totals *t, uint64_t seeds)
            (unsigned long long)seeds, (unsigned long long)t->lives, (unsigned long long)t->crashes,
            (unsigned long long)t->kills, (unsigned long long)t->stops,
            (unsigned long long)t->refused_starts, (unsigned long long)t->torn);
-    printf("sim: %llu published, %llu confirms, %llu delivered, %llu settled, %llu transactions, "
+    printf("sim: %llu published, %llu refused, %llu confirms, %llu delivered, %llu settled, %llu "
+           "transactions, "
            "%llu answers, %llu entries recovered\n",
-           (unsigned long long)t->published, (unsigned long long)t->confirmed,
-           (unsigned long long)t->delivered, (unsigned long long)t->settled,
-           (unsigned long long)t->groups, (unsigned long long)t->answers,
-           (unsigned long long)t->recovered);
+           (unsigned long long)t->published, (unsigned long long)t->refused,
+           (unsigned long long)t->confirmed, (unsigned long long)t->delivered,
+           (unsigned long long)t->settled, (unsigned long long)t->groups,
+           (unsigned long long)t->answers, (unsigned long long)t->recovered);
     printf("sim: %llu checkpoints, %llu segments released, %llu records moved, %llu fetches\n",
            (unsigned long long)t->checkpoints, (unsigned long long)t->released,
            (unsigned long long)t->moved, (unsigned long long)t->fetches);

@@ -1,4 +1,5 @@
 /* world_read.c - the part of world.h that looks into queues, wherever their entries are. */
+#include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/chunk.h"
 #include "core/consumer.h"
@@ -41,6 +42,7 @@ bool world_read_queue(struct world *w, const char *name,
     SL_ASSERT(q != NULL);
     look_begin(&l, w, q);
     queue_each_backlog(q, add_level, &l);
+    aside_each(q, add, &l);
     size_t ready = l.count;
     add_loans(&l, q);
     for (size_t i = 0; i < l.count; i++)
@@ -63,6 +65,7 @@ void world_check(struct world *w)
             queue_check(s->queues[n]);
             look_begin(&l, w, s->queues[n]);
             queue_each_backlog(s->queues[n], add_level, &l);
+            aside_each(s->queues[n], add, &l);
             look_end(&l, w);
         }
     }

@@ -518,7 +518,10 @@ class Connection:
     """After open() the connection is in use; before it a test may send what it likes."""
 
     def __init__(self, port, host="127.0.0.1", receive_buffer=None):
-        self.wire = Wire(port, host, receive_buffer)
+        self.prepare(Wire(port, host, receive_buffer))
+
+    def prepare(self, wire):
+        self.wire = wire
         self.channels = {}
         self.events = deque()  # of channel 0
         self.closed = None

@@ -5,12 +5,13 @@ import os
 import random
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
+
+import scratch
+from suite import Skip
 
 READY_TIMEOUT = 20.0
 
@@ -34,10 +35,11 @@ class Broker:
     is_sluice = True
     is_sanitized = False  # a sanitizer's memory and pace are not the product's
     environment = None  # of the process; None: ours
+    flags_of_all = ()  # of every gateway that is started
 
     def __init__(self, binary, *flags, workers=1):
         self.binary, self.flags, self.workers = binary, flags, workers
-        self.directory = tempfile.mkdtemp(prefix="sluice-test-")
+        self.directory = scratch.make()
         self.log_path = os.path.join(self.directory, "log")
         for attempt in range(5):  # a port may be taken between the choice and the bind
             if self.start() or attempt == 4:
@@ -48,7 +50,7 @@ class Broker:
         command = ["setpriv", "--pdeathsig", "KILL", "--", self.binary, "--bind", "127.0.0.1",
                    "--amqp-port", str(self.amqp_port), "--stomp-port", str(self.stomp_port),
                    "--data-dir", os.path.join(self.directory, "data"),
-                   "--workers", str(self.workers), *self.flags]
+                   "--workers", str(self.workers), *self.flags_of_all, *self.flags]
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log,
                                         env=self.environment)
@@ -93,7 +95,7 @@ class Broker:
         self.process.stdout.close()
         self.log.close()
 
-    def close(self):
+    def close(self, has_failed=False):
         """Ends it; gives a complaint when it did not end well, with its last words."""
         complaint = None
         try:
@@ -108,14 +110,16 @@ class Broker:
         self.kill()
         if complaint:
             complaint += "\n" + self.log_text()[-4000:]
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if complaint or has_failed:
+            scratch.keep(self.directory)
+        scratch.remove(self.directory)
         return complaint
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        complaint = self.close()
+        complaint = self.close(has_failed=error is not None and kind is not Skip)
         if complaint and error is None:
             raise AssertionError(complaint)
 

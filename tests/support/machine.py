@@ -6,9 +6,9 @@ import os
 import signal
 import struct
 import subprocess
-import tempfile
 import time
 
+import scratch
 from broker import Broker, free_port
 from undo_unsynced import undo_unsynced, unsynced_bytes
 
@@ -86,7 +86,7 @@ class Machine(Broker):
                  data=None):
         self.binary, self.workers = binary, workers
         self.flags = ("--shutdown-timeout-ms", "1000", *flags)
-        self.directory = tempfile.mkdtemp(prefix="sluice-test-")
+        self.directory = scratch.make()
         self.log_path = os.path.join(self.directory, "log")
         open(self.log_path, "wb").close()
         self.data = os.path.join(self.directory, "data")

@@ -54,7 +54,10 @@ class ErrorFrame(Exception):
 
 class Connection:
     def __init__(self, port, host="127.0.0.1", receive_buffer=None):
-        self.wire = Wire(port, host, receive_buffer)
+        self.prepare(Wire(port, host, receive_buffer))
+
+    def prepare(self, wire):
+        self.wire = wire
         self.frames = deque()
         self.beats_seen = 0
         self.version = "1.2"

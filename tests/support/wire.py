@@ -16,6 +16,8 @@ class Late(Exception):
 
 
 class Wire:
+    wrap = None  # a function that makes an encrypted socket of a plain one
+
     def __init__(self, port, host="127.0.0.1", receive_buffer=None):
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
@@ -23,6 +25,8 @@ class Wire:
         self.socket.settimeout(TIMEOUT)
         self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if Wire.wrap:
+            self.socket = Wire.wrap(self.socket)
         self.unread = bytearray()
 
     def send(self, data, timeout=TIMEOUT):

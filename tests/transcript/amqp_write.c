@@ -19,27 +19,27 @@ struct words {
     uint32_t count;
 };
 
-static void write_protocol(struct pattern *to, const char *at);
-static void write_hex(struct pattern *to, const char *at);
-static void write_frame(struct pattern *to, const char *line);
-static uint8_t write_payload(struct pattern *to, const char *kind, size_t kind_len,
+static void write_protocol(struct byte_pattern *to, const char *at);
+static void write_hex(struct byte_pattern *to, const char *at);
+static void write_frame(struct byte_pattern *to, const char *line);
+static uint8_t write_payload(struct byte_pattern *to, const char *kind, size_t kind_len,
                              const char *rest);
-static void write_method(struct pattern *to, const struct method_form *form, const char *rest);
-static void write_header(struct pattern *to, const char *rest);
-static void read_words(struct pattern *to, const char *at, struct words *words);
+static void write_method(struct byte_pattern *to, const struct method_form *form, const char *rest);
+static void write_header(struct byte_pattern *to, const char *rest);
+static void read_words(struct byte_pattern *to, const char *at, struct words *words);
 static const char *skip_value(const char *at);
-static void complain_of_unused(struct pattern *to, const struct words *words);
+static void complain_of_unused(struct byte_pattern *to, const struct words *words);
 static struct word *find_word(struct words *words, const char *name, size_t len);
 static uint64_t number_of(struct words *words, const char *name, uint64_t otherwise);
-static void write_argument(struct pattern *to, char type, const struct word *word);
-static void write_quoted(struct pattern *to, const char **at, unsigned length_octets);
-static void write_table(struct pattern *to, const char **at);
-static void write_value(struct pattern *to, const char **at);
-static void write_scalar(struct pattern *to, char type, const char **at);
-static void write_array(struct pattern *to, const char **at);
+static void write_argument(struct byte_pattern *to, char type, const struct word *word);
+static void write_quoted(struct byte_pattern *to, const char **at, unsigned length_octets);
+static void write_table(struct byte_pattern *to, const char **at);
+static void write_value(struct byte_pattern *to, const char **at);
+static void write_scalar(struct byte_pattern *to, char type, const char **at);
+static void write_array(struct byte_pattern *to, const char **at);
 static const char *skip_blanks(const char *at);
 
-void amqp_line_write(struct pattern *to, const char *line)
+void amqp_line_write(struct byte_pattern *to, const char *line)
 {
     if (strncmp(line, "protocol ", 9) == 0)
         write_protocol(to, line + 9);
@@ -49,14 +49,14 @@ void amqp_line_write(struct pattern *to, const char *line)
         write_frame(to, line);
 }
 
-static void write_protocol(struct pattern *to, const char *at)
+static void write_protocol(struct byte_pattern *to, const char *at)
 {
     pattern_add(to, SL_BYTES_LITERAL("AMQP"));
     for (int i = 0; i < 4; i++)
         pattern_add_number(to, strtoul(at, (char **)(uintptr_t)&at, 10), 1);
 }
 
-static void write_hex(struct pattern *to, const char *at)
+static void write_hex(struct byte_pattern *to, const char *at)
 {
     for (at = skip_blanks(at); *at != '\0' && to->wrong == NULL; at = skip_blanks(at)) {
         char digits[3] = {at[0], at[1], 0};
@@ -78,7 +78,7 @@ static void write_hex(struct pattern *to, const char *at)
     }
 }
 
-static void write_frame(struct pattern *to, const char *line)
+static void write_frame(struct byte_pattern *to, const char *line)
 {
     unsigned long channel = strtoul(line, (char **)(uintptr_t)&line, 10);
     const char *kind = skip_blanks(line);
@@ -98,7 +98,7 @@ static void write_frame(struct pattern *to, const char *line)
     pattern_add_number(to, 0xCE, 1);
 }
 
-static uint8_t write_payload(struct pattern *to, const char *kind, size_t kind_len,
+static uint8_t write_payload(struct byte_pattern *to, const char *kind, size_t kind_len,
                              const char *rest)
 {
     if (kind_len == 6 && strncmp(kind, "header", 6) == 0) {
@@ -121,7 +121,7 @@ static uint8_t write_payload(struct pattern *to, const char *kind, size_t kind_l
     return 0;
 }
 
-static void write_method(struct pattern *to, const struct method_form *form, const char *rest)
+static void write_method(struct byte_pattern *to, const struct method_form *form, const char *rest)
 {
     struct words words;
     unsigned bits = 0; /* so far in the octet that is the last one */
@@ -148,7 +148,7 @@ static void write_method(struct pattern *to, const struct method_form *form, con
     complain_of_unused(to, &words);
 }
 
-static void write_header(struct pattern *to, const char *rest)
+static void write_header(struct byte_pattern *to, const char *rest)
 {
     struct words words;
     uint16_t flags = 0;
@@ -172,7 +172,7 @@ static void write_header(struct pattern *to, const char *rest)
     complain_of_unused(to, &words);
 }
 
-static void read_words(struct pattern *to, const char *at, struct words *words)
+static void read_words(struct byte_pattern *to, const char *at, struct words *words)
 {
     *words = (struct words){0};
     for (at = skip_blanks(at); *at != '\0'; at = skip_blanks(at)) {
@@ -208,7 +208,7 @@ static const char *skip_value(const char *at)
     return at;
 }
 
-static void complain_of_unused(struct pattern *to, const struct words *words)
+static void complain_of_unused(struct byte_pattern *to, const struct words *words)
 {
     for (uint32_t i = 0; i < words->count; i++) {
         if (!words->at[i].is_used)
@@ -236,7 +236,7 @@ static uint64_t number_of(struct words *words, const char *name, uint64_t otherw
     return word == NULL || word->value == NULL ? otherwise : strtoull(word->value, NULL, 10);
 }
 
-static void write_argument(struct pattern *to, char type, const struct word *word)
+static void write_argument(struct byte_pattern *to, char type, const struct word *word)
 {
     const char *value = word == NULL || word->value == NULL ? "" : word->value;
 
@@ -252,7 +252,7 @@ static void write_argument(struct pattern *to, char type, const struct word *wor
 }
 
 /* With its length before it; nothing at all is the empty text. */
-static void write_quoted(struct pattern *to, const char **at, unsigned length_octets)
+static void write_quoted(struct byte_pattern *to, const char **at, unsigned length_octets)
 {
     size_t length_at = to->bytes.len;
 
@@ -269,7 +269,7 @@ static void write_quoted(struct pattern *to, const char **at, unsigned length_oc
     pattern_set_number(to, length_at, to->bytes.len - length_at - length_octets, length_octets);
 }
 
-static void write_table(struct pattern *to, const char **at)
+static void write_table(struct byte_pattern *to, const char **at)
 {
     size_t start = to->bytes.len;
 
@@ -294,7 +294,7 @@ static void write_table(struct pattern *to, const char **at)
     pattern_set_number(to, start, to->bytes.len - start - 4, 4);
 }
 
-static void write_value(struct pattern *to, const char **at)
+static void write_value(struct byte_pattern *to, const char **at)
 {
     char type = *(*at)++;
 
@@ -309,7 +309,7 @@ static void write_value(struct pattern *to, const char **at)
     }
 }
 
-static void write_scalar(struct pattern *to, char type, const char **at)
+static void write_scalar(struct byte_pattern *to, char type, const char **at)
 {
     static const char OCTETS[] = "t1b1B1s2u2I4i4l8L8T8f4d8";
     const char *found = strchr(OCTETS, type);
@@ -337,7 +337,7 @@ static void write_scalar(struct pattern *to, char type, const char **at)
     pattern_add_number(to, octets == 8 ? value : value & ((1ull << (8 * octets)) - 1), octets);
 }
 
-static void write_array(struct pattern *to, const char **at)
+static void write_array(struct byte_pattern *to, const char **at)
 {
     size_t start = to->bytes.len;
 

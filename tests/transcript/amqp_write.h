@@ -17,6 +17,6 @@
 
 #include "tests/transcript/pattern.h"
 
-void amqp_line_write(struct pattern *to, const char *line);
+void amqp_line_write(struct byte_pattern *to, const char *line);
 
 #endif

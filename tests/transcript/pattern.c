@@ -7,38 +7,38 @@
 
 #define PATTERN_BYTES_MAX (64u * 1024 * 1024)
 
-static void add_escape(struct pattern *p, const char **at);
-static void add_repeated(struct pattern *p, const char **at);
-static bool add_placeholder(struct pattern *p, const char **at);
+static void add_escape(struct byte_pattern *p, const char **at);
+static void add_repeated(struct byte_pattern *p, const char **at);
+static bool add_placeholder(struct byte_pattern *p, const char **at);
 static const char *find_name(const struct names *names, const char *name);
 static bool fill(const struct hole *hole, struct sl_bytes heard, struct names *names);
 static bool is_name_char(uint8_t c);
 
-void pattern_init(struct pattern *p, const struct names *names)
+void pattern_init(struct byte_pattern *p, const struct names *names)
 {
-    *p = (struct pattern){.names = names};
+    *p = (struct byte_pattern){.names = names};
     sl_buffer_init(&p->bytes, PATTERN_BYTES_MAX);
 }
 
-void pattern_deinit(struct pattern *p)
+void byte_pattern_deinit(struct byte_pattern *p)
 {
     sl_buffer_deinit(&p->bytes);
 }
 
-void pattern_clear(struct pattern *p)
+void pattern_clear(struct byte_pattern *p)
 {
     sl_buffer_clear(&p->bytes);
     p->holes_count = 0;
     p->wrong = NULL;
 }
 
-void pattern_add(struct pattern *p, struct sl_bytes bytes)
+void pattern_add(struct byte_pattern *p, struct sl_bytes bytes)
 {
     if (sl_buffer_append(&p->bytes, bytes) != SL_OK)
         p->wrong = "more bytes than a transcript may have";
 }
 
-void pattern_add_number(struct pattern *p, uint64_t value, unsigned octets)
+void pattern_add_number(struct byte_pattern *p, uint64_t value, unsigned octets)
 {
     static const uint8_t ZEROS[8] = {0};
     size_t at = p->bytes.len;
@@ -49,13 +49,13 @@ void pattern_add_number(struct pattern *p, uint64_t value, unsigned octets)
         p->wrong = "a number is too large for its field";
 }
 
-void pattern_set_number(struct pattern *p, size_t at, uint64_t value, unsigned octets)
+void pattern_set_number(struct byte_pattern *p, size_t at, uint64_t value, unsigned octets)
 {
     for (unsigned i = 0; p->wrong == NULL && i < octets; i++)
         p->bytes.at[at + i] = (uint8_t)(value >> (8 * (octets - 1 - i)));
 }
 
-void pattern_add_text(struct pattern *p, const char **at, const char *stop)
+void pattern_add_text(struct byte_pattern *p, const char **at, const char *stop)
 {
     while (p->wrong == NULL && **at != '\0' && strchr(stop, **at) == NULL) {
         if (**at == '^')
@@ -65,7 +65,7 @@ void pattern_add_text(struct pattern *p, const char **at, const char *stop)
     }
 }
 
-void pattern_add_line(struct pattern *p, const char *text)
+void pattern_add_line(struct byte_pattern *p, const char *text)
 {
     size_t len = strlen(text);
     bool has_lf = len < 2 || strcmp(text + len - 2, "^-") != 0;
@@ -75,7 +75,7 @@ void pattern_add_line(struct pattern *p, const char *text)
         pattern_add(p, SL_BYTES_LITERAL("\n"));
 }
 
-bool pattern_match(const struct pattern *p, struct sl_bytes heard, struct names *names)
+bool pattern_match(const struct byte_pattern *p, struct sl_bytes heard, struct names *names)
 {
     size_t from = 0;
 
@@ -95,7 +95,7 @@ bool pattern_match(const struct pattern *p, struct sl_bytes heard, struct names 
     return true;
 }
 
-static void add_escape(struct pattern *p, const char **at)
+static void add_escape(struct byte_pattern *p, const char **at)
 {
     static const char PLAIN[] = "@\0J\nM\rI\t^^\"\"";
     char digits[3] = {0};
@@ -122,7 +122,7 @@ static void add_escape(struct pattern *p, const char **at)
     }
 }
 
-static void add_repeated(struct pattern *p, const char **at)
+static void add_repeated(struct byte_pattern *p, const char **at)
 {
     unsigned long count = strtoul(*at, (char **)(uintptr_t)at, 10);
     size_t from = p->bytes.len;
@@ -146,7 +146,7 @@ static void add_repeated(struct pattern *p, const char **at)
 }
 
 /* False: a brace that stands for itself. */
-static bool add_placeholder(struct pattern *p, const char **at)
+static bool add_placeholder(struct byte_pattern *p, const char **at)
 {
     size_t len = strspn(*at + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
     struct hole *hole = &p->holes[p->holes_count];

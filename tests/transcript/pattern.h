@@ -30,7 +30,7 @@ struct hole {
     char name[NAME_CHARS_MAX + 1];
 };
 
-struct pattern {
+struct byte_pattern {
     struct sl_buffer bytes;
     struct hole holes[HOLES_MAX];
     uint32_t holes_count;
@@ -38,19 +38,19 @@ struct pattern {
     const char *wrong;         /* what is wrong with the notation; sticky */
 };
 
-void pattern_init(struct pattern *p, const struct names *names);
-void pattern_deinit(struct pattern *p);
-void pattern_clear(struct pattern *p);
+void pattern_init(struct byte_pattern *p, const struct names *names);
+void byte_pattern_deinit(struct byte_pattern *p);
+void pattern_clear(struct byte_pattern *p);
 
-void pattern_add(struct pattern *p, struct sl_bytes bytes);
-void pattern_add_number(struct pattern *p, uint64_t value, unsigned octets); /* big endian */
-void pattern_set_number(struct pattern *p, size_t at, uint64_t value, unsigned octets);
+void pattern_add(struct byte_pattern *p, struct sl_bytes bytes);
+void pattern_add_number(struct byte_pattern *p, uint64_t value, unsigned octets); /* big endian */
+void pattern_set_number(struct byte_pattern *p, size_t at, uint64_t value, unsigned octets);
 /* Reads escaped text up to one of the characters of stop, or the end; *at is left there. */
-void pattern_add_text(struct pattern *p, const char **at, const char *stop);
+void pattern_add_text(struct byte_pattern *p, const char **at, const char *stop);
 /* One line of text and its LF; a line that ends in ^- has none. */
-void pattern_add_line(struct pattern *p, const char *text);
+void pattern_add_line(struct byte_pattern *p, const char *text);
 
 /* Is this what was heard?  Binds names. */
-bool pattern_match(const struct pattern *p, struct sl_bytes heard, struct names *names);
+bool pattern_match(const struct byte_pattern *p, struct sl_bytes heard, struct names *names);
 
 #endif

@@ -17,8 +17,8 @@
 struct actor { /* a client, by the letter of its lines */
     struct peer_end *peer;
     bool is_amqp;
-    struct pattern expected; /* since the last thing that happened */
-    uint32_t expected_at;    /* line of its beginning */
+    struct byte_pattern expected; /* since the last thing that happened */
+    uint32_t expected_at;         /* line of its beginning */
     bool is_to_close;
 };
 
@@ -27,8 +27,8 @@ struct play {
     bool is_set_up;
     uint64_t budget_bytes;
     struct actor actors[ACTORS];
-    struct pattern speech; /* what speaker is about to send */
-    struct actor *speaker; /* NULL: nobody */
+    struct byte_pattern speech; /* what speaker is about to send */
+    struct actor *speaker;      /* NULL: nobody */
     bool is_in_one_piece;
     struct names names;
     struct manner manner;
@@ -46,7 +46,7 @@ static void say(struct play *p, struct actor *a, const char *rest);
 static void send_speech(struct play *p);
 static size_t piece_bytes(struct play *p, size_t left);
 static void expect(struct play *p, struct actor *a, const char *text);
-static void write_line(struct play *p, struct pattern *to, bool is_amqp, const char *text);
+static void write_line(struct play *p, struct byte_pattern *to, bool is_amqp, const char *text);
 static void check_all(struct play *p);
 static void check(struct play *p, struct actor *a);
 static void show(struct play *p, const struct actor *a, const char *mark, struct sl_bytes bytes);
@@ -74,8 +74,8 @@ bool play_scenario(const struct line *lines, const struct line *end, struct mann
 
     harness_deinit(&p->harness);
     for (int i = 0; i < ACTORS; i++)
-        pattern_deinit(&p->actors[i].expected);
-    pattern_deinit(&p->speech);
+        byte_pattern_deinit(&p->actors[i].expected);
+    byte_pattern_deinit(&p->speech);
     bool has_passed = !p->has_failed;
     free(p);
     return has_passed;
@@ -207,7 +207,7 @@ static void expect(struct play *p, struct actor *a, const char *text)
     write_line(p, &a->expected, a->is_amqp, text);
 }
 
-static void write_line(struct play *p, struct pattern *to, bool is_amqp, const char *text)
+static void write_line(struct play *p, struct byte_pattern *to, bool is_amqp, const char *text)
 {
     if (is_amqp)
         amqp_line_write(to, text);

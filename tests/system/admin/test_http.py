@@ -28,7 +28,7 @@ def what_is_not_http_is_answered_and_closed(gateway):
 @suite.test
 def too_much_of_anything_is_413(gateway):
     for much in (b"GET /" + b"a" * 20000, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 5000,
-                 b"GET /api/overview HTTP/1.1\r\ncontent-length: 9999999\r\n\r\n" + b"x" * 100000):
+                 b"GET /api/overview HTTP/1.1\r\ncontent-length: 999999999\r\n\r\n" + b"x" * 100000):
         with Caller(gateway) as caller:
             try:
                 caller.send(much)

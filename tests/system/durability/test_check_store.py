@@ -2,11 +2,11 @@
 
 import os
 import re
-import shutil
 import struct
 import subprocess
 
 import amqp_client
+import scratch
 from machine import Machine
 from suite import Suite, equal, has
 
@@ -88,7 +88,7 @@ def refused(lab, machine):
 
 
 def forget(machine):
-    shutil.rmtree(machine.directory)
+    scratch.remove(machine.directory)
 
 
 @suite.test

@@ -64,6 +64,34 @@ def a_bad_line_of_the_configuration_is_named(binary):
 
 
 @suite.test
+def a_reload_applies_what_it_can_and_names_the_rest(binary):
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "sluice.conf")
+
+        def write(text):
+            with open(path, "w") as file:
+                file.write(text)
+
+        write("[process]\nlog-level = info\n[stomp]\nstomp-server = one\n")
+        with started(binary, "--config", path) as gateway:
+            write("[limits]\nmessage-bytes-max = 1\n")
+            gateway.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "nothing has changed" in gateway.log_text(), "the refusal")
+            has(gateway.log_text(), f"{path}:2: message-bytes-max")
+
+            write("[limits]\nmessage-bytes-max = 2k\nmemory-budget = 64m\n"
+                  "[stomp]\nstomp-server = two\n")
+            gateway.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "waiting=memory-budget" in gateway.log_text(), "the reload")
+            has(gateway.log_text(), "applied=message-bytes-max,stomp-server")
+            client = stomp_client.Connection(gateway.stomp_port)
+            equal(client.open().connected.headers["server"], "two")
+            client.publish("/queue/reload", b"x" * 2049)
+            client.error()
+            assert gateway.is_running()
+
+
+@suite.test
 def the_ready_line_tells_where_it_listens(binary):
     with started(binary, workers=2) as gateway:
         for part in (f"amqp=127.0.0.1:{gateway.amqp_port}", "workers=2",

@@ -263,7 +263,7 @@ static void exchanges_and_virtual_hosts_are_read_from_the_topology(void)
     struct table t;
     begin(&t, 1);
     struct inspect_page *page = look(&t, INSPECT_EXCHANGES, NOBODY);
-    CU_ASSERT_EQUAL(count(page), 6);
+    CU_ASSERT_EQUAL(count(page), 7);
     release(page);
     page = look(&t, INSPECT_VHOSTS, NOBODY);
     CU_ASSERT_EQUAL_FATAL(count(page), 1);

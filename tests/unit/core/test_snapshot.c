@@ -123,7 +123,7 @@ static const struct snapshot_visitor VISITOR = {.head = on_head,
 /* The body of a snapshot of all there is. */
 static void take(struct sl_buffer *body, uint64_t at)
 {
-    struct snapshot *s = snapshot_new(1, 4096);
+    struct snapshot *s = snapshot_new(1, 4096, 1);
     struct sl_bytes piece;
 
     topology_lock(broker_topology(broker));

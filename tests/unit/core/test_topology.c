@@ -215,7 +215,7 @@ static void an_argument_without_effect_is_said_in_the_log(void)
 {
     struct table_maker table;
     struct queue_declaration d = {.name = SL_BYTES_LITERAL("q"),
-                                  .arguments = table_of_number(&table, "x-cache-ttl", 1000)};
+                                  .arguments = table_of_number(&table, "x-consumer-timeout", 1000)};
     char line[256] = "";
     int ends[2];
 
@@ -231,8 +231,8 @@ static void an_argument_without_effect_is_said_in_the_log(void)
     CU_ASSERT_TRUE(read(ends[0], line, sizeof line - 1) > 0);
     close(ends[0]);
     CU_ASSERT_EQUAL(err, SL_OK);
-    CU_ASSERT_PTR_NOT_NULL(
-        strstr(line, " warn  queue.argument_ignored arguments=x-cache-ttl queue=q vhost=/\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(
+        line, " warn  queue.argument_ignored arguments=x-consumer-timeout queue=q vhost=/\n"));
     topology_maker_deinit(&m);
 }
 

@@ -188,7 +188,7 @@ static void one_that_goes_takes_others_along(void)
     }
     CU_ASSERT_EQUAL(bind(&m, to_queue(next, "q", "")), SL_OK);
     remove_queue(&m, "q");
-    CU_ASSERT_EQUAL(m.v->exchanges.count, 6);
+    CU_ASSERT_EQUAL(m.v->exchanges.count, 7);
     topology_maker_deinit(&m);
 }
 

@@ -61,6 +61,21 @@ static void a_bad_line_is_named_with_its_number(void)
                            ":3: amqp-port: 'x' is not a number of 0 to 65535");
 }
 
+static void the_nearest_name_is_told_and_only_when_it_is_near(void)
+{
+    CU_ASSERT_STRING_EQUAL(complaint("[listen]\namqp-prot = 5\n"),
+                           ":2: there is no setting 'amqp-prot'; did you mean amqp-port?");
+    CU_ASSERT_STRING_EQUAL(complaint("[process]\nlog_level = info\n"),
+                           ":2: there is no setting 'log_level'; did you mean log-level?");
+    CU_ASSERT_PTR_EQUAL(setting_nearest("memorybudget"), setting_find("memory-budget"));
+    CU_ASSERT_PTR_EQUAL(setting_nearest("bimd"), setting_find("bind"));
+    CU_ASSERT_PTR_NULL(setting_nearest(""));
+    CU_ASSERT_PTR_NULL(setting_nearest("sing"));
+    CU_ASSERT_PTR_NULL(setting_nearest("something-quite-different"));
+    CU_ASSERT_PTR_NULL(setting_nearest("a-name-that-is-so-long-that-no-setting-could-ever-be-it-"
+                                       "and-it-goes-on-and-on"));
+}
+
 static void numbers_out_of_bounds_or_shape_are_refused(void)
 {
     static const char *const BAD[] = {
@@ -166,6 +181,7 @@ int main(void)
 {
     static CU_TestInfo tests[] = {
         UNIT(a_bad_line_is_named_with_its_number),
+        UNIT(the_nearest_name_is_told_and_only_when_it_is_near),
         UNIT(numbers_out_of_bounds_or_shape_are_refused),
         UNIT(an_unknown_flag_or_missing_value_is_refused),
         UNIT(a_missing_file_is_an_error),

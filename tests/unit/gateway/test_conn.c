@@ -115,6 +115,8 @@ static const struct protocol PROBE = {
     .close = probe_close,
 };
 
+static const struct port PORT = {"probe", &PROBE, PORT_PLAIN};
+
 /* ---- the bench ---- */
 
 static uint64_t now_ms;
@@ -157,7 +159,7 @@ static void begin(void)
         SL_OK);
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     peer = pair[0];
-    conn_open(&worker.conns, pair[1], &PROBE);
+    conn_open(&worker.conns, pair[1], &PORT);
 }
 
 static void finish(void)
@@ -352,7 +354,7 @@ static void open_crowd(int *peers)
 
         CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
         peers[i] = pair[0];
-        conn_open(&worker.conns, pair[1], &PROBE);
+        conn_open(&worker.conns, pair[1], &PORT);
         CU_ASSERT_EQUAL_FATAL(write(peers[i], "h\nx\n", 4), 4);
         turn();
     }

@@ -13,6 +13,7 @@ static struct worker workers[2];
 static int report_fd;
 static char room[256];
 static struct text why;
+static const struct port STOMP_PORT = {"stomp", &stomp_protocol, PORT_PLAIN};
 static const struct protocol_settings SETTINGS_FOR_TESTS = {.login_timeout_ms = 1000};
 
 static void wake(void *context, uint32_t index)
@@ -122,7 +123,7 @@ static void workers_share_a_port_and_every_connection_is_someones(void)
     begin();
     CU_ASSERT_EQUAL_FATAL(listener_probe("127.0.0.1", free_port(), &at, &why), SL_OK);
     for (uint32_t i = 0; i < 2; i++)
-        CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[i], &at, &stomp_protocol, &why), SL_OK);
+        CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[i], &at, &STOMP_PORT, &why), SL_OK);
     for (int i = 0; i < 32; i++)
         fds[i] = connect_to(&at, socket(AF_INET, SOCK_STREAM, 0));
     turn(&workers[0]);
@@ -140,7 +141,7 @@ static void a_want_of_descriptors_pauses_the_listener_instead_of_spinning(void)
 
     begin();
     CU_ASSERT_EQUAL_FATAL(listener_probe("127.0.0.1", free_port(), &at, &why), SL_OK);
-    CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[0], &at, &stomp_protocol, &why), SL_OK);
+    CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[0], &at, &STOMP_PORT, &why), SL_OK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     getrlimit(RLIMIT_NOFILE, &limit);
     struct rlimit none = {(rlim_t)fd + 1, limit.rlim_max};
@@ -166,7 +167,7 @@ static void a_drained_worker_accepts_nobody(void)
 
     begin();
     CU_ASSERT_EQUAL_FATAL(listener_probe("127.0.0.1", free_port(), &at, &why), SL_OK);
-    CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[0], &at, &stomp_protocol, &why), SL_OK);
+    CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[0], &at, &STOMP_PORT, &why), SL_OK);
     worker_order(&workers[0], WORKER_DRAIN);
     turn(&workers[0]);
     int fd = socket(AF_INET, SOCK_STREAM, 0);

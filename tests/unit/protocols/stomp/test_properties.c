@@ -134,7 +134,7 @@ static void what_stomp_cannot_say_becomes_a_string_or_is_left_out(void)
 
 static void queue_headers_become_typed_arguments(void)
 {
-    struct stomp_destination queue = {STOMP_TO_QUEUE, {NULL, 0}, SL_BYTES_LITERAL("q")};
+    struct stomp_destination queue = {.kind = STOMP_TO_QUEUE, .key = SL_BYTES_LITERAL("q")};
     struct queue_declaration d;
     struct table_value value;
     int64_t n;
@@ -160,9 +160,10 @@ static void queue_headers_become_typed_arguments(void)
 
 static void queue_properties_follow_the_destination(void)
 {
-    struct stomp_destination queue = {STOMP_TO_QUEUE, {NULL, 0}, SL_BYTES_LITERAL("q")};
-    struct stomp_destination topic = {STOMP_TO_TOPIC, SL_BYTES_LITERAL("amq.topic"),
-                                      SL_BYTES_LITERAL("k")};
+    struct stomp_destination queue = {.kind = STOMP_TO_QUEUE, .key = SL_BYTES_LITERAL("q")};
+    struct stomp_destination topic = {.kind = STOMP_TO_TOPIC,
+                                      .exchange = SL_BYTES_LITERAL("amq.topic"),
+                                      .key = SL_BYTES_LITERAL("k")};
     struct queue_declaration d;
 
     CU_ASSERT_EQUAL_FATAL(read_head("durable:false\n"), SL_OK);

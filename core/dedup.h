@@ -1,0 +1,96 @@
+/*
+ * dedup.h - a queue's windows of ids: which message came before, and what follows from it.
+ *
+ * A queue has two windows once it needs them: one for messages that are logged, which so is a
+ * function of the log alone, and one for all others; both are asked.  The verdict is given in the
+ * queue's shard when the message enters, and "it came before" of a logged message is a record:
+ * a start obeys these, and decides by itself only behind the last one (docs/deduplication.md).
+ *
+ * All windows of a node share one budget of memory.  Where it is used up, the shard that has more
+ * than its part drops the oldest ids of its largest window.
+ *
+ * Thread: the owning shard; struct dedup_node any.
+ */
+#ifndef SLUICE_CORE_DEDUP_H
+#define SLUICE_CORE_DEDUP_H
+
+#include "core/backlog.h"
+#include "core/credit.h"
+#include "core/dedup_rules.h"
+#include "core/store/id_file.h"
+
+struct queue;
+struct shard;
+
+struct dedup_node { /* what all shards share */
+    struct dedup_secret secret;
+    uint64_t budget; /* bytes of ids */
+    uint32_t shards;
+    _Atomic uint64_t bytes[CREDIT_SHARDS_MAX]; /* each shard's */
+    atomic_bool is_asked[CREDIT_SHARDS_MAX];   /* that shard is to drop some */
+    struct id_file_ref *files; /* from a start to the keeper: what the checkpoint named; owned */
+    uint32_t files_count;
+};
+
+struct dedup {                /* of one queue; zeroed is empty */
+    struct id_window kept;    /* of logged messages */
+    struct id_window passing; /* of the others */
+    uint64_t duplicates;
+    uint64_t evicted; /* ids that went before their time */
+    uint64_t saved;   /* those of kept up to this sequence were given to a checkpoint */
+    sl_seq *gone;     /* saved ones that left since the last checkpoint */
+    uint32_t gone_count, gone_room;
+};
+
+void dedup_node_init(struct dedup_node *n, uint32_t shards, uint64_t budget);
+
+/* The queue's rules may give this message an id: else nothing of the below is asked. */
+static inline bool dedup_concerns(const struct dedup_rules *r, const struct message *msg);
+
+/* Did the message of this entry, which is about to enter, come before?  If so that is noted, and
+ * the caller drops it; if not, its id is remembered from now on. */
+bool dedup_is_duplicate(struct shard *s, struct queue *q, const struct entry *entry, uint64_t time);
+
+/* An entry has left its queue for good. */
+void dedup_forget(struct shard *s, struct queue *q, sl_seq seq);
+/* All entries up to the highest have left it but these; growing. */
+void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl_seq *stay,
+                      size_t n);
+/* The queue goes. */
+void dedup_free(struct shard *s, struct queue *q);
+
+/* Drops at most n ids that are over, of a queue that may get nothing new. */
+void dedup_expire(struct shard *s, struct queue *q, uint32_t n);
+/* Drops what is too much, when asked to. */
+void dedup_tend(struct shard *s);
+
+/* ---- recovery and what is shown ---- */
+
+/* The queue's windows, made if need be. */
+struct dedup *dedup_of(struct queue *q);
+/* In replay, of a logged publish: true: it came before, or so it seems.  False: its id is
+ * remembered. */
+bool dedup_replay(struct shard *s, struct queue *q, const struct dedup_key *key, sl_seq seq,
+                  uint64_t time);
+/* An id that a checkpoint names; one that is not behind those that are there is passed over. */
+void dedup_restore(struct shard *s, struct queue *q, const struct remembered_id *id);
+/* Adds up what the windows of that queue take by now. */
+void dedup_settle(struct shard *s, const struct dedup *d, uint64_t before);
+
+struct dedup_figures {
+    uint64_t duplicates;
+    uint64_t evicted;
+    uint64_t ids;
+    uint64_t window_ms; /* that it effectively is; 0: until settled */
+};
+void dedup_tell(const struct shard *s, const struct queue *q, struct dedup_figures *out);
+
+#include "core/known_headers.h"
+#include "core/message.h"
+
+static inline bool dedup_concerns(const struct dedup_rules *r, const struct message *msg)
+{
+    return ((msg->marks & MARK_DEDUP) != 0 || r->asks_always) && !msg->is_moved;
+}
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * desk.h - what administration asks of the broker, from a thread that is no worker.
+ *
+ * A task is run once, on the thread of the first worker, and is lent a client of that worker that
+ * may do everything: it calls what broker.h offers and does not wait.  Answers, with the tickets
+ * that it gave, come to the desk's mailbox when they are durable, as a session's do.
+ *
+ *   administration   desk_run(task)            any thread
+ *   worker           task->run(task, client)   once
+ *   administration   desk_take -> answers      one for each ticket
+ *
+ * Thread: as said; the rest is the thread of whoever opened the desk.
+ */
+#ifndef SLUICE_CORE_DESK_H
+#define SLUICE_CORE_DESK_H
+
+#include "core/broker.h"
+
+struct desk_task {
+    /* The client's vhost is to be opened first (broker_open_vhost). */
+    void (*run)(struct desk_task *task, struct client *client);
+    struct client *client; /* the desk's */
+};
+
+/* Before the broker's first turn, once.  wake: any thread. */
+void desk_open(struct broker *b, void (*wake)(void *context), void *context);
+
+/* The task stays its owner's, until its answers are in or the workers have stopped. */
+void desk_run(struct broker *b, struct desk_task *task);
+/* In the task: an answer of its own. */
+void desk_answer(struct client *client, uint64_t ticket, enum sl_err err, const char *reason);
+/* The same, when that place is durable. */
+void desk_answer_at(struct client *client, uint64_t ticket, sl_lsn place);
+bool desk_has_mail(struct broker *b);
+/* Answers (struct answer), to be freed with mail_free. */
+struct mail_chain desk_take(struct broker *b);
+
+#endif

@@ -1,0 +1,398 @@
+/* Ids of messages (SEMANTICS 6), in memory and through crashes. */
+#include "core/dedup.h"
+
+#include "core/broker.h"
+#include "core/properties.h"
+#include "core/queue.h"
+#include "tests/support/table_maker.h"
+#include "tests/support/table_top.h"
+#include "tests/support/unit.h"
+
+#define BUDGET (64u * 1024 * 1024)
+
+static struct faulty_disk *disk;
+static struct table t;
+static struct sitter *a;
+
+/* Everything that was asked for is done, and durable. */
+static void sync_all(void)
+{
+    for (int i = 0; i < 3; i++) {
+        table_settle(&t);
+        table_flush(&t);
+    }
+}
+
+static void begin(uint32_t workers)
+{
+    disk = faulty_disk_new();
+    table_init_on(&t, workers, BUDGET, disk);
+    a = table_sit(&t, 0);
+}
+
+/* The process dies; what was flushed is there. */
+static void crash(void)
+{
+    uint32_t workers = t.workers;
+
+    table_drop(&t);
+    table_init_on(&t, workers, BUDGET, disk);
+    a = table_sit(&t, 0);
+}
+
+static void end(void)
+{
+    table_deinit(&t);
+    faulty_disk_free(disk);
+}
+
+static void declare(const char *name, struct sl_bytes arguments)
+{
+    struct queue_declaration d = {
+        .name = sl_bytes_of(name), .is_durable = true, .arguments = arguments};
+
+    broker_declare_queue(&a->client, 1, &d, "");
+    sync_all();
+    CU_ASSERT_EQUAL(a->last->err, SL_OK);
+}
+
+static struct sl_bytes properties_with(uint8_t *room, size_t n, const char *header, const char *id,
+                                       bool is_persistent)
+{
+    struct table_maker m;
+    struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
+                           .delivery_mode = is_persistent ? 2 : 1,
+                           .headers = table_of_string(&m, header, id)};
+    struct sl_writer w = {room, room + n, false};
+
+    properties_encode(&p, &w);
+    SL_ASSERT(!w.overflowed);
+    return (struct sl_bytes){room, (size_t)(w.pos - room)};
+}
+
+static void publish_under(const char *queue, const char *header, const char *id, bool is_persistent)
+{
+    uint8_t room[1024];
+
+    table_publish_with(a, "", queue, properties_with(room, sizeof room, header, id, is_persistent),
+                       7);
+    sync_all();
+}
+
+static void publish(const char *queue, const char *id)
+{
+    publish_under(queue, "dedup-id", id, true);
+}
+
+static int64_t ready(const char *queue)
+{
+    return table_ready(&t, a, queue);
+}
+
+static struct sl_bytes plugin(struct table_maker *m)
+{
+    table_begin(m);
+    table_write_bool(&m->w, SL_BYTES_LITERAL("x-message-deduplication"), true);
+    return table_end(m);
+}
+
+static void the_same_id_enters_once(void)
+{
+    begin(2);
+    declare("q", table_empty);
+    publish("q", "one");
+    publish("q", "one");
+    publish("q", "two");
+    publish_under("q", "_AMQ_DUPL_ID", "one", true);
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    end();
+}
+
+static void an_empty_id_is_none(void)
+{
+    begin(1);
+    declare("q", table_empty);
+    publish("q", "");
+    publish("q", "");
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    end();
+}
+
+static void the_plugin_s_header_counts_only_where_the_queue_asks(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    declare("plain", table_empty);
+    declare("window", table_of_number(&m, "x-cache-size", 10));
+    for (int i = 0; i < 2; i++) {
+        publish_under("plain", "x-deduplication-header", "one", true);
+        publish_under("window", "x-deduplication-header", "one", true);
+    }
+    CU_ASSERT_EQUAL(ready("plain"), 2);
+    CU_ASSERT_EQUAL(ready("window"), 1);
+    end();
+}
+
+static void a_queue_may_rename_the_header(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    declare("q", table_of_string(&m, "x-deduplication-header", "order"));
+    for (int i = 0; i < 2; i++) {
+        publish_under("q", "order", "one", true);
+        publish_under("q", "x-deduplication-header", "one", true);
+    }
+    CU_ASSERT_EQUAL(ready("q"), 3);
+    end();
+}
+
+static void persistent_and_transient_publishes_see_each_other_s_ids(void)
+{
+    begin(1);
+    declare("q", table_empty);
+    publish_under("q", "dedup-id", "one", false);
+    publish("q", "one");
+    publish("q", "two");
+    publish_under("q", "dedup-id", "two", false);
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    end();
+}
+
+static void an_id_outlives_its_message_for_the_window(void)
+{
+    begin(1);
+    declare("q", table_empty);
+    publish("q", "one");
+    broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
+    sync_all();
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 0);
+    table_wait(&t, SL_DEDUP_WINDOW_MS - 1);
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 0);
+    table_wait(&t, 1);
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
+static void until_settled_an_id_goes_with_its_message(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    declare("q", plugin(&m));
+    publish_under("q", "x-deduplication-header", "one", true);
+    table_wait(&t, 2 * SL_DEDUP_WINDOW_MS_MAX);
+    publish_under("q", "x-deduplication-header", "one", true);
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
+    sync_all();
+    publish_under("q", "x-deduplication-header", "one", true);
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
+static void until_settled_an_id_stays_while_its_message_is_out(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    declare("q", plugin(&m));
+    table_consume(&t, a, "q", 1, false);
+    publish_under("q", "x-deduplication-header", "one", true);
+    CU_ASSERT_EQUAL(a->told_count, 1);
+    broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
+    sync_all();
+    publish_under("q", "x-deduplication-header", "one", true);
+    CU_ASSERT_EQUAL(ready("q"), 0);
+    CU_ASSERT_EQUAL(
+        settlement_settle(&a->settlement, &a->client, (sl_tag){1}, false, SETTLE_CONSUMED), SL_OK);
+    sync_all();
+    publish_under("q", "x-deduplication-header", "one", true);
+    CU_ASSERT_EQUAL(a->told_count, 2);
+    end();
+}
+
+static void a_small_cache_forgets_the_oldest(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    declare("q", table_of_number(&m, "x-cache-size", 2));
+    publish("q", "one");
+    publish("q", "two");
+    publish("q", "three");
+    publish("q", "two");
+    CU_ASSERT_EQUAL(ready("q"), 3);
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 4);
+    end();
+}
+
+static void ids_are_there_again_after_a_crash(void)
+{
+    begin(2);
+    declare("q", table_empty);
+    publish("q", "one");
+    publish("q", "two");
+    publish("q", "one");
+    crash();
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    publish("q", "one");
+    publish("q", "two");
+    publish("q", "three");
+    CU_ASSERT_EQUAL(ready("q"), 3);
+    crash();
+    CU_ASSERT_EQUAL(ready("q"), 3);
+    end();
+}
+
+static void ids_of_consumed_messages_are_there_again_after_a_crash(void)
+{
+    begin(1);
+    declare("q", table_empty);
+    publish("q", "one");
+    broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
+    sync_all();
+    crash();
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 0);
+    crash();
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 0);
+    end();
+}
+
+static void a_duplicate_by_a_transient_id_stays_out_after_a_crash(void)
+{
+    begin(1);
+    declare("q", table_empty);
+    publish_under("q", "dedup-id", "one", false);
+    publish("q", "one");
+    publish("q", "two");
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    sync_all();
+    crash();
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    publish("q", "one"); /* nothing that is kept has it */
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    end();
+}
+
+static void until_settled_ids_are_there_again_with_their_messages(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    declare("q", plugin(&m));
+    publish_under("q", "x-deduplication-header", "one", true);
+    crash();
+    publish_under("q", "x-deduplication-header", "one", true);
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
+    sync_all();
+    crash();
+    publish_under("q", "x-deduplication-header", "one", true);
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
+static void a_window_dies_with_its_queue(void)
+{
+    begin(1);
+    declare("q", table_empty);
+    publish("q", "one");
+    broker_delete_queue(&a->client, 1, SL_BYTES_LITERAL("q"), false, false);
+    sync_all();
+    declare("q", table_empty);
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
+static void what_the_broker_moves_is_not_asked_for_its_id(void)
+{
+    struct table_maker m;
+
+    begin(2);
+    table_begin(&m);
+    table_write_string(&m.w, SL_BYTES_LITERAL("x-dead-letter-exchange"), SL_BYTES_LITERAL(""));
+    table_write_string(&m.w, SL_BYTES_LITERAL("x-dead-letter-routing-key"), SL_BYTES_LITERAL("q"));
+    declare("q", table_end(&m));
+    publish("q", "one");
+    table_consume(&t, a, "q", 1, false);
+    for (uint64_t tag = 1; tag <= 3; tag++) { /* back to itself */
+        CU_ASSERT_EQUAL(a->told_count, tag);
+        CU_ASSERT_EQUAL(
+            settlement_settle(&a->settlement, &a->client, (sl_tag){tag}, false, SETTLE_REJECTED),
+            SL_OK);
+        sync_all();
+    }
+    CU_ASSERT_EQUAL(a->told_count, 4);
+    crash();
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
+static void a_duplicate_gives_its_place_back(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    table_begin(&m);
+    table_write_s64(&m.w, SL_BYTES_LITERAL("x-max-length"), 3);
+    table_write_string(&m.w, SL_BYTES_LITERAL("x-overflow"), SL_BYTES_LITERAL("reject-publish"));
+    declare("q", table_end(&m));
+    publish("q", "one");
+    for (int i = 0; i < 10; i++)
+        publish("q", "one");
+    publish("q", "two");
+    publish("q", "three");
+    CU_ASSERT_EQUAL(ready("q"), 3);
+    end();
+}
+
+static void a_duplicate_drops_no_head(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    declare("q", table_of_number(&m, "x-max-length", 1));
+    publish("q", "one");
+    publish("q", "two");
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    table_consume(&t, a, "q", 1, false);
+    publish("q", "three");
+    publish("q", "two");
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
+int main(void)
+{
+    static CU_TestInfo tests[] = {
+        UNIT(the_same_id_enters_once),
+        UNIT(an_empty_id_is_none),
+        UNIT(the_plugin_s_header_counts_only_where_the_queue_asks),
+        UNIT(a_queue_may_rename_the_header),
+        UNIT(persistent_and_transient_publishes_see_each_other_s_ids),
+        UNIT(an_id_outlives_its_message_for_the_window),
+        UNIT(until_settled_an_id_goes_with_its_message),
+        UNIT(until_settled_an_id_stays_while_its_message_is_out),
+        UNIT(a_small_cache_forgets_the_oldest),
+        UNIT(ids_are_there_again_after_a_crash),
+        UNIT(ids_of_consumed_messages_are_there_again_after_a_crash),
+        UNIT(a_duplicate_by_a_transient_id_stays_out_after_a_crash),
+        UNIT(until_settled_ids_are_there_again_with_their_messages),
+        UNIT(a_window_dies_with_its_queue),
+        UNIT(what_the_broker_moves_is_not_asked_for_its_id),
+        UNIT(a_duplicate_gives_its_place_back),
+        UNIT(a_duplicate_drops_no_head),
+        CU_TEST_INFO_NULL,
+    };
+    return unit_run("core/dedup", tests);
+}
