@@ -1,10 +1,12 @@
 #include "core/broker.h"
 
+#include "core/accounts.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/base/random.h"
 #include "core/broker_parts.h"
 #include "core/fetch.h"
+#include "core/identity.h"
 #include "core/recovery.h"
 #include "core/shard.h"
 
@@ -23,6 +25,7 @@ struct worker_block { /* one allocation, so that no two workers share a cache li
 };
 
 static enum sl_err end_recovery(struct broker *b, struct commit_log *log);
+static void begin_accounts(struct broker *b);
 static enum sl_err add_worker(struct broker *b, uint32_t index);
 static enum sl_err add_shard(struct broker *b, uint32_t index);
 static void free_worker(struct broker *b, uint32_t index);
@@ -47,6 +50,12 @@ struct broker *broker_new(const struct broker_options *options)
     b->topology = topology_new(options->workers);
     b->workers = calloc(options->workers, sizeof(struct broker_worker *));
     if (b->topology == NULL || b->workers == NULL)
+        goto free_broker;
+    b->accounts = accounts_new(b->topology);
+    if (b->accounts == NULL)
+        goto free_broker;
+    b->identity = identity_new(b->accounts, options->clock, b->session_inboxes);
+    if (b->identity == NULL)
         goto free_broker;
     topology_set_cluster_names(b->topology, !options->has_no_cluster_names);
     for (uint32_t i = 0; i < options->workers; i++)
@@ -80,6 +89,10 @@ void broker_free(struct broker *b)
     free(b->workers);
     if (b->fetch != NULL)
         fetch_free(b->fetch);
+    if (b->identity != NULL)
+        identity_free(b->identity);
+    if (b->accounts != NULL)
+        accounts_free(b->accounts);
     if (b->topology != NULL)
         topology_free(b->topology);
     if (b->desk_client.window != NULL)
@@ -99,6 +112,11 @@ struct broker_worker *broker_worker_at(struct broker *b, uint32_t worker)
 struct topology *broker_topology(struct broker *b)
 {
     return b->topology;
+}
+
+struct identity *broker_identity(struct broker *b)
+{
+    return b->identity;
 }
 
 struct id_file_ref *broker_take_id_files(struct broker *b, uint32_t *count)
@@ -209,6 +227,18 @@ void broker_wake_shards(struct broker *b, const struct broker_notice *notice)
             mailbox_wake(b->shard_inboxes[i]);
 }
 
+void broker_note_age(struct broker *b)
+{
+    struct log_run nothing = {0};
+
+    if (b->order.log == NULL)
+        return;
+    struct log_place place = order_place(&b->order, &nothing);
+    topology_lock(b->topology);
+    ages_note(&b->topology->ages, place.base, place.time);
+    topology_unlock(b->topology);
+}
+
 void broker_set_disk_low(struct broker *b, bool is_low)
 {
     atomic_store(&b->pressure.is_disk_low, is_low);
@@ -234,7 +264,25 @@ static enum sl_err end_recovery(struct broker *b, struct commit_log *log)
         b->workers[i]->run.journal.is_off = false;
         shard_extend_marks(b->workers[i]->shard);
     }
+    begin_accounts(b);
     return recovery_decide(b->recovery, log);
+}
+
+/* The first start, or the first that knows of users: from here on the log says who there is. */
+static void begin_accounts(struct broker *b)
+{
+    struct log_run record = {0};
+
+    if (b->accounts->is_begun)
+        return;
+    topology_lock(b->topology);
+    log_run_group_begin(&record); /* all of it, or none */
+    accounts_describe(b->accounts, &record);
+    log_run_group_end(&record);
+    order_append(&b->order, &record);
+    b->accounts->is_begun = true;
+    topology_unlock(b->topology);
+    log_run_clear(&record);
 }
 
 static enum sl_err add_worker(struct broker *b, uint32_t index)
@@ -248,6 +296,7 @@ static enum sl_err add_worker(struct broker *b, uint32_t index)
     w->broker = b;
     w->index = index;
     w->run_number = 1;
+    list_init(&w->slowed);
     mailbox_init(&w->inbox, wake, &block->waker);
     route_cache_init(&w->routes, b->topology);
     b->session_inboxes[index] = &w->inbox;

@@ -29,10 +29,14 @@
 #include "core/settlement.h"
 #include "core/topology.h"
 
+struct account_change;
 struct broker;
 struct fetch;
+struct identity;
 struct id_file_ref;
 struct shard;
+
+#define BROKER_REFUSAL_BYTES_MAX 1024u
 
 struct broker_worker { /* what the core keeps for one worker */
     struct broker *broker;
@@ -53,6 +57,8 @@ struct broker_worker { /* what the core keeps for one worker */
     uint8_t held_by;      /* of enum held_by: what publishers wait for */
     uint64_t openings;    /* of memory, that this worker saw */
     uint64_t room_wanted; /* the least that a session of this worker waits for; 0: none does */
+    struct list slowed;   /* of struct access: pace.h */
+    char refusal[BROKER_REFUSAL_BYTES_MAX]; /* why broker_route said SL_EDENIED */
 };
 
 struct broker_options {
@@ -92,6 +98,7 @@ struct id_file_ref *broker_take_id_files(struct broker *b, uint32_t *count);
 void broker_free(struct broker *b);
 struct broker_worker *broker_worker_at(struct broker *b, uint32_t worker);
 struct topology *broker_topology(struct broker *b);
+struct identity *broker_identity(struct broker *b);
 /* The disk is below its floor: publishers wait, until it is said that it is not.  Any thread. */
 void broker_set_disk_low(struct broker *b, bool is_low);
 /* What publishers are held for, of enum held_by: what an alarm shows.  Any thread. */
@@ -113,6 +120,8 @@ struct log_place broker_tell_shards_of(struct broker *b, struct broker_notice *n
                                        void (*fill)(void *context, struct lane_item *item),
                                        void *context);
 void broker_wake_shards(struct broker *b, const struct broker_notice *notice);
+/* Remembers which sequence is the next now: ages.h. */
+void broker_note_age(struct broker *b);
 
 /* ---- a worker's turn ---- */
 
@@ -141,8 +150,17 @@ void broker_thread_end(void);
 
 /* handle: how mail finds the session. */
 void broker_client_init(struct client *c, struct broker_worker *w, struct sl_handle handle);
-/* SL_ENOENT: no such virtual host. */
+/* SL_ENOENT: no such virtual host.  SL_EDENIED: the user may not go there.  SL_EFULL,
+ * SL_ENOTALLOWED: it, or the user, has no more connections. */
 SL_MUST_CHECK enum sl_err broker_open_vhost(struct client *c, struct sl_bytes name);
+/* In RabbitMQ's words, what that error means. */
+void broker_describe_vhost_refusal(const struct client *c, struct sl_bytes name, enum sl_err err,
+                                   struct text *to);
+/* Another channel of the client's user.  False, with how many it may have. */
+SL_MUST_CHECK bool broker_open_channel(struct client *c, uint64_t *max);
+void broker_close_channel(struct client *c);
+/* May it say in a message that another user has sent it? */
+bool broker_may_impersonate(const struct client *c);
 /* Everything the session holds goes back: loans to their places, exclusive queues away.
  * Idempotent.  Settlements of the session are released by their owner. */
 void broker_client_close(struct client *c);
@@ -152,10 +170,16 @@ void broker_client_written(struct client *c, uint64_t written);
 /* ---- publishing ---- */
 
 /* Lends the route for exchange and key; see route_cache_get for how long.  headers: of this
- * message, or {NULL, 0}.  SL_ENOENT, SL_EDENIED (internal), SL_ENOMEM: by return value. */
+ * message, or {NULL, 0}.  SL_ENOENT, SL_EDENIED (broker_route_refusal says why), SL_ENOMEM: by
+ * return value. */
 SL_MUST_CHECK enum sl_err broker_route(struct client *c, struct sl_bytes exchange,
                                        struct sl_bytes key, struct sl_bytes headers,
                                        const struct route **route);
+
+/* Of the last SL_EDENIED, until the next. */
+const char *broker_route_refusal(const struct client *c);
+/* Is there such an exchange? */
+bool broker_has_exchange(const struct client *c, struct sl_bytes exchange);
 
 static inline uint64_t broker_route_epoch(const struct client *c)
 {
@@ -165,7 +189,7 @@ static inline uint64_t broker_route_epoch(const struct client *c)
 /* True while publishers wait for memory or the disk: leave the publish unread and come back. */
 static inline bool broker_is_held(const struct client *c)
 {
-    return c->worker->held_by != 0;
+    return c->worker->held_by != 0 || c->is_slowed;
 }
 /* Takes room for a body of that many bytes, to be kept in its arrival.  False: there is none now;
  * the front end's on_pressure says when it is worth asking again. */
@@ -180,6 +204,12 @@ const struct admission *broker_publish(struct client *c, const struct route *rou
                                        struct message *msg);
 /* The same where admission_take_all has taken all places before. */
 void broker_publish_admitted(struct client *c, const struct route *route, struct message *msg);
+
+/* The next publish of this session, outside of groups, is answered to that ticket, which is not 0:
+ * messages is 1 when every queue that it reached had its id already, else 0. */
+void broker_ask_verdict(struct client *c, uint64_t ticket);
+/* After that publish: will there be an answer?  Not for what went nowhere. */
+bool broker_has_asked(struct client *c);
 
 /* Does msg, whose route was found, ask for more than to be published: to be prepared, or is it the
  * outcome of a prepared message?  (SEMANTICS 8) */
@@ -225,6 +255,14 @@ void broker_delete_exchange(struct client *c, uint64_t ticket, struct sl_bytes n
                             bool if_unused);
 void broker_bind(struct client *c, uint64_t ticket, const struct binding_request *request);
 void broker_unbind(struct client *c, uint64_t ticket, const struct binding_request *request);
+
+/* ---- administration ---- */
+
+/* answer: messages is 1 where it made what was not there.  SL_ENOENT, SL_EPRECOND.  Sessions of a
+ * user or virtual host that goes are told and closed. */
+void broker_change_account(struct client *c, uint64_t ticket, const struct account_change *change);
+/* Closes the connections of that name ("ADDRESS:PORT -> ADDRESS:PORT"), with that reason. */
+void broker_close_connection(struct broker *b, struct sl_bytes name, const char *reason);
 
 /* ---- consuming ---- */
 

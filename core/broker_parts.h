@@ -13,6 +13,8 @@ struct broker {
     struct broker_options options;
     struct recovery *recovery; /* between begin and end */
     struct topology *topology;
+    struct accounts *accounts;
+    struct identity *identity;
     struct order order;
     struct fetch *fetch; /* with the log */
     struct pressure pressure;

@@ -4,6 +4,7 @@
 #include "core/backlog.h"
 #include "core/blocks.h"
 #include "core/memory.h"
+#include "core/pace.h"
 #include "core/shard.h"
 
 static void wake_others(struct broker_worker *w);
@@ -65,11 +66,13 @@ bool broker_worker_has_work(struct broker_worker *w)
 uint64_t broker_worker_next_due(const struct broker_worker *w)
 {
     uint64_t due = shard_next_due(w->shard);
+    uint64_t slowed_ms = pace_next_due(w);
 
     if (due == DUE_NEVER)
-        return UINT64_MAX;
+        return slowed_ms;
     uint64_t now = order_time(&w->broker->order);
-    return due > now ? due - now : 0;
+    uint64_t due_ms = due > now ? due - now : 0;
+    return due_ms < slowed_ms ? due_ms : slowed_ms;
 }
 
 bool broker_worker_next_confirm(struct broker_worker *w, struct waiting_publisher *out)
@@ -90,7 +93,8 @@ bool broker_worker_balance(struct broker_worker *w)
     memory_settle();
     w->held_by = pressure_look(&w->broker->pressure, w->broker->order.log, &w->openings);
     bool has_room = room_is_back(w);
-    return has_room || w->held_by != before;
+    bool lets_go = pace_let_go(w);
+    return has_room || lets_go || w->held_by != before;
 }
 
 void broker_thread_end(void)

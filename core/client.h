@@ -12,6 +12,7 @@
 #include "core/mail.h"
 #include "core/topology.h"
 
+struct access;
 struct broker_worker;
 
 struct client {
@@ -21,12 +22,15 @@ struct client {
     struct sl_bytes user;               /* who it is; the session keeps the bytes */
     struct sl_bytes cluster_id;         /* of the connection, or the account; or {NULL, 0} */
     struct sl_bytes account_cluster_id; /* the account's own, whatever the connection's is */
+    struct access *access;              /* NULL: nobody has logged in */
     struct session_window *window;      /* counted; shared with shards that deliver here */
     struct slot_table subscriptions;    /* of struct subscription */
     uint64_t shards;                    /* one bit for each that has heard of this session */
     bool is_logged;                     /* it wrote into the log since its last broker_confirm */
-    uint64_t logged_run; /* the worker's run of its last confirm that waits for the disk */
+    uint64_t logged_run;     /* the worker's run of its last confirm that waits for the disk */
+    uint64_t verdict_ticket; /* of broker_ask_verdict; 0: nothing is asked */
     bool is_closed;
+    bool is_slowed;  /* its user publishes faster than it may: pace.h */
     bool is_trusted; /* administration: no permission holds it */
 };
 

@@ -94,7 +94,10 @@ static void do_declare(struct shard *s, const struct shard_command *c)
         a->messages = queue_ready(q);
         a->consumers = q->consumers_count;
     }
-    shard_answer(s, a);
+    if (c->from.generation == 0) /* the broker itself */
+        mail_free(&a->mail);
+    else
+        shard_answer(s, a);
 }
 
 /* changes: of enum cluster_change, of an ordinary queue too. */
@@ -429,6 +432,13 @@ sl_lsn shard_remove_queue(struct shard *s, struct queue *q)
     sl_lsn place = s->topology->removed;
     topology_unlock(s->topology);
     return place;
+}
+
+void shard_remove_queues_of(struct shard *s, const struct vhost *v)
+{
+    for (uint32_t i = 0; i < s->queues_room; i++)
+        if (s->queues[i] != NULL && s->queues[i]->def->vhost == v)
+            shard_remove_queue(s, s->queues[i]);
 }
 
 /* Nothing more is lent to it; it goes when nothing is out, and with it perhaps its queue. */

@@ -23,6 +23,9 @@ void commands_resume_gets(struct shard *s, struct queue *q);
 /* Takes the queue out of everything; returns where the deletion is in the log. */
 sl_lsn shard_remove_queue(struct shard *s, struct queue *q);
 
+/* The same for all of a virtual host that is gone. */
+void shard_remove_queues_of(struct shard *s, const struct vhost *v);
+
 /* The command stays the caller's. */
 void command_execute(struct shard *s, const struct shard_command *command);
 

@@ -1,25 +1,47 @@
 #include "core/dedup.h"
 
 #include "core/base/assert.h"
+#include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/journal.h"
 #include "core/queue.h"
 #include "core/shard.h"
+#include "core/table.h"
+#include "core/topology.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
 
 #define EXPIRE_STEP 4u   /* for each id that comes: more than one, so that it ends */
 #define EVICT_STEP 1024u /* ids at once, when memory is used up: finding the window costs */
 #define GONE_FIRST 16u
 
-static void enter(struct shard *s, struct queue *q, struct id_window *w,
+struct largest { /* window of a shard */
+    struct queue *queue;
+    struct dedup *dedup;
+    struct id_window *window;
+};
+
+/* Of an exchange whose ids a checkpoint named, until a message comes from it. */
+static const struct dedup_rules UNKNOWN_RULES = {
+    .is_full = true, .window_ms = ID_LASTS, .most = SL_DEDUP_IDS_MAX};
+
+static struct dedup *dedup_new(uint64_t source, const struct dedup_rules *rules);
+static void learn_rules(struct shard *s, struct queue *q, struct dedup *d,
+                        struct sl_bytes exchange);
+static void read_exchange(struct dedup *d, const struct exchange *e);
+static bool has(const struct dedup *d, const struct dedup_key *key, uint64_t time);
+static void remember(struct shard *s, struct dedup *d, const struct dedup_key *key,
+                     const struct dedup_publish *p);
+static void enter(struct shard *s, struct dedup *d, struct id_window *w,
                   const struct remembered_id *id);
-static void make_place(const struct queue *q, struct dedup *d, struct id_window *w, uint64_t time);
+static void make_place(struct dedup *d, struct id_window *w, uint64_t time);
 static uint64_t bytes_of(const struct dedup *d);
 static void keep_budget(struct shard *s);
 static uint32_t fullest_shard(const struct dedup_node *n, uint64_t *all);
-static struct queue *largest(const struct shard *s, struct id_window **w);
+static void find_largest(const struct shard *s, struct largest *most);
 static void evict(struct shard *s);
 static void note_gone(struct dedup *d, sl_seq seq);
 static void forget_window(struct dedup *d, struct id_window *w, sl_seq highest, const sl_seq *stay,
@@ -35,54 +57,89 @@ void dedup_node_init(struct dedup_node *n, uint32_t shards, uint64_t budget)
     }
 }
 
-struct dedup *dedup_of(struct queue *q)
+struct dedup *dedup_of(struct queue *q, uint64_t source)
 {
-    if (q->dedup == NULL) {
-        q->dedup = calloc(1, sizeof *q->dedup);
-        SL_ASSERT(q->dedup != NULL);
-    }
-    return q->dedup;
+    struct dedup **at = &q->dedup;
+
+    if (*at == NULL)
+        *at = dedup_new(0, &q->dedup_rules);
+    while (*at != NULL && (*at)->source != source)
+        at = &(*at)->next;
+    if (*at == NULL)
+        *at = dedup_new(source, &UNKNOWN_RULES);
+    return *at;
+}
+
+uint64_t dedup_source_of(const struct shard *s, struct sl_bytes exchange)
+{
+    uint64_t source = XXH3_64bits_withSecret(exchange.at, exchange.len, s->dedup->secret.bytes,
+                                             sizeof s->dedup->secret.bytes);
+
+    return source != 0 ? source : 1;
 }
 
 bool dedup_is_duplicate(struct shard *s, struct queue *q, const struct entry *entry, uint64_t time)
 {
-    bool is_logged = (entry->flags & ENTRY_LOGGED) != 0;
-    struct dedup_key key;
+    struct dedup_publish publish = {.properties = message_properties(entry->msg),
+                                    .exchange = message_exchange(entry->msg),
+                                    .has_id = (entry->msg->marks & MARK_DEDUP) != 0,
+                                    .by_exchange = entry->msg->by_exchange,
+                                    .is_logged = (entry->flags & ENTRY_LOGGED) != 0,
+                                    .seq = entry->seq,
+                                    .time = time};
 
-    if (!dedup_key_of(&q->dedup_rules, &s->dedup->secret, message_properties(entry->msg), &key))
+    if (!dedup_decide(s, q, &publish))
         return false;
-    struct dedup *d = dedup_of(q);
-    if (id_window_has(&d->kept, key.id, time) || id_window_has(&d->passing, key.id, time)) {
-        d->duplicates++;
-        counter_add(&s->counters->duplicates, 1);
-        if (is_logged)
-            journal_duplicate(&s->run->journal, q->ref.number, entry->seq);
-        return true;
+    q->dedup->duplicates++;
+    counter_add(&s->counters->duplicates, 1);
+    if (publish.is_logged)
+        journal_duplicate(&s->run->journal, q->ref.number, entry->seq);
+    return true;
+}
+
+bool dedup_decide(struct shard *s, struct queue *q, const struct dedup_publish *p)
+{
+    struct dedup *own = NULL;
+    struct dedup *of_source = NULL;
+    struct dedup_key own_key;
+    struct dedup_key source_key;
+
+    if ((p->has_id || q->dedup_rules.asks_always) &&
+        dedup_key_of(&q->dedup_rules, &s->dedup->secret, p->properties, &own_key))
+        own = dedup_of(q, 0);
+    if (p->by_exchange) {
+        of_source = dedup_of(q, dedup_source_of(s, p->exchange));
+        learn_rules(s, q, of_source, p->exchange);
+        if (!dedup_key_of(&of_source->rules, &s->dedup->secret, p->properties, &source_key))
+            of_source = NULL;
     }
-    enter(s, q, is_logged ? &d->kept : &d->passing,
-          &(struct remembered_id){key.id, entry->seq, time, key.ttl});
-    return false;
-}
-
-bool dedup_replay(struct shard *s, struct queue *q, const struct dedup_key *key, sl_seq seq,
-                  uint64_t time)
-{
-    struct dedup *d = dedup_of(q);
-
-    if (id_window_has(&d->kept, key->id, time))
+    if ((own != NULL && has(own, &own_key, p->time)) ||
+        (of_source != NULL && has(of_source, &source_key, p->time)))
         return true;
-    if (seq.v > d->kept.newest)
-        enter(s, q, &d->kept, &(struct remembered_id){key->id, seq, time, key->ttl});
+    if (own != NULL)
+        remember(s, own, &own_key, p);
+    if (of_source != NULL)
+        remember(s, of_source, &source_key, p);
     return false;
 }
 
-void dedup_restore(struct shard *s, struct queue *q, const struct remembered_id *id)
+void dedup_undo(struct shard *s, struct queue *q, sl_seq seq)
 {
-    struct dedup *d = dedup_of(q);
+    for (struct dedup *d = q->dedup; d != NULL; d = d->next) {
+        uint64_t before = bytes_of(d);
+        id_window_remove(&d->kept, seq);
+        dedup_settle(s, d, before);
+    }
+}
+
+void dedup_restore(struct shard *s, struct queue *q, uint64_t source,
+                   const struct remembered_id *id)
+{
+    struct dedup *d = dedup_of(q, source);
 
     if (id->seq.v <= d->kept.newest)
         return;
-    enter(s, q, &d->kept, id);
+    enter(s, d, &d->kept, id);
     d->saved = id->seq.v;
 }
 
@@ -110,26 +167,28 @@ void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl
 
 void dedup_free(struct shard *s, struct queue *q)
 {
-    struct dedup *d = q->dedup;
+    struct dedup *next;
 
-    if (d == NULL)
-        return;
-    uint64_t before = bytes_of(d);
-    id_window_deinit(&d->kept);
-    id_window_deinit(&d->passing);
-    dedup_settle(s, d, before);
-    free(d->gone);
-    free(d);
+    for (struct dedup *d = q->dedup; d != NULL; d = next) {
+        uint64_t before = bytes_of(d);
+        next = d->next;
+        id_window_deinit(&d->kept);
+        id_window_deinit(&d->passing);
+        dedup_settle(s, d, before);
+        free(d->gone);
+        free(d->header);
+        free(d);
+    }
     q->dedup = NULL;
 }
 
-void dedup_expire(struct shard *s, struct queue *q, uint32_t n)
+void dedup_expire(struct shard *s, struct dedup *d, uint32_t n)
 {
-    uint64_t before = bytes_of(q->dedup);
+    uint64_t before = bytes_of(d);
 
-    id_window_expire(&q->dedup->kept, s->now, n);
-    id_window_expire(&q->dedup->passing, s->now, n);
-    dedup_settle(s, q->dedup, before);
+    id_window_expire(&d->kept, s->now, n);
+    id_window_expire(&d->passing, s->now, n);
+    dedup_settle(s, d, before);
 }
 
 void dedup_tend(struct shard *s)
@@ -154,27 +213,91 @@ void dedup_tell(const struct shard *s, const struct queue *q, struct dedup_figur
 
     *out = (struct dedup_figures){
         .window_ms = q->dedup_rules.is_until_settled ? 0 : q->dedup_rules.window_ms};
-    if (d == NULL)
-        return;
-    out->duplicates = d->duplicates;
-    out->evicted = d->evicted;
-    out->ids = d->kept.count + d->passing.count;
-    if (d->evicted == 0 || out->window_ms == 0)
-        return;
-    const struct id_window *w = d->kept.count >= d->passing.count ? &d->kept : &d->passing;
-    if (id_window_oldest(w, &oldest) && s->now - oldest.time < out->window_ms)
-        out->window_ms = s->now - oldest.time;
+    for (; d != NULL; d = d->next) {
+        out->duplicates += d->duplicates;
+        out->evicted += d->evicted;
+        out->ids += d->kept.count + d->passing.count;
+        const struct id_window *w = d->kept.count >= d->passing.count ? &d->kept : &d->passing;
+        if (d->source == 0 && d->evicted != 0 && out->window_ms != 0 &&
+            id_window_oldest(w, &oldest) && s->now - oldest.time < out->window_ms)
+            out->window_ms = s->now - oldest.time;
+    }
 }
 
-static void enter(struct shard *s, struct queue *q, struct id_window *w,
+static struct dedup *dedup_new(uint64_t source, const struct dedup_rules *rules)
+{
+    struct dedup *d = calloc(1, sizeof *d);
+
+    SL_ASSERT(d != NULL);
+    d->source = source;
+    d->rules = *rules;
+    return d;
+}
+
+/* As the exchange is declared now.  Recovery has the lock. */
+static void learn_rules(struct shard *s, struct queue *q, struct dedup *d, struct sl_bytes exchange)
+{
+    struct topology *t = s->topology;
+    uint64_t version = topology_version(t);
+    bool has_lock = t->is_replaying;
+
+    if (d->version == version + 1 && !has_lock)
+        return;
+    if (!has_lock)
+        topology_lock(t);
+    const struct exchange *e = topology_exchange(q->def->vhost, exchange);
+    if (e != NULL)
+        read_exchange(d, e);
+    if (!has_lock)
+        topology_unlock(t);
+    d->version = version + 1; /* 0 is none */
+}
+
+/* Without a time in its arguments it is the number that bounds the window. */
+static void read_exchange(struct dedup *d, const struct exchange *e)
+{
+    struct table_value value;
+    bool has_time = table_find(e->arguments, "x-cache-ttl", &value) ||
+                    table_find(e->arguments, "x-dedup-window-ms", &value);
+
+    dedup_rules_read(&d->rules, e->arguments);
+    d->rules.is_full = true;
+    d->rules.is_until_settled = false;
+    if (!has_time)
+        d->rules.window_ms = ID_LASTS;
+    free(d->header);
+    d->header = NULL;
+    if (d->rules.header.len == 0)
+        return;
+    d->header = malloc(d->rules.header.len);
+    SL_ASSERT(d->header != NULL);
+    memcpy(d->header, d->rules.header.at, d->rules.header.len);
+    d->rules.header.at = d->header;
+}
+
+static bool has(const struct dedup *d, const struct dedup_key *key, uint64_t time)
+{
+    return id_window_has(&d->kept, key->id, time) || id_window_has(&d->passing, key->id, time);
+}
+
+/* What a checkpoint and the log behind it both say is there already. */
+static void remember(struct shard *s, struct dedup *d, const struct dedup_key *key,
+                     const struct dedup_publish *p)
+{
+    struct id_window *w = p->is_logged ? &d->kept : &d->passing;
+
+    if (p->seq.v > w->newest)
+        enter(s, d, w, &(struct remembered_id){key->id, p->seq, p->time, key->ttl});
+}
+
+static void enter(struct shard *s, struct dedup *d, struct id_window *w,
                   const struct remembered_id *id)
 {
-    struct dedup *d = q->dedup;
     uint64_t before = bytes_of(d);
 
     id_window_expire(w, id->time, EXPIRE_STEP);
-    if (w->count >= q->dedup_rules.most)
-        make_place(q, d, w, id->time);
+    if (w->count >= d->rules.most)
+        make_place(d, w, id->time);
     id_window_add(w, id);
     uint64_t now = bytes_of(d);
     if (now == before)
@@ -184,11 +307,11 @@ static void enter(struct shard *s, struct queue *q, struct id_window *w,
         keep_budget(s);
 }
 
-/* The queue remembers no more than it was declared with. */
-static void make_place(const struct queue *q, struct dedup *d, struct id_window *w, uint64_t time)
+/* No more is remembered than was declared. */
+static void make_place(struct dedup *d, struct id_window *w, uint64_t time)
 {
     id_window_expire(w, time, UINT32_MAX);
-    while (w->count >= q->dedup_rules.most) {
+    while (w->count >= d->rules.most) {
         id_window_drop_oldest(w);
         d->evicted++;
     }
@@ -232,41 +355,34 @@ static uint32_t fullest_shard(const struct dedup_node *n, uint64_t *all)
 
 static void evict(struct shard *s)
 {
-    struct id_window *w;
-    struct queue *q = largest(s, &w);
+    struct largest most = {0};
     char room[2 * SL_NAME_BYTES_MAX];
     struct text name = text_on(room, sizeof room);
 
-    if (q == NULL)
+    find_largest(s, &most);
+    if (most.window == NULL)
         return;
-    uint64_t before = bytes_of(q->dedup);
-    for (uint32_t i = 0; i < EVICT_STEP && w->count > 0; i++) {
-        id_window_drop_oldest(w);
-        q->dedup->evicted++;
+    uint64_t before = bytes_of(most.dedup);
+    for (uint32_t i = 0; i < EVICT_STEP && most.window->count > 0; i++) {
+        id_window_drop_oldest(most.window);
+        most.dedup->evicted++;
     }
-    dedup_settle(s, q->dedup, before);
-    text_add_bytes(&name, q->name);
+    dedup_settle(s, most.dedup, before);
+    text_add_bytes(&name, most.queue->name);
     sl_log_peer(SL_LOG_WARN, "dedup.memory", "queue=%s ids=%llu evicted=%llu", room,
-                (unsigned long long)w->count, (unsigned long long)q->dedup->evicted);
+                (unsigned long long)most.window->count, (unsigned long long)most.dedup->evicted);
 }
 
-static struct queue *largest(const struct shard *s, struct id_window **w)
+static void find_largest(const struct shard *s, struct largest *most)
 {
-    struct queue *found = NULL;
-
-    *w = NULL;
     for (uint32_t i = 0; i < s->queues_room; i++) {
         struct queue *q = s->queues[i];
-        if (q == NULL || q->dedup == NULL)
-            continue;
-        struct id_window *larger =
-            q->dedup->kept.bytes >= q->dedup->passing.bytes ? &q->dedup->kept : &q->dedup->passing;
-        if (larger->count != 0 && (*w == NULL || larger->bytes > (*w)->bytes)) {
-            *w = larger;
-            found = q;
+        for (struct dedup *d = q == NULL ? NULL : q->dedup; d != NULL; d = d->next) {
+            struct id_window *w = d->kept.bytes >= d->passing.bytes ? &d->kept : &d->passing;
+            if (w->count != 0 && (most->window == NULL || w->bytes > most->window->bytes))
+                *most = (struct largest){q, d, w};
         }
     }
-    return found;
 }
 
 static void note_gone(struct dedup *d, sl_seq seq)

@@ -32,19 +32,26 @@ struct dedup_node { /* what all shards share */
     uint32_t files_count;
 };
 
-struct dedup {                /* of one queue; zeroed is empty */
+/* The windows of a queue, or of one exchange of type x-message-deduplication in it.  The queue's
+ * own come first; the others hang on them. */
+struct dedup { /* zeroed is empty */
+    struct dedup *next;
+    uint64_t source; /* the exchange: dedup_source_of; 0: these are the queue's own */
+    struct dedup_rules rules;
+    uint8_t *header;          /* owned: what the rules of an exchange borrow from it */
+    uint64_t version;         /* of the topology, as of which these rules are */
     struct id_window kept;    /* of logged messages */
     struct id_window passing; /* of the others */
-    uint64_t duplicates;
-    uint64_t evicted; /* ids that went before their time */
-    uint64_t saved;   /* those of kept up to this sequence were given to a checkpoint */
-    sl_seq *gone;     /* saved ones that left since the last checkpoint */
+    uint64_t duplicates;      /* of the queue's own: all of the queue's */
+    uint64_t evicted;         /* ids that went before their time */
+    uint64_t saved;           /* those of kept up to this sequence were given to a checkpoint */
+    sl_seq *gone;             /* saved ones that left since the last checkpoint */
     uint32_t gone_count, gone_room;
 };
 
 void dedup_node_init(struct dedup_node *n, uint32_t shards, uint64_t budget);
 
-/* The queue's rules may give this message an id: else nothing of the below is asked. */
+/* The queue's rules, or those of an exchange, may give this message an id: else nothing of the below is asked. */
 static inline bool dedup_concerns(const struct dedup_rules *r, const struct message *msg);
 
 /* Did the message of this entry, which is about to enter, come before?  If so that is noted, and
@@ -60,20 +67,32 @@ void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl
 void dedup_free(struct shard *s, struct queue *q);
 
 /* Drops at most n ids that are over, of a queue that may get nothing new. */
-void dedup_expire(struct shard *s, struct queue *q, uint32_t n);
+void dedup_expire(struct shard *s, struct dedup *d, uint32_t n);
 /* Drops what is too much, when asked to. */
 void dedup_tend(struct shard *s);
 
 /* ---- recovery and what is shown ---- */
 
-/* The queue's windows, made if need be. */
-struct dedup *dedup_of(struct queue *q);
-/* In replay, of a logged publish: true: it came before, or so it seems.  False: its id is
- * remembered. */
-bool dedup_replay(struct shard *s, struct queue *q, const struct dedup_key *key, sl_seq seq,
-                  uint64_t time);
+struct dedup_publish { /* what a verdict depends on; borrowed */
+    struct sl_bytes properties;
+    struct sl_bytes exchange;
+    bool has_id;      /* MARK_DEDUP */
+    bool by_exchange; /* the exchange asks for ids */
+    bool is_logged;
+    sl_seq seq;
+    uint64_t time;
+};
+/* True: it came before.  False: its id, if it has one, is remembered. */
+bool dedup_decide(struct shard *s, struct queue *q, const struct dedup_publish *p);
+/* It was remembered in vain: a record says that it came before. */
+void dedup_undo(struct shard *s, struct queue *q, sl_seq seq);
+/* How an exchange is told from others in the windows of a queue. */
+uint64_t dedup_source_of(const struct shard *s, struct sl_bytes exchange);
+/* The windows for that source, made if need be. */
+struct dedup *dedup_of(struct queue *q, uint64_t source);
 /* An id that a checkpoint names; one that is not behind those that are there is passed over. */
-void dedup_restore(struct shard *s, struct queue *q, const struct remembered_id *id);
+void dedup_restore(struct shard *s, struct queue *q, uint64_t source,
+                   const struct remembered_id *id);
 /* Adds up what the windows of that queue take by now. */
 void dedup_settle(struct shard *s, const struct dedup *d, uint64_t before);
 
@@ -90,7 +109,7 @@ void dedup_tell(const struct shard *s, const struct queue *q, struct dedup_figur
 
 static inline bool dedup_concerns(const struct dedup_rules *r, const struct message *msg)
 {
-    return ((msg->marks & MARK_DEDUP) != 0 || r->asks_always) && !msg->is_moved;
+    return ((msg->marks & MARK_DEDUP) != 0 || r->asks_always || msg->by_exchange) && !msg->is_moved;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/base/assert.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
+#include "core/permission.h"
 #include "core/request.h"
 
 #include <stdio.h>
@@ -16,6 +17,8 @@
 
 #define REASON_BYTES_MAX 1024
 
+static bool is_refused(struct client *c, uint64_t ticket, enum sl_err err,
+                       const struct text *reason);
 static bool may_subscribe(struct client *c, uint64_t ticket, struct sl_bytes own);
 static bool resolve_destination(struct client *c, uint64_t ticket, struct binding_request *r,
                                 struct cluster_name *room);
@@ -32,6 +35,8 @@ void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_
     struct cluster_name cluster;
     char made_up[64];
     struct sl_bytes name = d->name;
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
 
     if (name.len == 0) {
         char random[SL_RANDOM_NAME_CHARS + 1];
@@ -42,7 +47,12 @@ void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_
     bool is_cluster = d->is_cluster;
     if (!is_cluster && !request_resolve(c, ticket, &name, &cluster, &is_cluster))
         return;
+    struct queue_declaration named = *d;
+    named.name = name;
     if (is_cluster && !d->is_passive && !may_subscribe(c, ticket, name))
+        return;
+    if (!is_cluster &&
+        is_refused(c, ticket, permission_to_declare_queue(c, &named, &reason), &reason))
         return;
     struct shard_command *command =
         request_about(c, COMMAND_DECLARE, ticket, name, d->arguments.len);
@@ -64,8 +74,12 @@ void broker_delete_queue(struct client *c, uint64_t ticket, struct sl_bytes name
 {
     struct cluster_name cluster;
     bool is_cluster;
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
 
-    if (!request_resolve(c, ticket, &name, &cluster, &is_cluster))
+    if (!request_resolve(c, ticket, &name, &cluster, &is_cluster) ||
+        is_refused(c, ticket, permission_to_use_queue(c, PERMISSION_CONFIGURE, name, &reason),
+                   &reason))
         return;
     struct shard_command *command = request_about(c, COMMAND_DELETE, ticket, name, 0);
     command->if_unused = if_unused;
@@ -77,9 +91,13 @@ void broker_purge_queue(struct client *c, uint64_t ticket, struct sl_bytes name)
 {
     struct cluster_name cluster;
     bool is_cluster;
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
 
-    if (request_resolve(c, ticket, &name, &cluster, &is_cluster))
-        send_to_queue(c, request_about(c, COMMAND_PURGE, ticket, name, 0));
+    if (!request_resolve(c, ticket, &name, &cluster, &is_cluster) ||
+        is_refused(c, ticket, permission_to_use_queue(c, PERMISSION_READ, name, &reason), &reason))
+        return;
+    send_to_queue(c, request_about(c, COMMAND_PURGE, ticket, name, 0));
 }
 
 void broker_declare_exchange(struct client *c, uint64_t ticket,
@@ -91,6 +109,8 @@ void broker_declare_exchange(struct client *c, uint64_t ticket,
 
     struct log_run *record = &c->worker->run.at_once;
 
+    if (is_refused(c, ticket, permission_to_declare_exchange(c, d, &reason), &reason))
+        return;
     topology_lock(t);
     bool is_new = topology_exchange(c->vhost, d->name) == NULL;
     enum sl_err err = topology_declare_exchange(t, c->vhost, d, &reason);
@@ -114,6 +134,8 @@ void broker_delete_exchange(struct client *c, uint64_t ticket, struct sl_bytes n
 
     struct log_run *record = &c->worker->run.at_once;
 
+    if (is_refused(c, ticket, permission_to_delete_exchange(c, name, &reason), &reason))
+        return;
     topology_lock(t);
     const struct exchange *e = topology_exchange(c->vhost, name);
     if (e != NULL && e->is_durable)
@@ -141,6 +163,8 @@ void broker_bind(struct client *c, uint64_t ticket, const struct binding_request
         return;
     struct log_run *record = &c->worker->run.at_once;
 
+    if (is_refused(c, ticket, permission_to_bind(c, r, &reason), &reason))
+        return;
     topology_lock(t);
     if (binding_is_durable(c->vhost, r))
         journal_binding(record, RECORD_BIND, c->vhost, r);
@@ -165,6 +189,8 @@ void broker_unbind(struct client *c, uint64_t ticket, const struct binding_reque
         return;
     struct log_run *record = &c->worker->run.at_once;
 
+    if (is_refused(c, ticket, permission_to_bind(c, r, &reason), &reason))
+        return;
     topology_lock(t);
     if (binding_is_durable(c->vhost, r))
         journal_binding(record, RECORD_UNBIND, c->vhost, r);
@@ -176,6 +202,15 @@ void broker_unbind(struct client *c, uint64_t ticket, const struct binding_reque
     sl_lsn place = log_removal(c, record);
     topology_unlock(t);
     answer_change(c, ticket, err, room, place);
+}
+
+/* Where it is, the answer is on its way. */
+static bool is_refused(struct client *c, uint64_t ticket, enum sl_err err,
+                       const struct text *reason)
+{
+    if (err != SL_OK)
+        answer_change(c, ticket, err, reason->at, (sl_lsn){0});
+    return err != SL_OK;
 }
 
 /* False: it may not, and the ticket is answered so. */

@@ -32,11 +32,12 @@ static void call_each(struct match *m, struct list *entries);
 static void call_topic(void *context, struct list *entries);
 static enum sl_err match_headers(struct match *m, struct list *entries, struct header_set *headers);
 
-static const char *const TYPE_NAMES[] = {"direct", "fanout", "topic", "headers"};
+static const char *const TYPE_NAMES[] = {"direct", "fanout", "topic", "headers",
+                                         "x-message-deduplication"};
 
 enum sl_err exchange_type_parse(struct sl_bytes name, enum exchange_type *type)
 {
-    for (int i = EXCHANGE_DIRECT; i <= EXCHANGE_HEADERS; i++)
+    for (int i = EXCHANGE_DIRECT; i <= EXCHANGE_DEDUPLICATION; i++)
         if (sl_bytes_are(name, TYPE_NAMES[i])) {
             *type = (enum exchange_type)i;
             return SL_OK;
@@ -164,6 +165,7 @@ enum sl_err bindings_match(struct bindings *b, struct sl_bytes key, struct heade
         if (entries != NULL)
             call_each(&m, &entries->entries);
         break;
+    case EXCHANGE_DEDUPLICATION:
     case EXCHANGE_FANOUT: call_each(&m, &b->unkeyed); break;
     case EXCHANGE_TOPIC: topic_tree_match(&b->by_topic, key, call_topic, &m); break;
     case EXCHANGE_HEADERS: return match_headers(&m, &b->unkeyed, headers);
@@ -227,6 +229,7 @@ static struct list *entries_for(struct bindings *b, struct sl_bytes key)
     case EXCHANGE_DIRECT: return direct_entries(b, key);
     case EXCHANGE_TOPIC: return topic_tree_entries(&b->by_topic, key);
     case EXCHANGE_FANOUT:
+    case EXCHANGE_DEDUPLICATION:
     case EXCHANGE_HEADERS: break;
     }
     return &b->unkeyed;

@@ -4,31 +4,10 @@
 #include "core/base/limits.h"
 #include "core/dispatch.h"
 #include "core/expiry.h"
+#include "core/group_parts.h"
 #include "core/levels.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 enum step { STEP_ON, STEP_STOP };
-
-struct group {
-    uint64_t name; /* its hash, the key in by_name */
-    struct queue *queue;
-    struct consumer *consumer;
-    uint32_t loans;
-    struct list waiting;     /* of aside_item.of_group */
-    struct list of_consumer; /* in consumer.groups */
-    struct list of_idle;     /* nothing is out, nothing waits */
-};
-
-struct groups {
-    struct hash_map by_name;
-    struct list idle; /* the one that was in use last stands last */
-    uint32_t idle_count;
-    uint32_t waiting;     /* entries that stand aside */
-    struct list resuming; /* of consumer.of_resuming: they can take, and something waits for them */
-};
 
 static enum step lend_one(struct shard *s, struct queue *q);
 static enum step lend_waiting(struct shard *s, struct queue *q, struct consumer *c);
@@ -37,17 +16,6 @@ static bool is_before(const struct consumer *c, enum backlog_head head, const st
 static struct aside_item *first_waiting(const struct consumer *c);
 static void fetch_waiting(struct shard *s, struct queue *q, struct consumer *c);
 static bool put_aside(struct shard *s, struct queue *q, struct group *g);
-static bool name_of(const struct queue *q, const struct message *msg, uint64_t *name);
-static struct group *find(const struct queue *q, uint64_t name);
-static struct group *group_new(struct queue *q, struct consumer *c, uint64_t name);
-static void pin(struct group *g, struct consumer *c);
-static void note_lent(struct group *g);
-static void detach(struct aside_item *item);
-static void release(struct shard *s, struct group *g);
-static void group_free(struct group *g);
-static void rest(struct group *g);
-static void wake(struct group *g);
-static struct sl_bytes key_of(const uint64_t *name);
 
 bool groups_lend(struct shard *s, struct queue *q, uint32_t *budget)
 {
@@ -66,7 +34,7 @@ enum backlog_head groups_peek(struct shard *s, struct queue *q, struct entry *ou
     uint64_t name;
 
     while ((head = queue_peek(s, q, out)) == BACKLOG_READY && groups_matter(q, out)) {
-        struct group *g = name_of(q, out->msg, &name) ? find(q, name) : NULL;
+        struct group *g = group_name_of(q, out->msg, &name) ? group_find(q, name) : NULL;
         if (g == NULL || (g->loans == 0 && list_is_empty(&g->waiting)))
             return head;
         if (!put_aside(s, q, g))
@@ -79,14 +47,14 @@ void groups_note_get(struct queue *q, struct consumer *getter, const struct entr
 {
     uint64_t name;
 
-    if (q->rules.is_single_active || !name_of(q, entry->msg, &name))
+    if (q->rules.is_single_active || !group_name_of(q, entry->msg, &name))
         return;
-    struct group *g = find(q, name);
+    struct group *g = group_find(q, name);
     if (g == NULL)
         g = group_new(q, getter, name);
     else
-        pin(g, getter);
-    note_lent(g);
+        group_pin(g, getter);
+    group_note_lent(g);
 }
 
 void groups_end_loan(struct shard *s, struct consumer *c, struct group *g)
@@ -95,9 +63,9 @@ void groups_end_loan(struct shard *s, struct consumer *c, struct group *g)
     if (--g->loans > 0)
         return;
     if (c->is_cancelled || c->is_getter)
-        release(s, g);
+        group_release(s, g);
     else
-        rest(g);
+        group_rest(g);
 }
 
 void groups_resume(struct consumer *c)
@@ -113,7 +81,7 @@ void groups_leave(struct shard *s, struct consumer *c)
         struct group *g = LIST_OF(at, struct group, of_consumer);
         next = at->next;
         if (g->loans == 0)
-            release(s, g);
+            group_release(s, g);
     }
 }
 
@@ -121,8 +89,8 @@ void groups_forget_item(struct aside_item *item)
 {
     struct group *g = item->group;
 
-    detach(item);
-    rest(g);
+    group_detach(item);
+    group_rest(g);
 }
 
 /* What is next of all goes to the consumer of its group, or to the one whose turn it is. */
@@ -139,8 +107,8 @@ static enum step lend_one(struct shard *s, struct queue *q)
         return STEP_STOP;
     if ((q->gates_count != 0 || q->ref.number != 0) && !queue_may_lend(s, q, &next))
         return STEP_STOP;
-    bool is_grouped = name_of(q, next.msg, &name);
-    struct group *g = is_grouped ? find(q, name) : NULL;
+    bool is_grouped = group_name_of(q, next.msg, &name);
+    struct group *g = is_grouped ? group_find(q, name) : NULL;
     c = g != NULL ? g->consumer : dispatch_next(q);
     if (list_is_empty(&c->of_able) || !consumer_can_take(s, c)) {
         if (g == NULL)
@@ -152,7 +120,7 @@ static enum step lend_one(struct shard *s, struct queue *q)
         g = group_new(q, c, name);
     consumer_deliver(s, c, &next);
     if (g != NULL)
-        note_lent(g);
+        group_note_lent(g);
     dispatch_turn(c);
     return STEP_ON;
 }
@@ -184,7 +152,7 @@ static enum step lend_waiting(struct shard *s, struct queue *q, struct consumer 
     struct entry entry = aside_take(q, item);
     queue_taken(s, q, &entry);
     consumer_deliver(s, c, &entry);
-    note_lent(g);
+    group_note_lent(g);
     dispatch_turn(c);
     return STEP_ON;
 }
@@ -246,7 +214,7 @@ static bool put_aside(struct shard *s, struct queue *q, struct group *g)
         return false;
     backlog_pop(queue_front(q), &entry);
     struct aside_item *item = aside_put(q, &entry);
-    wake(g);
+    group_wake(g);
     item->group = g;
     list_push(&g->waiting, &item->of_group);
     due_by(&g->consumer->waiting, &item->of_waiting, aside_order(&entry));
@@ -256,159 +224,4 @@ static bool put_aside(struct shard *s, struct queue *q, struct group *g)
     if (q->has_deadlines)
         expiry_watch(s, q);
     return true;
-}
-
-/* False: the message is of no group here. */
-static bool name_of(const struct queue *q, const struct message *msg, uint64_t *name)
-{
-    struct known_headers known;
-    struct sl_bytes text;
-    char room[24];
-    int64_t n;
-
-    if ((msg->marks & MARK_GROUP) == 0)
-        return false;
-    known_headers_read(message_properties(msg), &known);
-    const struct table_value *value =
-        known_header_is(&known, KNOWN_JMS_GROUP) ? &known.value[KNOWN_JMS_GROUP]
-        : q->rules.has_group_ids && known_header_is(&known, KNOWN_GROUP) ? &known.value[KNOWN_GROUP]
-                                                                         : NULL;
-    if (value == NULL)
-        return false;
-    if (table_value_integer(*value, &n)) { /* as STOMP would write it */
-        snprintf(room, sizeof room, "%" PRId64, n);
-        text = sl_bytes_of(room);
-    } else if (!table_value_string(*value, &text) || text.len == 0)
-        return false;
-    *name = hash_map_hash(text);
-    return true;
-}
-
-static struct group *find(const struct queue *q, uint64_t name)
-{
-    return q->groups == NULL ? NULL : hash_map_get(&q->groups->by_name, key_of(&name));
-}
-
-static struct group *group_new(struct queue *q, struct consumer *c, uint64_t name)
-{
-    struct group *g = calloc(1, sizeof *g);
-
-    SL_ASSERT(g != NULL);
-    if (q->groups == NULL) {
-        q->groups = calloc(1, sizeof *q->groups);
-        SL_ASSERT(q->groups != NULL);
-        list_init(&q->groups->idle);
-        list_init(&q->groups->resuming);
-    }
-    g->name = name;
-    g->queue = q;
-    list_init(&g->waiting);
-    list_init(&g->of_consumer);
-    list_init(&g->of_idle);
-    enum sl_err err = hash_map_put(&q->groups->by_name, key_of(&g->name), g);
-    SL_ASSERT(err == SL_OK);
-    pin(g, c);
-    return g;
-}
-
-/* Nothing of it is out or waits. */
-static void pin(struct group *g, struct consumer *c)
-{
-    SL_ASSERT(g->loans == 0 && list_is_empty(&g->waiting));
-    g->consumer = c;
-    list_remove(&g->of_consumer);
-    list_push(&c->groups, &g->of_consumer);
-}
-
-/* Its consumer has just been lent one of it. */
-static void note_lent(struct group *g)
-{
-    struct consumer *c = g->consumer;
-
-    wake(g);
-    if (c->is_no_ack) {
-        rest(g);
-        return;
-    }
-    g->loans++;
-    if (c->loan_groups == NULL) {
-        c->loan_groups = calloc(c->room, sizeof(struct group *));
-        SL_ASSERT(c->loan_groups != NULL); /* bounded by prefetch */
-    }
-    c->loan_groups[c->end - 1] = g;
-}
-
-static void detach(struct aside_item *item)
-{
-    struct group *g = item->group;
-
-    due_remove(&g->consumer->waiting, &item->of_waiting);
-    list_remove(&item->of_group);
-    g->queue->groups->waiting--;
-    item->group = NULL;
-}
-
-/* Whoever is next may have it; what waits goes back to its place. */
-static void release(struct shard *s, struct group *g)
-{
-    struct queue *q = g->queue;
-
-    wake(g);
-    while (!list_is_empty(&g->waiting)) {
-        struct aside_item *item = LIST_OF(g->waiting.next, struct aside_item, of_group);
-        detach(item);
-        aside_return(q, item);
-    }
-    group_free(g);
-    if (q->is_ending)
-        return;
-    if (q->has_deadlines)
-        expiry_watch(s, q);
-    shard_queue_is_busy(s, q);
-}
-
-/* The last one takes the groups along. */
-static void group_free(struct group *g)
-{
-    struct queue *q = g->queue;
-
-    list_remove(&g->of_consumer);
-    hash_map_remove(&q->groups->by_name, key_of(&g->name));
-    free(g);
-    if (q->groups->by_name.count > 0)
-        return;
-    SL_ASSERT(q->groups->waiting == 0);
-    while (list_pop(&q->groups->resuming) != NULL)
-        continue;
-    hash_map_deinit(&q->groups->by_name);
-    free(q->groups);
-    q->groups = NULL;
-}
-
-/* With nothing out and nothing waiting it is only remembered. */
-static void rest(struct group *g)
-{
-    struct groups *all = g->queue->groups;
-
-    if (g->loans > 0 || !list_is_empty(&g->waiting))
-        return;
-    list_push(&all->idle, &g->of_idle);
-    if (++all->idle_count <= SL_GROUPS_REMEMBERED)
-        return;
-    struct group *oldest = LIST_OF(all->idle.next, struct group, of_idle);
-    wake(oldest);
-    group_free(oldest);
-}
-
-static void wake(struct group *g)
-{
-    if (list_is_empty(&g->of_idle))
-        return;
-    list_remove(&g->of_idle);
-    g->queue->groups->idle_count--;
-}
-
-static struct sl_bytes key_of(const uint64_t *name)
-{
-    return (struct sl_bytes){(const uint8_t *)name, sizeof *name};
 }

@@ -15,10 +15,12 @@
 struct saving { /* rows of one queue */
     struct sl_buffer *rows;
     uint64_t queue;
+    uint64_t source;
     size_t count_at; /* of the row that is being written; 0: none is */
     uint16_t count;
 };
 
+static uint64_t save_windows(struct dedup *d, uint64_t file, struct saving *saving);
 static bool save_id(void *context, const struct remembered_id *id);
 static struct sl_writer item(struct saving *s, enum id_row_kind kind, size_t bytes);
 static void end_row(struct saving *s);
@@ -62,26 +64,16 @@ uint64_t id_keeping_begin(struct id_keeping *k)
 
 uint64_t id_keeping_save(struct shard *s, struct queue *q, uint64_t file, struct sl_buffer *rows)
 {
-    struct dedup *d = q->dedup;
-    struct saving saving = {.rows = rows, .queue = q->ref.number};
-    uint64_t first;
+    uint64_t least = 0;
 
-    dedup_expire(s, q, EXPIRE_STEP);
-    for (uint32_t i = 0; i < d->gone_count; i++) {
-        struct sl_writer w = item(&saving, ID_ROW_GONE, ID_GONE_BYTES);
-        sl_write_u64(&w, d->gone[i].v);
+    for (struct dedup *d = q->dedup; d != NULL; d = d->next) {
+        struct saving saving = {.rows = rows, .queue = q->ref.number, .source = d->source};
+        dedup_expire(s, d, EXPIRE_STEP);
+        uint64_t first = save_windows(d, file, &saving);
+        if (first != 0 && (least == 0 || first < least))
+            least = first;
     }
-    d->gone_count = 0;
-    end_row(&saving);
-    id_window_each_above(&d->kept, (sl_seq){d->saved}, save_id, &saving);
-    if (q->dedup_rules.is_until_settled && file > RENEW_BEHIND)
-        first = id_window_renew(&d->kept, file - RENEW_BEHIND, file, save_id, &saving);
-    else
-        first = 0;
-    end_row(&saving);
-    d->saved = d->kept.newest > d->saved ? d->kept.newest : d->saved;
-    id_window_saved(&d->kept, file);
-    return first != 0 ? first : id_window_first_file(&d->kept);
+    return least;
 }
 
 void id_keeping_take(struct id_keeping *k, struct sl_buffer *rows)
@@ -150,6 +142,26 @@ enum sl_err id_keeping_end(struct id_keeping *k)
     return SL_OK;
 }
 
+static uint64_t save_windows(struct dedup *d, uint64_t file, struct saving *saving)
+{
+    uint64_t first = 0;
+
+    for (uint32_t i = 0; i < d->gone_count; i++) {
+        struct sl_writer w = item(saving, ID_ROW_GONE, ID_GONE_BYTES);
+        sl_write_u64(&w, d->gone[i].v);
+    }
+    d->gone_count = 0;
+    end_row(saving);
+    id_window_each_above(&d->kept, (sl_seq){d->saved}, save_id, saving);
+    if (d->rules.window_ms == ID_LASTS && file > RENEW_BEHIND)
+        first = id_window_renew(&d->kept, file - RENEW_BEHIND, file, save_id, saving);
+    end_row(saving);
+    if (d->kept.newest > d->saved)
+        d->saved = d->kept.newest;
+    id_window_saved(&d->kept, file);
+    return first != 0 ? first : id_window_first_file(&d->kept);
+}
+
 static bool save_id(void *context, const struct remembered_id *id)
 {
     struct sl_writer w = item(context, ID_ROW_IDS, ID_ITEM_BYTES);
@@ -173,6 +185,7 @@ static struct sl_writer item(struct saving *s, enum id_row_kind kind, size_t byt
     if (head != 0) {
         at[0] = (uint8_t)kind;
         sl_store_u64(at + 1, s->queue);
+        sl_store_u64(at + 9, s->source);
         s->count_at = s->rows->len - bytes - 2;
         s->count = 0;
     }
@@ -238,7 +251,7 @@ static struct sl_bytes next_block(const struct sl_buffer *rows, size_t from)
     while (end < rows->len) {
         const uint8_t *row = rows->at + end;
         size_t bytes = ID_ROW_HEAD_BYTES +
-                       sl_load_u16(row + 9) *
+                       sl_load_u16(row + 17) *
                            (row[0] == ID_ROW_IDS ? ID_ITEM_BYTES : ID_GONE_BYTES);
         if (end != from && end - from + bytes > BLOCK_BYTES)
             break;

@@ -13,7 +13,7 @@
  *
  * The blocks of a file hold rows of
  *
- *   u8 kind, u64 queue number, u16 n, n times
+ *   u8 kind, u64 queue number, u64 source (dedup.h), u16 n, n times
  *     1, ids:   16 bytes of hash, u64 sequence, u64 time, u32 ttl
  *     2, gone:  u64 sequence
  *
@@ -67,7 +67,8 @@ SL_MUST_CHECK enum sl_err id_keeping_end(struct id_keeping *k);
 /* ---- recovery ---- */
 
 struct id_visitor {
-    enum sl_err (*id)(void *context, uint64_t queue, const struct remembered_id *id);
+    enum sl_err (*id)(void *context, uint64_t queue, uint64_t source,
+                      const struct remembered_id *id);
     enum sl_err (*gone)(void *context, uint64_t queue, sl_seq seq);
     enum sl_err (*file)(void *context, uint64_t number); /* all before was in that file */
     void *context;

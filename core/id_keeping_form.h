@@ -8,7 +8,7 @@
 
 enum id_row_kind { ID_ROW_IDS = 1, ID_ROW_GONE = 2 };
 
-#define ID_ROW_HEAD_BYTES 11u
+#define ID_ROW_HEAD_BYTES 19u
 #define ID_ITEM_BYTES 36u
 #define ID_GONE_BYTES 8u
 

@@ -74,6 +74,7 @@ static enum sl_err read_row(struct sl_reader *r, const struct id_visitor *v)
 {
     uint8_t kind = sl_read_u8(r);
     uint64_t queue = sl_read_u64(r);
+    uint64_t source = sl_read_u64(r);
     uint16_t count = sl_read_u16(r);
     struct remembered_id id;
 
@@ -94,7 +95,7 @@ static enum sl_err read_row(struct sl_reader *r, const struct id_visitor *v)
         id.ttl = sl_read_u32(r);
         if (r->is_short || id.seq.v == 0 || id.ttl == 0)
             return SL_ECORRUPT;
-        SL_TRY(v->id(v->context, queue, &id));
+        SL_TRY(v->id(v->context, queue, source, &id));
     }
     return SL_OK;
 }

@@ -2,16 +2,35 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
-#include "core/broker.h"
+#include "core/broker_parts.h"
 #include "core/dispatch.h"
 #include "core/exchange.h"
+#include "core/levels.h"
+#include "core/retry.h"
 
 #include <stdlib.h>
+
+void inspect_date(struct broker *b, struct inspect_page *page)
+{
+    struct topology *t = b->topology;
+    uint64_t now_ms = order_time(&b->order);
+
+    topology_lock(t);
+    for (struct inspect_row *at = page->first; at != NULL; at = at->next) {
+        struct inspect_queue *row = (struct inspect_queue *)at;
+        uint64_t then_ms = row->oldest.v == 0 ? 0 : ages_time(&t->ages, row->oldest.v);
+        row->oldest_age_ms = then_ms == 0 || then_ms > now_ms ? 0 : now_ms - then_ms;
+    }
+    topology_unlock(t);
+}
 
 static bool is_for_shard(enum inspect_subject subject);
 static void post_to_shard(struct shard *s, struct inspect_page *page);
 static void total_queue(struct inspect_page *page, const struct queue *q);
-static void list_queue(struct inspect_page *page, const struct queue *q);
+static void list_queue(const struct shard *s, struct inspect_page *page, struct queue *q);
+static sl_seq oldest_of(struct queue *q);
+static void older_backlog(void *context, uint8_t priority, struct backlog *b);
+static void older(void *context, const struct entry *entry);
 static void list_consumer(struct inspect_page *page, const struct consumer *c);
 static bool is_wanted(const struct inspect_page *page, const struct topology_queue *def);
 static void list_vhosts(struct topology *t, struct inspect_page *page);
@@ -111,7 +130,7 @@ void inspect_shard(struct shard *s, struct inspect_page *page)
     uint32_t left = INSPECT_STEP;
 
     for (; page->cursor < room && left > 0 && !page->is_short; page->cursor++, left--) {
-        const struct queue *q = of_consumers ? NULL : s->queues[page->cursor];
+        struct queue *q = of_consumers ? NULL : s->queues[page->cursor];
         const struct consumer *c = of_consumers ? s->consumers.slots[page->cursor].object : NULL;
 
         if (c != NULL && !c->is_getter && !c->is_cancelled && is_wanted(page, c->queue->def))
@@ -121,7 +140,7 @@ void inspect_shard(struct shard *s, struct inspect_page *page)
         if (page->subject == INSPECT_TOTALS)
             total_queue(page, q);
         else
-            list_queue(page, q);
+            list_queue(s, page, q);
     }
     page->is_done = page->is_short || page->cursor >= room;
 }
@@ -180,7 +199,7 @@ static void total_queue(struct inspect_page *page, const struct queue *q)
     sum->consumers += q->consumers_count;
 }
 
-static void list_queue(struct inspect_page *page, const struct queue *q)
+static void list_queue(const struct shard *s, struct inspect_page *page, struct queue *q)
 {
     const struct topology_queue *def = q->def;
     struct inspect_queue *row = inspect_row_new(page, sizeof *row);
@@ -202,7 +221,39 @@ static void list_queue(struct inspect_page *page, const struct queue *q)
     row->ready = queue_ready(q);
     row->ready_bytes = q->ready_bytes;
     row->unacked = q->out;
+    row->delayed = retry_count(q);
     row->consumers = q->consumers_count;
+    row->is_cluster = def->cluster != NULL;
+    row->oldest = oldest_of(q);
+    dedup_tell(s, q, &row->dedup);
+}
+
+/* Looks at every loan: what was lent last may be the oldest. */
+static sl_seq oldest_of(struct queue *q)
+{
+    sl_seq oldest = {UINT64_MAX};
+
+    queue_each_backlog(q, older_backlog, &oldest);
+    for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next)
+        consumer_each_loan(LIST_OF(at, struct consumer, of_queue), older, &oldest);
+    return oldest.v == UINT64_MAX ? (sl_seq){0} : oldest;
+}
+
+static void older_backlog(void *context, uint8_t priority, struct backlog *b)
+{
+    struct entry head;
+
+    (void)priority;
+    if (backlog_peek(b, &head) != BACKLOG_EMPTY)
+        older(context, &head);
+}
+
+static void older(void *context, const struct entry *entry)
+{
+    sl_seq *oldest = context;
+
+    if (entry->seq.v < oldest->v)
+        *oldest = entry->seq;
 }
 
 static void list_consumer(struct inspect_page *page, const struct consumer *c)

@@ -17,6 +17,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/bytes.h"
+#include "core/dedup.h"
 #include "core/mail.h"
 #include "core/topology.h"
 
@@ -85,7 +86,12 @@ struct inspect_queue {
     uint64_t ready;
     uint64_t ready_bytes; /* of bodies */
     uint64_t unacked;
+    uint64_t delayed; /* neither: it came back, and waits for its time */
     uint32_t consumers;
+    bool is_cluster;            /* the name says the rest */
+    sl_seq oldest;              /* of what is ready or out; 0: it is empty */
+    uint64_t oldest_age_ms;     /* of that one, as well as ages.h knows it: inspect_date */
+    struct dedup_figures dedup; /* ids that it remembers */
 };
 
 struct inspect_consumer_key { /* what a session and a shard both know it by; no padding */
@@ -165,6 +171,8 @@ struct sl_bytes inspect_copy_text(struct inspect_page *page, const char *text);
 void inspect_ask(struct broker *b, struct inspect_page *page);
 /* Asker: fills a page about the topology, whole. */
 void inspect_topology(struct topology *t, struct inspect_page *page);
+/* Asker: how old the oldest are, of a page about queues that came back. */
+void inspect_date(struct broker *b, struct inspect_page *page);
 /* Who was asked: one step is done. */
 void inspect_reply(struct inspect_page *page);
 

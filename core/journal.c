@@ -222,7 +222,8 @@ static void add_message(struct journal *j, enum record_kind kind, uint32_t offse
 
     struct sl_writer w = {at, at + head + (is_lent ? 0 : body.len), false};
     log_run_set_flags(at, (msg->has_deaths ? JOURNAL_HAS_DEATHS : 0) |
-                              (msg->is_moved ? JOURNAL_IS_MOVED : 0));
+                              (msg->is_moved ? JOURNAL_IS_MOVED : 0) |
+                              (msg->by_exchange ? JOURNAL_BY_EXCHANGE : 0));
     sl_write_bytes(&w, prefix);
     sl_write_u32(&w, route->durable);
     for (uint32_t i = 0; i < route->count; i++)

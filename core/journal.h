@@ -36,8 +36,10 @@
  *
  * A key is OUTCOME_KEY_BYTES.
  *
+ *   AGES              u32 n, n times u64 sequence and u64 ms since 1970: ages.h; in checkpoints only
+ *
  * Flags of records that hold a message: 1, its headers have deaths that the broker wrote; 2, the
- * broker itself sent it on, so that no queue asks for its id.
+ * broker itself sent it on, so that no queue asks for its id; 4, its exchange asks for its id.
  *
  * A list is u32 n, the first sequence as u64, and n - 1 distances to the next, each above 0, in
  * seven-bit groups, low ones first, the high bit set on all but the last octet of a number.
@@ -59,6 +61,7 @@
 #define JOURNAL_LIST_BYTES 1024u
 #define JOURNAL_HAS_DEATHS 1u /* flags of a record with a message */
 #define JOURNAL_IS_MOVED 2u
+#define JOURNAL_BY_EXCHANGE 4u
 
 struct journal_list { /* a list being gathered: same queue, growing sequences */
     enum record_kind kind;
@@ -146,6 +149,7 @@ struct journal_entry { /* borrowed from the record */
     bool is_told;            /* CHECKED; returns are the checks */
     bool has_deaths;         /* of a message */
     bool is_moved;           /* the same */
+    bool by_exchange;        /* the same */
     struct sl_bytes numbers; /* of a message's queues, u64 each */
     struct sl_bytes route;
     struct sl_bytes properties;

@@ -22,7 +22,8 @@ enum sl_err journal_read(const struct record *record, struct journal_entry *entr
     enum sl_err err = SL_OK;
 
     *entry = (struct journal_entry){.has_deaths = (record->flags & JOURNAL_HAS_DEATHS) != 0,
-                                    .is_moved = (record->flags & JOURNAL_IS_MOVED) != 0};
+                                    .is_moved = (record->flags & JOURNAL_IS_MOVED) != 0,
+                                    .by_exchange = (record->flags & JOURNAL_BY_EXCHANGE) != 0};
     switch (record->kind) {
     case RECORD_DECLARE_EXCHANGE: err = read_exchange(&r, entry); break;
     case RECORD_DELETE_EXCHANGE:
@@ -130,7 +131,7 @@ static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e)
     e->vhost = sl_read_short_string(r);
     e->exchange.name = sl_read_short_string(r);
     uint8_t type = sl_read_u8(r);
-    if (type > EXCHANGE_HEADERS)
+    if (type > EXCHANGE_DEDUPLICATION)
         return SL_ECORRUPT;
     uint8_t flags = sl_read_u8(r);
     e->exchange.type = sl_bytes_of(exchange_type_name((enum exchange_type)type));

@@ -33,6 +33,7 @@ struct keeper {
     uint64_t not_before; /* ms: no next one until then */
     uint64_t ended_ms;   /* the last one */
     uint64_t held_ms;    /* how long everybody waited for its definitions */
+    uint64_t age_ms;     /* when the next mark of ages.h is due */
     /* the one under way */
     struct id_keeping ids;
     struct snapshot *snapshot;
@@ -102,6 +103,10 @@ enum sl_err keeper_step(struct keeper *k, uint64_t now_ms)
 {
     enum sl_err err = SL_OK;
 
+    if (now_ms >= k->age_ms) {
+        broker_note_age(k->broker);
+        k->age_ms = now_ms + AGES_STEP_MS;
+    }
     if (k->evacuation != NULL || k->next_victim < k->retention.victims_count)
         evacuate(k);
     switch (k->state) {

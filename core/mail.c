@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/inspect.h"
+#include "core/user.h"
 
 #include <stdlib.h>
 
@@ -25,6 +26,11 @@ void mail_free(struct mail *mail)
     case MAIL_DELIVERIES: free_deliveries((struct delivery_mail *)mail); return;
     case MAIL_ANSWER: free_answer((struct answer *)mail); return;
     case MAIL_CANCELLED: free(mail); return;
+    case MAIL_EVICTION:
+        user_unref(((struct eviction *)mail)->user);
+        sl_bytes_free(((struct eviction *)mail)->name);
+        free(mail);
+        return;
     case MAIL_INSPECT: inspect_page_free((struct inspect_page *)mail); return;
     }
 }

@@ -14,11 +14,15 @@
 #include "core/base/slot_table.h"
 #include "core/message.h"
 
+struct user;
+struct vhost;
+
 enum mail_kind {
     MAIL_DELIVERIES,
     MAIL_ANSWER,
     MAIL_CANCELLED,
-    MAIL_INSPECT, /* a question to the worker itself: inspect.h */
+    MAIL_EVICTION, /* to the worker itself: sessions that are to be closed */
+    MAIL_INSPECT,  /* a question to the worker itself: inspect.h */
 };
 
 struct mail {
@@ -54,6 +58,7 @@ struct answer {
     uint64_t ticket; /* the caller's */
     enum sl_err err;
     char *reason;      /* owned, or NULL; words fit for the peer when err is not SL_OK */
+    bool is_forbidden; /* SL_EDENIED: permission is what is missing */
     sl_lsn place;      /* not told before this is durable */
     char *name;        /* owned, or NULL; the queue's name where the broker made it */
     size_t name_len;   /* a name may hold any octet */
@@ -75,6 +80,16 @@ struct answer {
 struct cancelled_mail { /* the queue went away under the consumer; nothing more will come */
     struct mail mail;
     uint32_t cookie;
+};
+
+#define EVICTION_REASON_BYTES_MAX 600u
+
+struct eviction { /* of all sessions of the worker that are one of these */
+    struct mail mail;
+    struct user *user;    /* counted, or NULL */
+    struct vhost *vhost;  /* or NULL */
+    struct sl_bytes name; /* owned: of one connection; or {NULL, 0} */
+    char reason[EVICTION_REASON_BYTES_MAX];
 };
 
 /* Gives a mail with everything else zero.  Small and of our own size: aborts without memory. */

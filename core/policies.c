@@ -1,13 +1,13 @@
 #include "core/policies.h"
 
 #include "core/base/assert.h"
-#include "core/pattern.h"
+#include "core/name_pattern.h"
 
 #include <stdlib.h>
 
 struct kept_policy {      /* one block: the policy and its words */
     struct policy policy; /* first: a policy is what keeps it */
-    struct pattern pattern;
+    struct name_pattern pattern;
     uint8_t bytes[];
 };
 
@@ -33,7 +33,7 @@ enum sl_err policies_set(struct policies *p, const struct policy_definition *d, 
     struct sl_bytes expression = d->pattern.len == 0 ? SL_BYTES_LITERAL(".*") : d->pattern;
     struct kept_policy *kept = policy_new(d);
     struct policy *fresh = &kept->policy;
-    enum sl_err err = pattern_compile(&kept->pattern, expression, reason);
+    enum sl_err err = name_pattern_compile(&kept->pattern, expression, reason);
 
     if (err != SL_OK) {
         policy_free(fresh);
@@ -118,12 +118,12 @@ static struct kept_policy *policy_new(const struct policy_definition *d)
 
 static bool fits(const struct policy *p, struct sl_bytes name)
 {
-    return pattern_matches(&((const struct kept_policy *)p)->pattern, name);
+    return name_pattern_matches(&((const struct kept_policy *)p)->pattern, name);
 }
 
 static void policy_free(struct policy *p)
 {
-    pattern_deinit(&((struct kept_policy *)p)->pattern);
+    name_pattern_free(&((struct kept_policy *)p)->pattern);
     free(p);
 }
 

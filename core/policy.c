@@ -1,11 +1,12 @@
 #include "core/policy.h"
 
 #include "core/base/assert.h"
+#include "core/base/limits.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum kind { NUMBER, WORDS, ANYTHING };
+enum kind { NUMBER, TRUTH, WORDS, ANYTHING };
 
 enum key_flag {
     LEAST = 1,     /* the least of what is given counts */
@@ -24,6 +25,10 @@ struct key {
 
 #define MS_MAX UINT32_MAX
 #define LIMIT (LEAST | OPERATORS)
+#define OF_IDS(name, kind, least, most)                                                            \
+    {                                                                                              \
+        name, name, kind, 0, least, most, NULL, name                                               \
+    }
 #define IGNORED(name)                                                                              \
     {                                                                                              \
         name, NULL, ANYTHING, OPERATORS, 0, 0, NULL, name                                          \
@@ -46,6 +51,14 @@ static const struct key KEYS[] = {
      "|at-most-once|at-least-once|", "dead letter strategy"},
     {"consumer-timeout", "x-consumer-timeout", NUMBER, OPERATORS, 0, INT64_MAX, NULL,
      "consumer timeout"},
+    /* As the plugin for RabbitMQ names them. */
+    OF_IDS("x-message-deduplication", TRUTH, 0, 0),
+    OF_IDS("x-dedup-message-id", TRUTH, 0, 0),
+    OF_IDS("x-deduplication-header", WORDS, 0, 0),
+    OF_IDS("x-dedup-window-ms", NUMBER, 1000, SL_DEDUP_WINDOW_MS_MAX),
+    OF_IDS("x-cache-size", NUMBER, 1, SL_DEDUP_IDS_MAX),
+    OF_IDS("x-cache-ttl", NUMBER, 1, SL_DEDUP_WINDOW_MS_MAX),
+    OF_IDS("x-cache-persistence", WORDS, 0, 0),
     {"alternate-exchange", "alternate-exchange", WORDS, 0, 0, 0, NULL, "alternate exchange name"},
 
     /* Where and how RabbitMQ should keep a queue, and what plugins of its do. */
@@ -216,10 +229,12 @@ static const struct key *key_of(struct sl_bytes name)
 static bool is_good(const struct key *key, struct table_value value)
 {
     struct sl_bytes word;
+    bool is_true;
     int64_t n;
 
     switch (key->kind) {
     case NUMBER: return table_value_integer(value, &n) && n >= key->least && n <= key->most;
+    case TRUTH: return table_value_bool(value, &is_true);
     case WORDS:
         return table_value_string(value, &word) && (key->choice == NULL || is_choice(key, word));
     case ANYTHING: break;

@@ -4,8 +4,6 @@
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/commands.h"
-#include "core/inspect.h"
-#include "core/memory.h"
 #include "core/prepared_parts.h"
 #include "core/recall.h"
 
@@ -22,8 +20,6 @@ static void enter(struct shard *s, struct prepared_set *set, struct prepared_req
 static void send_to_queue(struct shard *s, struct prepared_set *set, struct message *msg);
 static void park(struct prepared_set *set, const struct shard_command *command);
 static void resume(struct shard *s, struct prepared_set *set, uint64_t loan);
-static void list_one(struct shard *s, struct inspect_page *page, const struct prepared_set *set,
-                     const struct entry *entry);
 static void answer(struct shard *s, const struct shard_command *command, enum sl_err err,
                    const char *reason, sl_lsn place);
 
@@ -32,41 +28,6 @@ void prepared_request_free(struct prepared_request *r)
     if (r->msg != NULL)
         message_unref(r->msg);
     free(r);
-}
-
-struct prepared_set *prepared_set_new(struct queue *q)
-{
-    struct prepared_set *set = calloc(1, sizeof *set);
-
-    SL_ASSERT(set != NULL);
-    set->queue = q;
-    list_init(&set->of_shard);
-    list_init(&set->parked);
-    return set;
-}
-
-/* The queue's consumers, and so the entries, are gone. */
-void prepared_set_free(struct shard *s, struct prepared_set *set)
-{
-    struct prepared *p;
-    struct list *at;
-    size_t cursor = 0;
-
-    while ((at = list_pop(&set->parked)) != NULL) {
-        struct parked_decision *parked = LIST_OF(at, struct parked_decision, of_set);
-        shard_command_free(parked->command);
-        free(parked);
-    }
-    while ((p = hash_map_next(&set->live, &cursor)) != NULL) {
-        prepared_forget(set, p);
-        cursor = 0;
-    }
-    hash_map_deinit(&set->live);
-    hash_map_deinit(&set->by_seq);
-    due_heap_deinit(&set->dues);
-    outcomes_deinit(&set->outcomes, &s->live);
-    list_remove(&set->of_shard);
-    free(set);
 }
 
 void prepared_execute(struct shard *s, const struct shard_command *command)
@@ -122,30 +83,28 @@ void prepared_fetched(struct shard *s, struct queue *q, struct fetch_request *r)
 {
     struct prepared_set *set = q->prepared;
     uint64_t loan = r->cookie;
-    struct prepared *p =
-        prepared_by_seq(set, r->entries[0].seq); /* NULL: it was decided meanwhile */
+    struct prepared *p = prepared_by_seq(set, r->entries[0].seq); /* NULL: decided meanwhile */
     struct entry *entry = p == NULL ? NULL : prepared_entry(set, p);
+    bool is_there = entry != NULL && (r->err == SL_OK || entry->msg != NULL);
 
     s->asked_bytes -= r->bytes;
-    if (p != NULL)
-        p->is_fetching = false;
-    if (entry != NULL && r->err == SL_OK && entry->msg == NULL) {
+    if (is_there && entry->msg == NULL) {
         entry->msg = r->entries[0].msg;
         r->entries[0].msg = NULL;
-        consumer_is_resident(set->holder, p->loan);
-    } else if (entry != NULL && entry->msg == NULL) {
+        consumer_is_resident(set->holder, loan);
+    }
+    if (is_there) {
+        p->is_fetching = false;
+        due_by(&set->dues, &p->due, p->check_at); /* a check may have waited */
+    } else if (entry != NULL) {
         if (r->err != SL_EAGAIN) /* it moved a moment ago */
             sl_error("store.unreadable", "queue=\"%s\" place=%llu", PREPARED_QUEUE,
                      (unsigned long long)r->failed_at.v);
-        p->is_fetching = true; /* and is asked for again when it is looked at */
-        due_remove(&set->dues, &p->due);
-        prepared_look_at(set, p, s->now + (r->err == SL_EAGAIN ? RECALL_SOON_MS : RECALL_RETRY_MS));
+        due_by(&set->dues, &p->due,
+               s->now + (r->err == SL_EAGAIN ? RECALL_SOON_MS : RECALL_RETRY_MS));
     }
-    bool is_over = p == NULL || !p->is_fetching;
-    if (p != NULL && is_over)
-        prepared_look_at(set, p, s->now); /* a check may have waited */
     fetch_request_free(r);
-    if (is_over)
+    if (is_there || entry == NULL)
         resume(s, set, loan);
 }
 
@@ -175,81 +134,6 @@ uint64_t prepared_next_due(const struct shard *s)
             first = due;
     }
     return first;
-}
-
-/* From one step to the next in the order of loans, which only grows. */
-void prepared_list(struct shard *s, struct inspect_page *page)
-{
-    uint32_t left = INSPECT_STEP;
-
-    for (; page->cursor < s->queues_room && !page->is_short; page->cursor++, page->from = 0) {
-        const struct queue *q = s->queues[page->cursor];
-        if (q == NULL || q->prepared == NULL || q->prepared->holder == NULL ||
-            (page->vhost.at != NULL && !sl_bytes_equal(page->vhost, q->def->vhost->name)))
-            continue;
-        const struct entry *entry;
-        for (; (entry = consumer_loan_from(q->prepared->holder, &page->from)) != NULL;
-             page->from++) {
-            if (left-- == 0 || page->is_short)
-                return;
-            list_one(s, page, q->prepared, entry);
-        }
-    }
-    page->is_done = true;
-}
-
-struct prepared *prepared_new(const struct prepared_texts *texts)
-{
-    const struct sl_bytes from[] = {texts->user, texts->id, texts->exchange, texts->routing_key,
-                                    texts->check};
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
-        bytes += from[i].len;
-    struct prepared *p = calloc(1, sizeof *p + bytes);
-    SL_ASSERT(p != NULL); /* bounded by SL_PREPARED_MAX */
-    struct sl_bytes *to[] = {&p->user, &p->id, &p->exchange, &p->routing_key, &p->check};
-    uint8_t *at = p->text;
-    for (size_t i = 0; i < sizeof from / sizeof *from; i++) {
-        if (from[i].len != 0)
-            memcpy(at, from[i].at, from[i].len);
-        *to[i] = (struct sl_bytes){at, from[i].len};
-        at += from[i].len;
-    }
-    p->loan = PREPARED_ARRIVING;
-    prepared_key(p->user, p->id, p->key);
-    memory_charge(sizeof *p + bytes);
-    return p;
-}
-
-void prepared_enter(struct prepared_set *set, struct prepared *p, sl_seq seq)
-{
-    sl_store_u64(p->seq_key, seq.v);
-    enum sl_err err = hash_map_put(&set->by_seq, (struct sl_bytes){p->seq_key, 8}, p);
-    SL_ASSERT(err == SL_OK); /* bounded by SL_PREPARED_MAX */
-}
-
-void prepared_forget(struct prepared_set *set, struct prepared *p)
-{
-    size_t bytes = p->user.len + p->id.len + p->exchange.len + p->routing_key.len + p->check.len;
-
-    due_remove(&set->dues, &p->due);
-    if (hash_map_get(&set->live, prepared_key_of(p)) == p)
-        hash_map_remove(&set->live, prepared_key_of(p));
-    if (hash_map_get(&set->by_seq, (struct sl_bytes){p->seq_key, sizeof p->seq_key}) == p)
-        hash_map_remove(&set->by_seq, (struct sl_bytes){p->seq_key, sizeof p->seq_key});
-    memory_release(sizeof *p + bytes);
-    free(p);
-}
-
-void prepared_look_at(struct prepared_set *set, struct prepared *p, uint64_t at)
-{
-    due_by(&set->dues, &p->due, at);
-}
-
-struct entry *prepared_entry(const struct prepared_set *set, const struct prepared *p)
-{
-    return p->loan == PREPARED_ARRIVING ? NULL : consumer_loan(set->holder, p->loan);
 }
 
 void prepared_fetch(struct shard *s, struct prepared_set *set, struct prepared *p)
@@ -381,18 +265,6 @@ static void send_to_queue(struct shard *s, struct prepared_set *set, struct mess
     free(route);
 }
 
-/* A getter: nothing is ever lent to it, and it counts nowhere. */
-struct consumer *prepared_holder(struct shard *s, struct prepared_set *set)
-{
-    const struct shard_command options = {.kind = COMMAND_GET};
-
-    if (set->holder == NULL) {
-        set->holder = consumer_new(s, set->queue, NULL, &options, true);
-        SL_ASSERT(set->holder != NULL);
-    }
-    return set->holder;
-}
-
 static void park(struct prepared_set *set, const struct shard_command *command)
 {
     struct parked_decision *parked = calloc(1, sizeof *parked);
@@ -431,35 +303,6 @@ static void resume(struct shard *s, struct prepared_set *set, uint64_t loan)
         shard_command_free(parked->command);
         free(parked);
     }
-}
-
-struct prepared *prepared_by_seq(const struct prepared_set *set, sl_seq seq)
-{
-    uint8_t key[8];
-
-    sl_store_u64(key, seq.v);
-    return hash_map_get(&set->by_seq, (struct sl_bytes){key, sizeof key});
-}
-
-static void list_one(struct shard *s, struct inspect_page *page, const struct prepared_set *set,
-                     const struct entry *entry)
-{
-    const struct prepared *p = prepared_by_seq(set, entry->seq);
-    struct inspect_prepared *row = p == NULL ? NULL : inspect_row_new(page, sizeof *row);
-    uint64_t now = order_time(s->run->order);
-
-    if (row == NULL)
-        return;
-    row->vhost = inspect_copy(page, set->queue->def->vhost->name);
-    row->user = inspect_copy(page, p->user);
-    row->id = inspect_copy(page, p->id);
-    row->exchange = inspect_copy(page, p->exchange);
-    row->key = inspect_copy(page, p->routing_key);
-    row->check = p->check.len != 0 ? inspect_copy(page, p->check)
-                                   : inspect_copy_text(page, "/queue/" PREPARED_CHECK_QUEUE);
-    row->age_ms = now > p->time ? now - p->time : 0;
-    row->checks = p->checks;
-    row->is_expired = p->is_told;
 }
 
 static void answer(struct shard *s, const struct shard_command *command, enum sl_err err,

@@ -2,6 +2,7 @@
 #include "core/prepared_parts.h"
 
 #include "core/admission.h"
+#include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/base/log.h"
@@ -43,6 +44,8 @@ void prepared_check_due(struct shard *s, struct prepared_set *set, struct prepar
     if (p->is_fetching) { /* it could not be had the last time */
         p->is_fetching = false;
         prepared_fetch(s, set, p);
+    } else if (s->now < p->check_at) {
+        prepared_look_at(set, p, p->check_at);
     } else if (p->last_check == CHECK_SENT) {
         prepared_look_at(set, p, s->now + SOON_MS);
     } else if (!p->is_asking && is_answered_for(s, set, p)) {
@@ -256,6 +259,7 @@ static void look(struct queue *q, struct prepared_question *question)
     for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next)
         consumer_each_loan(LIST_OF(at, struct consumer, of_queue), on_loan, question);
     queue_each_backlog(q, on_backlog, question);
+    aside_each(q, on_loan, question);
 }
 
 static void on_loan(void *context, const struct entry *entry)

@@ -66,6 +66,7 @@ void prepared_publish(struct shard *s, struct route *route, struct message *msg,
 {
     struct journal *j = &s->run->journal;
 
+    msg->by_exchange = route->asks_ids;
     msg->is_logged = route->durable > 0 && !j->is_off &&
                      properties_are_persistent(message_properties(msg));
     if (msg->is_logged)
@@ -162,6 +163,7 @@ static struct route *route_to(const struct target_set *targets)
 
     SL_ASSERT(route != NULL);
     route->count = targets->count;
+    route->asks_ids = targets->asks_ids;
     for (uint32_t i = 0; i < targets->count; i++) {
         route->targets[i] = targets->at[i];
         route->durable += targets->at[i].number != 0;

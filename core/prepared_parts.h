@@ -1,6 +1,7 @@
 /*
- * prepared_parts.h - what the files of prepared.h share: prepared.c (the set, and what is asked of
- * it), prepared_outcome.c, prepared_check.c, prepared_kept.c (checkpoints, recovery).
+ * prepared_parts.h - what the files of prepared.h share: prepared.c (what is asked of a set),
+ * prepared_set.c (what it knows), prepared_outcome.c, prepared_check.c, prepared_kept.c (checkpoints,
+ * recovery).
  *
  * Thread: the owning shard.
  */
@@ -19,6 +20,7 @@
 
 struct prepared { /* one message; one block with its texts */
     struct due due;
+    uint64_t check_at; /* the next thing that is due for it; an earlier look is in vain */
     uint8_t key[OUTCOME_KEY_BYTES];
     uint8_t seq_key[8];  /* of its entry */
     uint64_t loan;       /* of the set's consumer */
@@ -98,7 +100,7 @@ static inline uint64_t prepared_pause(const struct shard *s, const struct prepar
 {
     return p->is_told ? s->prepared_settings.check_slow_ms : s->prepared_settings.check_again_ms;
 }
-/* Looks at it again, at the latest then. */
+/* What is due for it next is due then. */
 void prepared_look_at(struct prepared_set *set, struct prepared *p, uint64_t at);
 
 /* Its entry; NULL: it is on its way. */

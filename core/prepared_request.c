@@ -19,6 +19,8 @@ static enum sl_err ask_to_decide(struct client *c, const struct message *msg,
                                  struct prepared_request **out, struct text *reason);
 static enum sl_err check_destinations(struct client *c, const struct message *msg,
                                       const struct prepared_form *form, struct text *reason);
+static enum sl_err may_publish(struct client *c, struct sl_bytes exchange, struct sl_bytes key,
+                               struct text *reason);
 static enum sl_err may_write(struct client *c, struct sl_bytes exchange, struct text *reason);
 static void declare_queues(struct client *c);
 static struct prepared_request *request_new(struct sl_bytes user, struct sl_bytes id,
@@ -136,7 +138,7 @@ static enum sl_err check_destinations(struct client *c, const struct message *ms
     struct sl_bytes key = SL_BYTES_LITERAL(PREPARED_CHECK_QUEUE);
     const char *missing = NULL;
 
-    SL_TRY(may_write(c, message_exchange(msg), reason));
+    SL_TRY(may_publish(c, message_exchange(msg), message_key(msg), reason));
     if (form->check.len == 0)
         return SL_OK;
     SL_TRY(prepared_destination(form->check, &exchange, &key));
@@ -154,7 +156,23 @@ static enum sl_err check_destinations(struct client *c, const struct message *ms
         text_add(reason, "checks cannot go to exchange '" PREPARED_EXCHANGE "'");
         return SL_EPRECOND;
     }
-    return may_write(c, exchange, reason);
+    return may_publish(c, exchange, key, reason);
+}
+
+static enum sl_err may_publish(struct client *c, struct sl_bytes exchange, struct sl_bytes key,
+                               struct text *reason)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+
+    SL_TRY(may_write(c, exchange, reason));
+    topology_lock(t);
+    const struct exchange *e = topology_exchange(c->vhost, exchange);
+    bool is_topic = e != NULL && e->type == EXCHANGE_TOPIC;
+    topology_unlock(t);
+    if (!is_topic)
+        return SL_OK;
+    return permission_check_topic(
+        c, PERMISSION_WRITE, (struct resource){"exchange", exchange, c->vhost->name}, key, reason);
 }
 
 static enum sl_err may_write(struct client *c, struct sl_bytes exchange, struct text *reason)

@@ -1,8 +1,12 @@
 /* publishing.c - the part of broker.h that is publishing, and the confirms of it. */
 #include "core/broker_parts.h"
 
+#include "core/access.h"
 #include "core/dead_letter.h"
+#include "core/inquiry.h"
 #include "core/memory.h"
+#include "core/pace.h"
+#include "core/permission.h"
 #include "core/properties.h"
 
 typedef void confirm_adder(struct confirm_line *line, struct sl_handle session, uint64_t who,
@@ -30,7 +34,33 @@ const char *broker_held_reason(const struct client *c)
 enum sl_err broker_route(struct client *c, struct sl_bytes exchange, struct sl_bytes key,
                          struct sl_bytes headers, const struct route **route)
 {
-    return route_cache_get(&c->worker->routes, c->vhost, exchange, key, headers, route);
+    struct text reason = text_on(c->worker->refusal, sizeof c->worker->refusal);
+
+    SL_TRY(permission_to_publish(c, exchange, key, &reason));
+    enum sl_err err = route_cache_get(&c->worker->routes, c->vhost, exchange, key, headers, route);
+    if (err == SL_EDENIED) {
+        text_add(&reason, "cannot publish to internal exchange '");
+        text_add_bytes(&reason, exchange);
+        text_add(&reason, "' in vhost '");
+        text_add_bytes(&reason, c->vhost->name);
+        text_add(&reason, "'");
+    }
+    return err;
+}
+
+const char *broker_route_refusal(const struct client *c)
+{
+    return c->worker->refusal;
+}
+
+bool broker_has_exchange(const struct client *c, struct sl_bytes exchange)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+
+    topology_lock(t);
+    bool is_there = topology_exchange(c->vhost, exchange) != NULL;
+    topology_unlock(t);
+    return is_there;
 }
 
 const struct admission *broker_publish(struct client *c, const struct route *route,
@@ -69,11 +99,14 @@ static inline void publish(struct client *c, const struct route *route, struct m
     struct broker_worker *w = c->worker;
 
     counter_add(&w->counters.published, 1);
+    if (c->access != NULL && c->access->is_paced)
+        pace_pay(c, message_body(msg).len);
     if (route->count == 0) {
         counter_add(&w->counters.unroutable, 1);
         message_unref(msg);
         return;
     }
+    msg->by_exchange = route->asks_ids;
     uint32_t offset = run_sequence(&w->run);
     if (route->durable > 0 && !w->run.journal.is_off &&
         properties_are_persistent(message_properties(msg))) {
@@ -81,9 +114,27 @@ static inline void publish(struct client *c, const struct route *route, struct m
         c->is_logged = true;
         journal_message(&w->run.journal, offset, route, msg);
     }
-    run_publish(&w->run, offset, route, msg);
+    if (c->verdict_ticket == 0)
+        run_publish(&w->run, offset, route, msg);
+    else
+        run_publish_asking(&w->run, offset, route,
+                           inquiry_new(msg, route->count, c->handle, c->verdict_ticket));
+    c->verdict_ticket = 0;
     if (run_is_long(&w->run))
         broker_worker_hand_over(w);
+}
+
+void broker_ask_verdict(struct client *c, uint64_t ticket)
+{
+    c->verdict_ticket = ticket;
+}
+
+bool broker_has_asked(struct client *c)
+{
+    bool has_asked = c->verdict_ticket == 0;
+
+    c->verdict_ticket = 0;
+    return has_asked;
 }
 
 /* A session whose publishes and settles left no record waits for nothing but its place, unless

@@ -45,7 +45,6 @@ struct queue *queue_new(const struct topology_queue *def)
     q->name = def->name;
     q->is_auto_delete = def->is_auto_delete;
     queue_read_rules(q, effective_ref(def->effective), def->ref.admission);
-    dedup_rules_read(&q->dedup_rules, def->arguments);
     list_init(&q->able);
     list_init(&q->consumers);
     list_init(&q->holders);
@@ -90,8 +89,13 @@ void queue_read_rules(struct queue *q, struct effective *effective, struct admis
     effective_unref(q->effective);
     q->effective = effective;
     q->ref.admission = admission;
-    rules_read(&q->rules, effective == NULL ? q->def->arguments : effective->arguments);
+    struct sl_bytes arguments = effective == NULL ? q->def->arguments : effective->arguments;
+    rules_read(&q->rules, arguments);
     q->rules.has_group_ids |= q->def->cluster != NULL;
+    dedup_rules_read(&q->dedup_rules, arguments);
+    q->dedup_rules.is_full |= q->def->cluster != NULL;
+    if (q->dedup != NULL)
+        q->dedup->rules = q->dedup_rules;
     q->drops_head = rules_limit(&q->rules) && !rules_refuse(&q->rules);
     q->most_ready = q->drops_head ? q->rules.max_length : RULES_NONE;
 }

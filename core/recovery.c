@@ -1,5 +1,6 @@
 #include "core/recovery.h"
 
+#include "core/accounts.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/commands.h"
@@ -25,6 +26,8 @@ static enum sl_err on_other(void *context, uint8_t kind, struct sl_reader *r);
 static enum sl_err on_record(void *context, const struct record *record, sl_lsn place);
 static enum sl_err replay_definition(struct recovery *r, uint16_t kind, struct journal_entry *e,
                                      struct text *reason);
+static enum sl_err replay_account(struct recovery *r, const struct record *record);
+static void delete_queues_of(struct recovery *r, struct sl_bytes vhost);
 static void on_progress(void *context, uint64_t done, uint64_t all);
 static enum sl_err declare_queue(struct recovery *r, struct vhost *v, struct journal_entry *e,
                                  struct text *reason);
@@ -135,8 +138,12 @@ static enum sl_err on_definition(void *context, const struct record *record)
     char room[REASON_BYTES_MAX];
     struct text reason = text_on(room, sizeof room);
 
+    if (account_change_is(record->kind))
+        return replay_account(r, record);
     if (policy_record_is(record->kind))
         return policing_replay(r->topology, r->shards, record, &reason);
+    if (record->kind == RECORD_AGES)
+        return ages_read(&r->topology->ages, record->body);
     SL_TRY(journal_read(record, &e));
     return replay_definition(r, record->kind, &e, &reason);
 }
@@ -189,10 +196,16 @@ static enum sl_err on_record(void *context, const struct record *record, sl_lsn 
     struct text reason = text_on(room, sizeof room);
     enum sl_err err;
 
-    if (!policy_record_is(record->kind))
+    bool is_account = account_change_is(record->kind);
+    bool is_policy = policy_record_is(record->kind);
+    if (!is_account && !is_policy)
         SL_TRY(journal_read(record, &e));
     topology_lock(r->topology);
-    if (policy_record_is(record->kind))
+    if (record->kind == RECORD_MESSAGE)
+        ages_note(&r->topology->ages, record->sequence.v, r->time);
+    if (is_account)
+        err = replay_account(r, record);
+    else if (is_policy)
         err = policing_replay(r->topology, r->shards, record, &reason);
     else if (record->kind < RECORD_MESSAGE)
         err = replay_definition(r, record->kind, &e, &reason);
@@ -228,6 +241,38 @@ static enum sl_err replay_definition(struct recovery *r, uint16_t kind, struct j
     case RECORD_BIND: return topology_bind(t, v, nobody, &e->binding, reason);
     case RECORD_UNBIND: return topology_unbind(t, v, nobody, &e->binding, reason);
     default: return SL_ECORRUPT;
+    }
+}
+
+/* A pattern that was good when it was written, and is not any more, allows nothing. */
+static enum sl_err replay_account(struct recovery *r, const struct record *record)
+{
+    struct account_change c;
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
+
+    SL_TRY(account_change_read(record, &c));
+    if (r->topology->accounts == NULL)
+        return SL_ECORRUPT;
+    if (c.kind == RECORD_DELETE_VHOST)
+        delete_queues_of(r, c.vhost);
+    enum sl_err err = accounts_apply(r->topology->accounts, &c, &reason);
+    if (err == SL_EPRECOND) {
+        sl_error("recovery.permission", "kind=%u reason=\"%s\"", record->kind, room);
+        err = SL_OK;
+    }
+    return err;
+}
+
+static void delete_queues_of(struct recovery *r, struct sl_bytes vhost)
+{
+    struct vhost *v = topology_vhost(r->topology, vhost);
+    struct topology_queue *q;
+    size_t cursor = 0;
+
+    while (v != NULL && (q = hash_map_next(&v->queues, &cursor)) != NULL) {
+        delete_queue(r, q->number);
+        cursor = 0; /* the map has changed */
     }
 }
 

@@ -12,7 +12,8 @@
 
 #define ROOM_FIRST 16u
 
-static enum sl_err on_id(void *context, uint64_t queue, const struct remembered_id *id);
+static enum sl_err on_id(void *context, uint64_t queue, uint64_t source,
+                         const struct remembered_id *id);
 static enum sl_err on_gone(void *context, uint64_t queue, sl_seq seq);
 static enum sl_err on_file(void *context, uint64_t number);
 static void enter_loose(struct recovery *r, struct recovered_queue *q);
@@ -40,15 +41,16 @@ enum sl_err recovery_read_ids(struct recovery *r, struct sl_bytes section)
 }
 
 /* A queue that is not there any more took its ids along. */
-static enum sl_err on_id(void *context, uint64_t queue, const struct remembered_id *id)
+static enum sl_err on_id(void *context, uint64_t queue, uint64_t source,
+                         const struct remembered_id *id)
 {
     struct recovery *r = context;
     struct recovered_queue *q = recovered_queue_find(r, queue);
 
     if (q == NULL)
         return SL_OK;
-    if (!q->queue->dedup_rules.is_until_settled) {
-        dedup_restore(r->shards[q->shard], q->queue, id);
+    if (source == 0 && !q->queue->dedup_rules.is_until_settled) {
+        dedup_restore(r->shards[q->shard], q->queue, source, id);
         return SL_OK;
     }
     if (q->loose_count == q->loose_room) {
@@ -57,7 +59,7 @@ static enum sl_err on_id(void *context, uint64_t queue, const struct remembered_
         if (q->loose == NULL)
             return SL_ENOMEM;
     }
-    q->loose[q->loose_count++] = *id;
+    q->loose[q->loose_count++] = (struct loose_id){source, *id};
     return SL_OK;
 }
 
@@ -102,13 +104,14 @@ static void enter_loose(struct recovery *r, struct recovered_queue *q)
     if (q->gone_count != 0)
         qsort(q->gone, q->gone_count, sizeof *q->gone, by_sequence);
     for (uint32_t i = 0; i < q->loose_count; i++) {
-        while (gone < q->gone_count && q->gone[gone].v < q->loose[i].seq.v)
+        while (gone < q->gone_count && q->gone[gone].v < q->loose[i].id.seq.v)
             gone++;
-        if (gone == q->gone_count || q->gone[gone].v != q->loose[i].seq.v)
-            dedup_restore(r->shards[q->shard], q->queue, &q->loose[i]);
+        if (q->loose[i].source != 0 || gone == q->gone_count ||
+            q->gone[gone].v != q->loose[i].id.seq.v)
+            dedup_restore(r->shards[q->shard], q->queue, q->loose[i].source, &q->loose[i].id);
     }
-    if (q->queue->dedup != NULL && q->first_file != 0)
-        id_window_saved(&q->queue->dedup->kept, q->first_file);
+    for (struct dedup *d = q->queue->dedup; d != NULL && q->first_file != 0; d = d->next)
+        id_window_saved(&d->kept, q->first_file);
     free(q->loose);
     free(q->gone);
     q->loose = NULL;
@@ -126,24 +129,27 @@ static int by_sequence(const void *a, const void *b)
 
 static int by_id_sequence(const void *a, const void *b)
 {
-    const struct remembered_id *left = a;
-    const struct remembered_id *right = b;
+    const struct loose_id *left = a;
+    const struct loose_id *right = b;
 
-    return by_sequence(&left->seq, &right->seq);
+    return by_sequence(&left->id.seq, &right->id.seq);
 }
 
 void recovery_ask_id(struct recovery *r, struct recovered_queue *q, uint8_t marks,
                      const struct record *record, const struct journal_entry *e)
 {
-    struct shard *s = r->shards[q->shard];
-    const struct dedup_rules *rules = &q->queue->dedup_rules;
-    struct dedup_key key;
+    struct dedup_publish publish = {.properties = e->properties,
+                                    .has_id = (marks & MARK_DEDUP) != 0,
+                                    .by_exchange = e->by_exchange,
+                                    .is_logged = true,
+                                    .seq = record->sequence,
+                                    .time = r->time};
+    struct sl_reader route = sl_reader_of(e->route);
 
-    if (((marks & MARK_DEDUP) == 0 && !rules->asks_always) || e->is_moved ||
-        record->kind != RECORD_MESSAGE ||
-        !dedup_key_of(rules, &s->dedup->secret, e->properties, &key))
+    if (record->kind != RECORD_MESSAGE || e->is_moved || q->queue->prepared != NULL)
         return;
-    if (dedup_replay(s, q->queue, &key, record->sequence, r->time))
+    publish.exchange = sl_read_short_string(&route);
+    if (dedup_decide(r->shards[q->shard], q->queue, &publish))
         add_doubtful(q, record->sequence);
 }
 
@@ -181,7 +187,7 @@ enum sl_err recovery_obey_verdicts(struct recovery *r, struct journal_entry *e)
         if (entry != NULL)
             survivors_end(&q->survivors, entry);
         if (q->queue->dedup != NULL) /* it was there by what is not kept over a start */
-            dedup_forget(r->shards[q->shard], q->queue, (sl_seq){seq});
+            dedup_undo(r->shards[q->shard], q->queue, (sl_seq){seq});
     }
     for (uint32_t i = 0; q != NULL && i < q->doubtful_count; i++)
         if (q->doubtful[i].v > seq)

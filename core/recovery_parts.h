@@ -10,6 +10,11 @@
 #include "core/recovery.h"
 #include "core/survivors.h"
 
+struct loose_id { /* of a checkpoint, where ids leave in any order */
+    uint64_t source;
+    struct remembered_id id;
+};
+
 struct recovered_queue { /* by number, while the log is read */
     uint8_t key[8];
     struct queue *queue;
@@ -18,8 +23,8 @@ struct recovered_queue { /* by number, while the log is read */
     struct survivors survivors;
     sl_seq *doubtful; /* they seem to be duplicates, and no record says so yet; growing */
     uint32_t doubtful_count, doubtful_room;
-    struct remembered_id *loose; /* ids of the checkpoint, where they leave in any order */
-    sl_seq *gone;                /* and which of them have left */
+    struct loose_id *loose;
+    sl_seq *gone; /* and which of them have left */
     uint32_t loose_count, loose_room, gone_count, gone_room;
     uint64_t first_file; /* that such ids were in */
 };

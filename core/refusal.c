@@ -43,6 +43,14 @@ enum sl_err refusal_reserved_name(struct resource r, struct text *reason)
     return SL_EDENIED;
 }
 
+enum sl_err refusal_no_vhost(struct sl_bytes vhost, struct text *reason)
+{
+    text_add(reason, "vhost ");
+    text_add_bytes(reason, vhost);
+    text_add(reason, " not found");
+    return SL_ENOENT;
+}
+
 enum sl_err refusal_default_exchange(struct text *reason)
 {
     text_add(reason, "operation not permitted on the default exchange");

@@ -24,6 +24,7 @@ SL_MUST_CHECK enum sl_err refusal_missing(struct resource r, struct text *reason
 SL_MUST_CHECK enum sl_err refusal_locked(struct resource r, struct text *reason);
 SL_MUST_CHECK enum sl_err refusal_in_use(struct resource r, struct text *reason);
 SL_MUST_CHECK enum sl_err refusal_reserved_name(struct resource r, struct text *reason);
+SL_MUST_CHECK enum sl_err refusal_no_vhost(struct sl_bytes vhost, struct text *reason);
 SL_MUST_CHECK enum sl_err refusal_default_exchange(struct text *reason);
 
 /* received and current as plain words, without quotes. */

@@ -66,6 +66,7 @@ enum sl_err route_resolve_inside(struct topology *t, struct vhost *v, struct sl_
                                  struct target_set *targets, bool *is_fixed)
 {
     *is_fixed = true;
+    targets->asks_ids = false;
     if (exchange.len == 0)
         return route_default(v, key, targets);
 
@@ -73,6 +74,7 @@ enum sl_err route_resolve_inside(struct topology *t, struct vhost *v, struct sl_
     if (e == NULL)
         return SL_ENOENT;
 
+    targets->asks_ids = e->asks_ids;
     struct header_set header_set = header_set_of(headers);
     struct walk walk = {targets, e, ++t->next_stamp, false, SL_OK};
     e->visited = walk.stamp;
@@ -314,6 +316,7 @@ static struct sl_bytes fill(struct route *route, const struct target_set *target
         route->limited += targets->at[i].admission != NULL;
     }
     route->is_fixed = is_fixed;
+    route->asks_ids = targets->asks_ids;
     route->encoded = sl_bytes_skip((struct sl_bytes){at, id.len}, sizeof(struct vhost *));
     return (struct sl_bytes){at, id.len};
 }

@@ -16,7 +16,8 @@ struct route {
     uint32_t count;
     uint32_t durable; /* how many of them are durable queues */
     uint32_t limited; /* how many of them may refuse: route_let_go gives up their admissions */
-    bool is_fixed;    /* false: depends on the message's headers, valid for this one only */
+    bool asks_ids; /* of its exchange: queues ask for ids, each with a window for that exchange */
+    bool is_fixed; /* false: depends on the message's headers, valid for this one only */
     struct queue_ref targets[];
 };
 
@@ -28,6 +29,7 @@ struct target_set { /* growable; zeroed is empty */
     struct queue_ref *at;
     uint32_t count;
     uint32_t room;
+    bool asks_ids; /* of the exchange that was asked for last */
 };
 
 void target_set_deinit(struct target_set *s);

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/credit.h"
+#include "core/inquiry.h"
 
 #include <stdlib.h>
 
@@ -60,6 +61,21 @@ void run_publish(struct run *r, uint32_t offset, const struct route *route, stru
         item->kind = kind | (route->targets[i].admission != NULL ? LANE_ADMITTED : 0);
         item->offset = offset;
         item->msg = msg;
+    }
+}
+
+void run_publish_asking(struct run *r, uint32_t offset, const struct route *route,
+                        struct inquiry *inquiry)
+{
+    SL_ASSERT(r->group == 0);
+    message_ref_unshared(inquiry->msg, route->count - 1);
+    for (uint32_t i = 0; i < route->count; i++) {
+        struct lane_item *item = run_add(r, route->targets[i].shard);
+        item->at = route->targets[i].at;
+        item->kind = LANE_ENQUEUE_ASKED |
+                     (route->targets[i].admission != NULL ? LANE_ADMITTED : 0u);
+        item->offset = offset;
+        item->inquiry = inquiry;
     }
 }
 

@@ -20,25 +20,29 @@
 enum lane_kind {
     LANE_ENQUEUE,         /* at: queue; msg: one reference; sequence: base + offset */
     LANE_ENQUEUE_GROUPED, /* the same; not to be lent before the batch's end is durable */
+    LANE_ENQUEUE_ASKED,   /* the same as the first, with inquiry, which has the message, for msg */
     LANE_CONSUME,         /* at: consumer; loans [first, first + offset) are settled, and so on */
     LANE_RETURN,
     LANE_REJECT,
-    LANE_COMMAND,  /* command: owned by the item */
-    LANE_INSPECT,  /* page: owned by the item */
-    LANE_FETCHED,  /* fetched: owned by the item */
-    LANE_SNAPSHOT, /* snapshot: a part is to be given for the checkpoint at the batch's end */
-    LANE_EVACUATE, /* evacuation: survivors in a stretch of the log are to be moved */
-    LANE_RULES,    /* rules: a reference; other rules are in force for queues */
-    LANE_CHECKED,  /* at: queue; first_loan: of a prepared message, whose check has that sequence */
-    LANE_TASK,     /* task: of administration, its owner's; see desk.h */
+    LANE_COMMAND,    /* command: owned by the item */
+    LANE_INSPECT,    /* page: owned by the item */
+    LANE_FETCHED,    /* fetched: owned by the item */
+    LANE_SNAPSHOT,   /* snapshot: a part is to be given for the checkpoint at the batch's end */
+    LANE_EVACUATE,   /* evacuation: survivors in a stretch of the log are to be moved */
+    LANE_VHOST_GONE, /* vhost: its queues are to be removed */
+    LANE_RULES,      /* rules: a reference; other rules are in force for queues */
+    LANE_CHECKED, /* at: queue; first_loan: of a prepared message, whose check has that sequence */
+    LANE_TASK,    /* task: of administration, its owner's; see desk.h */
 };
 
 struct shard_command;
+struct inquiry;
 struct inspect_page;
 struct fetch_request;
 struct snapshot;
 struct evacuation;
 struct desk_task;
+struct vhost;
 struct rules_turn;
 
 /* In kind, beside LANE_ENQUEUE and LANE_ENQUEUE_GROUPED: a place was taken for it. */
@@ -50,6 +54,7 @@ struct lane_item {
     uint32_t offset; /* in the run, or the number of loans */
     union {
         struct message *msg;
+        struct inquiry *inquiry;
         uint64_t first_loan;
         struct shard_command *command;
         struct inspect_page *page;
@@ -57,6 +62,7 @@ struct lane_item {
         struct snapshot *snapshot;
         struct evacuation *evacuation;
         struct desk_task *task;
+        struct vhost *vhost;
         struct rules_turn *rules;
     };
 };
@@ -108,6 +114,10 @@ static inline uint32_t run_sequence(struct run *r)
 /* The message goes to every queue of the route, which are not none, as the one with that sequence.
  * Takes the reference; nobody else knows the message yet. */
 void run_publish(struct run *r, uint32_t offset, const struct route *route, struct message *msg);
+
+/* The same outside of groups, and the inquiry is for each of the queues. */
+void run_publish_asking(struct run *r, uint32_t offset, const struct route *route,
+                        struct inquiry *inquiry);
 
 /* Between begin and end nothing is handed over: what is added takes effect together, and its
  * records are one group in the log. */

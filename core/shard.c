@@ -8,6 +8,7 @@
 #include "core/desk.h"
 #include "core/evacuation.h"
 #include "core/expiry.h"
+#include "core/inquiry.h"
 #include "core/inspect.h"
 #include "core/policing.h"
 #include "core/queue.h"
@@ -22,8 +23,10 @@ static bool take_batch(struct shard *s, const struct lane_batch *batch, uint32_t
 static uint32_t take_item(struct shard *s, const struct lane_item *item,
                           const struct lane_batch *batch);
 static void take_fetched(struct shard *s, struct fetch_request *r);
-static void take_enqueue(struct shard *s, const struct lane_item *item,
-                         const struct lane_batch *batch);
+static enum inquiry_verdict take_enqueue(struct shard *s, const struct lane_item *item,
+                                         const struct lane_batch *batch);
+static void take_asked(struct shard *s, const struct lane_item *item,
+                       const struct lane_batch *batch);
 static void drop_duplicate(struct queue *q, struct message *msg);
 static void obey_rules(struct shard *s, const struct queue *q, uint64_t time, struct entry *entry);
 static bool lend_from_busy(struct shard *s);
@@ -354,6 +357,7 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
     switch (item->kind & ~LANE_ADMITTED) {
     case LANE_ENQUEUE:
     case LANE_ENQUEUE_GROUPED: take_enqueue(s, item, batch); return 1;
+    case LANE_ENQUEUE_ASKED: take_asked(s, item, batch); return 1;
     case LANE_COMMAND:
         command_execute(s, item->command);
         shard_command_free(item->command);
@@ -365,6 +369,7 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
     case LANE_SNAPSHOT: snapshot_take(s, item->snapshot, batch->end); return SL_SHARD_BUDGET;
     case LANE_FETCHED: take_fetched(s, item->fetched); return 1;
     case LANE_EVACUATE: evacuation_take(s, item->evacuation); return 1;
+    case LANE_VHOST_GONE: shard_remove_queues_of(s, item->vhost); return SL_SHARD_BUDGET;
     case LANE_RULES: rules_turn_take(s, item->rules); return SL_SHARD_BUDGET;
     case LANE_CHECKED: prepared_checked(s, item, (sl_seq){batch->base + item->offset}); return 1;
     case LANE_TASK: item->task->run(item->task, item->task->client); return 1;
@@ -385,14 +390,14 @@ static void take_fetched(struct shard *s, struct fetch_request *r)
         recall_take(s, r);
 }
 
-static void take_enqueue(struct shard *s, const struct lane_item *item,
-                         const struct lane_batch *batch)
+static enum inquiry_verdict take_enqueue(struct shard *s, const struct lane_item *item,
+                                         const struct lane_batch *batch)
 {
     struct queue *q = shard_queue(s, item->at);
 
     if (q == NULL) { /* deleted between routing and here */
         message_unref(item->msg);
-        return;
+        return INQUIRY_GONE;
     }
     if (q->ref.admission != NULL && (item->kind & LANE_ADMITTED) == 0)
         admission_add(q->ref.admission, 1, message_body(item->msg).len);
@@ -404,12 +409,12 @@ static void take_enqueue(struct shard *s, const struct lane_item *item,
     }
     if (q->prepared != NULL) {
         prepared_arrive(s, q, &entry, batch->time);
-        return;
+        return INQUIRY_TAKEN;
     }
     if (dedup_concerns(&q->dedup_rules, item->msg) &&
         dedup_is_duplicate(s, q, &entry, batch->time)) {
         drop_duplicate(q, item->msg);
-        return;
+        return INQUIRY_DUPLICATE;
     }
     if (q->rules.is_any || item->msg->expires)
         obey_rules(s, q, batch->time, &entry);
@@ -420,6 +425,17 @@ static void take_enqueue(struct shard *s, const struct lane_item *item,
     if ((item->kind & LANE_ENQUEUE_GROUPED) != 0)
         queue_add_gate(q, seq, batch->end);
     shard_queue_is_busy(s, q);
+    return INQUIRY_TAKEN;
+}
+
+static void take_asked(struct shard *s, const struct lane_item *item,
+                       const struct lane_batch *batch)
+{
+    struct lane_item enqueue = *item;
+
+    enqueue.kind = LANE_ENQUEUE | (item->kind & LANE_ADMITTED);
+    enqueue.msg = item->inquiry->msg;
+    inquiry_decide(s, item->inquiry, take_enqueue(s, &enqueue, batch));
 }
 
 /* Its publisher took a place. */
@@ -489,7 +505,10 @@ static void drop_batch(struct lane_batch *batch, uint32_t from)
         uint32_t kind = batch->items[i].kind & ~LANE_ADMITTED;
         if (kind == LANE_ENQUEUE || kind == LANE_ENQUEUE_GROUPED)
             message_unref(batch->items[i].msg);
-        else if (kind == LANE_RULES)
+        else if (kind == LANE_ENQUEUE_ASKED) {
+            message_unref(batch->items[i].inquiry->msg);
+            inquiry_drop(batch->items[i].inquiry);
+        } else if (kind == LANE_RULES)
             rules_turn_unref(batch->items[i].rules);
         else if (batch->items[i].kind == LANE_COMMAND)
             shard_command_free(batch->items[i].command);

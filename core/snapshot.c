@@ -1,5 +1,6 @@
 #include "core/snapshot.h"
 
+#include "core/accounts.h"
 #include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/consumer.h"
@@ -105,11 +106,14 @@ void snapshot_unref(struct snapshot *s)
 void snapshot_add_definitions(struct snapshot *s, struct topology *t)
 {
     struct log_run run = {0};
+    uint8_t ages[AGES_BYTES_MAX];
     struct exchange *e;
     struct topology_queue *q;
     struct vhost *v;
     size_t cursor = 0;
 
+    if (t->accounts != NULL)
+        accounts_describe(t->accounts, &run);
     add_policies(&t->policies, &run);
     while ((v = hash_map_next(&t->vhosts, &cursor)) != NULL) {
         size_t at = 0;
@@ -122,6 +126,10 @@ void snapshot_add_definitions(struct snapshot *s, struct topology *t)
         while ((q = hash_map_next(&v->queues, &at)) != NULL)
             if (q->is_durable)
                 add_bindings(v, &q->as_destination, &run);
+    }
+    if (t->ages.count != 0) {
+        size_t n = ages_write(&t->ages, ages);
+        memcpy(log_run_add(&run, RECORD_AGES, 0, false, n), ages, n);
     }
     uint8_t *head = room_in(&s->definitions, 20);
     sl_store_u64(head, t->next_number);

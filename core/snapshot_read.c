@@ -1,3 +1,4 @@
+#include "core/account_change.h"
 #include "core/base/limits.h"
 #include "core/policy_record.h"
 #include "core/snapshot.h"
@@ -62,7 +63,8 @@ static enum sl_err read_definitions(struct sl_reader *r, const struct snapshot_v
 
 static bool is_definition(uint16_t kind)
 {
-    return (kind >= RECORD_DECLARE_EXCHANGE && kind <= RECORD_UNBIND) || policy_record_is(kind);
+    return (kind >= RECORD_DECLARE_EXCHANGE && kind <= RECORD_UNBIND) || kind == RECORD_AGES ||
+           policy_record_is(kind) || account_change_is(kind);
 }
 
 static enum sl_err read_queue(struct sl_reader *r, const struct snapshot_visitor *v)

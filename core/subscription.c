@@ -1,12 +1,15 @@
 /* subscription.c - a session in the core (client.h) and what it consumes. */
 #include "core/client.h"
 
+#include "core/access.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/broker.h"
+#include "core/permission.h"
 #include "core/request.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A cookie is a slot and the low bits of its generation: enough that a delivery which was on
  * its way when its subscription ended does not reach the next tenant. */
@@ -15,6 +18,7 @@
 _Static_assert(SL_CONSUMERS_PER_SESSION_MAX == 1u << COOKIE_SLOT_BITS, "see limits.h");
 
 static struct subscription *subscription_new(struct client *c, void *context);
+static bool is_refused(struct client *c, uint64_t ticket, struct sl_bytes queue);
 static void poke(struct client *c, uint64_t shards);
 
 void broker_client_init(struct client *c, struct broker_worker *w, struct sl_handle handle)
@@ -23,16 +27,6 @@ void broker_client_init(struct client *c, struct broker_worker *w, struct sl_han
                          .handle = handle,
                          .user = SL_BYTES_LITERAL("guest"),
                          .window = session_window_new()};
-}
-
-enum sl_err broker_open_vhost(struct client *c, struct sl_bytes name)
-{
-    struct topology *t = broker_topology(c->worker->broker);
-
-    topology_lock(t);
-    c->vhost = topology_vhost(t, name);
-    topology_unlock(t);
-    return c->vhost == NULL ? SL_ENOENT : SL_OK;
 }
 
 void broker_client_close(struct client *c)
@@ -51,6 +45,8 @@ void broker_client_close(struct client *c)
     slot_table_deinit(&c->subscriptions);
     session_window_unref(c->window);
     c->window = NULL;
+    if (c->access != NULL)
+        access_leave(c->access);
 }
 
 void broker_client_written(struct client *c, uint64_t written)
@@ -79,7 +75,7 @@ struct subscription *broker_subscribe(struct client *c, uint64_t ticket,
     if (s == NULL)
         return NULL;
     s->is_no_ack = options->is_no_ack;
-    if (!request_resolve(c, ticket, &queue, &cluster, &is_cluster))
+    if (!request_resolve(c, ticket, &queue, &cluster, &is_cluster) || is_refused(c, ticket, queue))
         return s;
 
     struct shard_command *command = request_about(c, COMMAND_SUBSCRIBE, ticket, queue, 0);
@@ -140,7 +136,7 @@ void broker_get(struct client *c, uint64_t ticket, struct sl_bytes queue, bool i
     struct cluster_name cluster;
     bool is_cluster;
 
-    if (!request_resolve(c, ticket, &queue, &cluster, &is_cluster))
+    if (!request_resolve(c, ticket, &queue, &cluster, &is_cluster) || is_refused(c, ticket, queue))
         return;
     struct shard_command *command = request_about(c, COMMAND_GET, ticket, queue, 0);
     command->is_no_ack = is_no_ack;
@@ -180,6 +176,22 @@ static struct subscription *subscription_new(struct client *c, void *context)
     s->cookie = ref.generation << COOKIE_SLOT_BITS | ref.slot;
     s->context = context;
     return s;
+}
+
+/* Reading from the queue; where it is refused, the answer is on its way. */
+static bool is_refused(struct client *c, uint64_t ticket, struct sl_bytes queue)
+{
+    char room[BROKER_REFUSAL_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
+
+    if (permission_to_use_queue(c, PERMISSION_READ, queue, &reason) == SL_OK)
+        return false;
+    struct answer *a = answer_new(c->handle, ticket);
+    a->err = SL_EDENIED;
+    a->is_forbidden = true;
+    a->reason = strdup(room);
+    mail_chain_add(&c->worker->pending, &a->mail.node);
+    return true;
 }
 
 static void poke(struct client *c, uint64_t shards)

@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-static struct vhost *vhost_new(struct sl_bytes name);
-static void vhost_free(struct vhost *v);
+static enum sl_err check_new(const struct vhost *v, struct resource about,
+                             const struct queue_declaration *d, struct text *reason);
 static enum sl_err check_access(const struct vhost *v, const struct topology_queue *q,
                                 struct sl_handle who, struct text *reason);
 static enum sl_err compare_queue(const struct topology_queue *q, struct sl_handle who,
@@ -18,7 +18,6 @@ static enum sl_err compare_queue(const struct topology_queue *q, struct sl_handl
 static struct topology_queue *definition_new(struct topology *t, struct vhost *v,
                                              struct sl_handle who,
                                              const struct queue_declaration *d);
-static void definition_free(struct topology_queue *q);
 static void check_vhost(struct topology *t, struct vhost *v);
 
 struct topology *topology_new(uint32_t shards)
@@ -54,6 +53,10 @@ void topology_free(struct topology *t)
 
     while ((v = hash_map_next(&t->vhosts, &cursor)) != NULL)
         vhost_free(v);
+    while ((v = t->gone) != NULL) {
+        t->gone = v->next_gone;
+        vhost_free(v);
+    }
     hash_map_deinit(&t->vhosts);
     policies_deinit(&t->policies);
     for (uint32_t i = 0; i < t->shards; i++)
@@ -128,6 +131,8 @@ enum sl_err topology_declare_queue(struct topology *t, struct vhost *v, struct s
 
     *created = false;
     *out = NULL;
+    if (v->is_gone)
+        return refusal_no_vhost(v->name, reason);
     if (d->is_passive)
         return topology_use_queue(v, who, d->name, out, reason);
     if (!d->may_be_reserved && sl_bytes_begin(d->name, "amq."))
@@ -139,7 +144,7 @@ enum sl_err topology_declare_queue(struct topology *t, struct vhost *v, struct s
     if (*out != NULL)
         return compare_queue(*out, who, &effective, reason);
     if (d->number == 0) /* else it was checked in the life before */
-        SL_TRY(arguments_check_queue(about, &effective, reason));
+        SL_TRY(check_new(v, about, &effective, reason));
     SL_TRY(queue_add(t, v, who, &effective, out));
     *created = true;
     topology_note_dormant(t, about, d->arguments);
@@ -164,7 +169,7 @@ void topology_remove_queue(struct topology *t, struct topology_queue *q)
     exchanges_remove_idle(t, idle);
     slot_table_remove(&t->places[q->ref.shard], q->ref.at);
     hash_map_remove(&q->vhost->queues, q->name);
-    definition_free(q);
+    topology_queue_free(q);
     t->is_changed = true;
 }
 
@@ -231,44 +236,24 @@ enum sl_err queue_add(struct topology *t, struct vhost *v, struct sl_handle who,
 free_place:
     slot_table_remove(&t->places[q->ref.shard], q->ref.at);
 free_queue:
-    definition_free(q);
+    topology_queue_free(q);
     return SL_ENOMEM;
 }
 
-static struct vhost *vhost_new(struct sl_bytes name)
+static enum sl_err check_new(const struct vhost *v, struct resource about,
+                             const struct queue_declaration *d, struct text *reason)
 {
-    struct vhost *v = calloc(1, sizeof *v + name.len);
+    uint64_t max = atomic_load_explicit(&v->queues_max, memory_order_relaxed);
 
-    if (v == NULL)
-        return NULL;
-    memcpy(v + 1, name.at, name.len);
-    v->name = (struct sl_bytes){(uint8_t *)(v + 1), name.len};
-    atomic_init(&v->has_cluster_names, true);
-    if (exchanges_declare_own(v) == SL_OK)
-        return v;
-    vhost_free(v);
-    return NULL;
-}
-
-/* Bindings go with their sources, before the queues that they point to. */
-static void vhost_free(struct vhost *v)
-{
-    struct topology_queue *q;
-    struct exchange *e;
-    size_t cursor = 0;
-
-    while ((e = hash_map_next(&v->exchanges, &cursor)) != NULL)
-        bindings_clear(e->bindings);
-    cursor = 0;
-    while ((e = hash_map_next(&v->exchanges, &cursor)) != NULL)
-        exchange_free(e);
-    cursor = 0;
-    while ((q = hash_map_next(&v->queues, &cursor)) != NULL)
-        definition_free(q);
-    hash_map_deinit(&v->exchanges);
-    hash_map_deinit(&v->queues);
-    hash_map_deinit(&v->clusters);
-    free(v);
+    SL_TRY(arguments_check_queue(about, d, reason));
+    if (v->queues.count < max)
+        return SL_OK;
+    text_add(reason, "cannot declare queue '");
+    text_add_bytes(reason, d->name);
+    text_add(reason, "': queue limit in vhost '");
+    text_add_bytes(reason, v->name);
+    text_add(reason, "' (%llu) is reached", (unsigned long long)max);
+    return SL_EPRECOND;
 }
 
 static enum sl_err check_access(const struct vhost *v, const struct topology_queue *q,
@@ -327,15 +312,6 @@ static struct topology_queue *definition_new(struct topology *t, struct vhost *v
     effective_unref(q->effective);
     free(q);
     return NULL;
-}
-
-static void definition_free(struct topology_queue *q)
-{
-    if (q->cluster != NULL)
-        cluster_leave(q->vhost, q->cluster);
-    admission_unref(q->ref.admission);
-    effective_unref(q->effective);
-    free(q);
 }
 
 static void check_vhost(struct topology *t, struct vhost *v)

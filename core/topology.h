@@ -12,6 +12,7 @@
 #ifndef SLUICE_CORE_TOPOLOGY_H
 #define SLUICE_CORE_TOPOLOGY_H
 
+#include "core/ages.h"
 #include "core/base/bytes.h"
 #include "core/base/err.h"
 #include "core/base/hash_map.h"
@@ -24,8 +25,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC, EXCHANGE_HEADERS };
+enum exchange_type {
+    EXCHANGE_DIRECT,
+    EXCHANGE_FANOUT,
+    EXCHANGE_TOPIC,
+    EXCHANGE_HEADERS,
+    EXCHANGE_DEDUPLICATION, /* as fanout; queues ask for ids */
+};
 
+struct accounts;
 struct admission;
 struct effective;
 
@@ -50,6 +58,7 @@ struct exchange {
     bool is_durable;
     bool is_auto_delete; /* goes with its last binding as a source */
     bool is_internal;
+    bool asks_ids;               /* by its type or its arguments: see route.h */
     struct sl_bytes arguments;   /* owned; a whole table */
     struct effective *effective; /* what policies make of them; NULL: nothing */
     struct bindings *bindings;   /* this exchange is their source */
@@ -81,6 +90,13 @@ struct vhost {
     struct sl_bytes name; /* owned */
     struct hash_map exchanges;
     struct hash_map queues;
+    bool is_gone;                 /* deleted: sessions and shards may still name it */
+    struct vhost *next_gone;      /* which are freed with the topology */
+    struct sl_bytes description;  /* owned, as these two */
+    struct sl_bytes tags;         /* with commas between them */
+    struct sl_bytes queue_type;   /* of queues that do not say theirs; metadata */
+    _Atomic uint32_t connections; /* any thread */
+    _Atomic uint64_t connections_max, queues_max; /* UINT64_MAX: no limit */
     struct hash_map clusters;      /* of struct cluster, by ClusterID; topology_cluster.c */
     atomic_bool has_cluster_names; /* names like /topic/p@c are those of cluster queues */
 };
@@ -95,18 +111,22 @@ struct topology {
                                 by whoever removes something, while it has the lock; or NULL */
     bool is_replaying;       /* the log says which exchanges go, not their last binding */
     struct hash_map vhosts;
+    struct vhost *gone;        /* deleted ones, chained by next_gone */
+    struct accounts *accounts; /* borrowed: who may do what; or NULL */
     struct policies policies;
     uint32_t shards;
     struct slot_table *places; /* per shard: which slots are taken; the object is the queue */
     uint64_t next_number;
     uint64_t next_stamp;
     bool has_cluster_names; /* of virtual hosts to come */
+    struct ages ages;       /* of sequences: there is no better lock for them */
     const char *notice;     /* event that topology_unlock logs, or NULL */
     char notice_fields[1024];
 };
 
 /* shards: how many workers there are.  NULL: no memory.  Comes with the virtual host "/" and
- * its pre-declared exchanges: "", amq.direct, amq.fanout, amq.topic, amq.headers, amq.match. */
+ * its pre-declared exchanges: "", amq.direct, amq.fanout, amq.topic, amq.headers, amq.match, and
+ * amq.prepared, which takes outcomes (prepared.h). */
 struct topology *topology_new(uint32_t shards);
 void topology_free(struct topology *t);
 
@@ -128,6 +148,13 @@ static inline uint64_t topology_version(const struct topology *t) /* any thread,
  * 'q' in vhost '/': received 'true' but current is 'false'".  The exact texts are RabbitMQ's. */
 
 struct vhost *topology_vhost(struct topology *t, struct sl_bytes name); /* NULL: none */
+/* There is none of that name; it comes with the pre-declared exchanges.  SL_ENOMEM. */
+SL_MUST_CHECK enum sl_err topology_add_vhost(struct topology *t, struct sl_bytes name,
+                                             struct vhost **out);
+/* Takes it out of the catalogue with its exchanges and bindings.  Its queues are removed by their
+ * shards, which must be told in the order before the lock is let go; what still names it finds it
+ * empty, and declares nothing in it any more. */
+void topology_drop_vhost(struct topology *t, struct vhost *v);
 struct exchange *topology_exchange(struct vhost *v, struct sl_bytes name);
 struct topology_queue *topology_queue(struct vhost *v, struct sl_bytes name);
 

@@ -14,6 +14,7 @@ static enum sl_err add_exchange(struct vhost *v, const struct exchange_declarati
                                 enum exchange_type type);
 static struct exchange *exchange_new(struct vhost *v, const struct exchange_declaration *d,
                                      enum exchange_type type);
+static bool asks_ids(struct sl_bytes arguments);
 static void remove_exchange(struct topology *t, struct exchange *e, struct exchange **idle);
 
 enum sl_err topology_declare_exchange(struct topology *t, struct vhost *v,
@@ -22,6 +23,8 @@ enum sl_err topology_declare_exchange(struct topology *t, struct vhost *v,
     struct resource about = exchange_resource(v, d->name);
     enum exchange_type type;
 
+    if (v->is_gone)
+        return refusal_no_vhost(v->name, reason);
     if (d->name.len == 0)
         return refusal_default_exchange(reason);
     struct exchange *e = topology_exchange(v, d->name);
@@ -179,8 +182,19 @@ static struct exchange *exchange_new(struct vhost *v, const struct exchange_decl
     e->is_durable = d->is_durable;
     e->is_auto_delete = d->is_auto_delete;
     e->is_internal = d->is_internal;
+    e->asks_ids = type == EXCHANGE_DEDUPLICATION || asks_ids(arguments);
     list_init(&e->as_destination);
     return e;
+}
+
+/* As LavinMQ has it, for exchanges of any type. */
+static bool asks_ids(struct sl_bytes arguments)
+{
+    struct table_value value;
+    bool is_true = false;
+
+    return table_find(arguments, "x-message-deduplication", &value) &&
+           table_value_bool(value, &is_true) && is_true;
 }
 
 /* Its own bindings first, so that one to itself does not make it idle too. */

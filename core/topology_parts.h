@@ -1,6 +1,6 @@
 /*
- * topology_parts.h - what the files of the topology share: topology.c (virtual hosts, queues),
- * topology_exchange.c, topology_binding.c and topology_policy.c.
+ * topology_parts.h - what the files of the topology share: topology.c (queues),
+ * topology_vhost.c, topology_exchange.c, topology_binding.c and topology_policy.c.
  *
  * Thread: any, under topology_lock.
  */
@@ -13,6 +13,10 @@
 
 /* The exchanges that every virtual host has from the start. */
 SL_MUST_CHECK enum sl_err exchanges_declare_own(struct vhost *v);
+
+struct vhost *vhost_new(struct sl_bytes name); /* NULL: no memory */
+void vhost_free(struct vhost *v);
+void topology_queue_free(struct topology_queue *q); /* no binding points to it */
 
 /* Releases the exchange and the bindings that it is the source of.  Not for one that is still
  * somebody's destination. */

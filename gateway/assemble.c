@@ -29,6 +29,7 @@ enum sl_err gateway_open(struct gateway *g, const struct config *config, struct 
 
     *g = (struct gateway){.config = config, .lock_fd = -1, .report_fd = -1};
     fetch_thread_init(&g->fetcher);
+    login_threads_init(&g->logins);
     g->workers_count = config->workers;
     if (g->workers_count == 0)
         g->workers_count = machine_cores() > 1 ? machine_cores() - 1 : 1;
@@ -48,6 +49,7 @@ enum sl_err gateway_start(struct gateway *g)
 {
     SL_TRY(log_thread_start(&g->log));
     SL_TRY(fetch_thread_start(&g->fetcher, broker_fetch(g->broker)));
+    SL_TRY(login_threads_start(&g->logins, broker_identity(g->broker), (machine_cores() + 1) / 2));
     SL_TRY(housekeeping_start(&g->housekeeping));
     for (uint32_t i = 0; i < g->workers_count; i++)
         SL_TRY(worker_start(&g->workers[i]));
@@ -59,6 +61,7 @@ void gateway_close(struct gateway *g)
     while (settle_workers(g)) { /* sessions that closed last left words for other workers' queues */
     }
     housekeeping_end(&g->housekeeping, settle_workers, g);
+    login_threads_deinit(&g->logins);
     fetch_thread_deinit(&g->fetcher);
     if (g->log.is_started)
         broker_on_stopped(g->broker);

@@ -12,6 +12,7 @@
 #include "gateway/config.h"
 #include "gateway/fetch_thread.h"
 #include "gateway/housekeeping.h"
+#include "gateway/login_thread.h"
 #include "gateway/worker.h"
 
 struct gateway {
@@ -23,6 +24,7 @@ struct gateway {
     struct broker *broker;
     struct log_thread log;
     struct housekeeping housekeeping;
+    struct login_threads logins;
     struct fetch_thread fetcher;
     struct worker *workers;
     uint32_t workers_count;

@@ -25,12 +25,14 @@ struct config {
     bool tls_on_plain_ports;
     const char *proxies; /* addresses and prefixes, separated by commas */
     uint32_t strangers_max;
+    uint32_t strangers_of_address_max;
     struct tls_settings tls;
     const char *cert_login_from; /* cert_login.h */
     const char *cert_login_kind;
     uint32_t cert_login_index;
 
     const char *data_dir;    /* "": data_dir_default says */
+    const char *user;        /* to become, when started as root; "": none */
     const char *definitions; /* a file that is imported at the start; "": none */
     uint32_t workers;        /* 0: one less than there are cores */
     uint32_t log_level;      /* enum sl_log_level */

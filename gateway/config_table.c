@@ -79,6 +79,8 @@ const struct setting SETTINGS[] = {
     {"process", "data-dir", TEXT(data_dir), 0, 4000, "",
      "directory that belongs to this process alone; created if missing; empty means "
      "$XDG_STATE_HOME/sluice, or ~/.local/state/sluice"},
+    {"process", "user", TEXT(user), 0, 255, "",
+     "who the process becomes when root starts it; empty means that it stays who it is"},
     {"process", "load-definitions", TEXT(definitions), 0, 4000, "",
      "a definitions.json, as RabbitMQ exports it, that is imported at every start before the ready "
      "line; empty means none"},
@@ -103,7 +105,15 @@ const struct setting SETTINGS[] = {
     {"limits", "connections-not-logged-in-max", COUNT(strangers_max), 0, 1000000, "4096",
      "connections that have not said yet who they are, over all workers; further ones are closed; "
      "0 means no limit"},
+    {"limits", "connections-not-logged-in-per-address-max", COUNT(strangers_of_address_max), 0,
+     1000000, "2048",
+     "the same from one address (IPv6: one /64); who comes through proxy-protocol-from is not "
+     "counted here; 0 means no limit"},
 
+    {"identity", "loopback-users", TEXT(protocol.loopback_users), 0, 2000, "guest",
+     "users, with commas between them, who may come in from this machine only"},
+    {"identity", "anonymous-login-user", TEXT(protocol.anonymous_user), 0, 255, "",
+     "user that a client is which chooses the mechanism ANONYMOUS; empty does not offer it"},
     {"prepared", "prepared-check-ms", COUNT(prepared_check_ms), 1, UINT32_MAX, "6000",
      "how long after the prepare of a message without an outcome the first check is sent, unless "
      "x-prepare-timeout says otherwise"},
@@ -127,6 +137,8 @@ const struct setting SETTINGS[] = {
     {"amqp", "server-information", LIVE_TEXT(protocol.server_information), 1, 200,
      "Sluice " SLUICE_VERSION, "information in the server properties"},
 
+    {"stomp", "stomp-ssl-cert-login", SWITCH(protocol.stomp_certificate_login), 0, 0, "off",
+     "let a client that sends no login header be whom its certificate names"},
     {"stomp", "stomp-default-user", LIVE_TEXT(protocol.default_user), 0, 255, "guest",
      "who a client is that sends no login header"},
     {"stomp", "stomp-default-password", LIVE_TEXT(protocol.default_password), 0, 255, "guest",

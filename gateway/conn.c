@@ -14,7 +14,6 @@
 #define ENDING_TIMEOUT_MS 10000u /* for a peer that does not read our last words */
 #define LINGER_TIMEOUT_MS 2000u
 
-static bool has_place(struct conn_set *set);
 static void note_login(struct conn *c);
 static void on_ready(struct loop_watch *watch, unsigned events);
 static void on_ready_to_write(struct conn *c);
@@ -26,19 +25,27 @@ static void arm(struct conn *c);
 
 void conn_open(struct conn_set *set, int fd, const struct port *port)
 {
-    struct conn *c = has_place(set) ? calloc(1, sizeof *c) : NULL;
+    struct address peer = {.len = sizeof peer.at};
+    uint32_t place;
 
+    (void)getpeername(fd, (struct sockaddr *)&peer.at, &peer.len);
+    bool is_proxied = address_list_has(&set->entrance.proxies, &peer);
+    bool has_place = strangers_enter(&set->strangers, is_proxied ? NULL : &peer, &place);
+    struct conn *c = has_place ? calloc(1, sizeof *c) : NULL;
     if (c == NULL || slot_table_put(&set->slots, c, &c->at) != SL_OK) {
         free(c);
         close(fd);
+        if (has_place)
+            strangers_leave(&set->strangers, place);
         sl_log_peer(SL_LOG_WARN, "connection.refused", "reason=%s listener=%s",
-                    has_place(set) ? "memory" : "too-many-not-logged-in", port->name);
+                    has_place ? "memory" : "too-many-not-logged-in", port->name);
         return;
     }
     c->set = set;
     c->port = port;
     c->is_stranger = true;
-    set->strangers++;
+    c->place = place;
+    c->awaits_proxy_header = is_proxied;
     c->transport = transport_plain(fd);
     c->watch = (struct loop_watch){.fd = fd, .on_ready = on_ready};
     c->limit_ms = set->env.now_ms + set->env.settings->login_timeout_ms;
@@ -185,7 +192,8 @@ void conn_free(struct conn *c)
 {
     SL_ASSERT(c->state == CONN_DEAD && c->session == NULL);
     counter_add(&c->set->env.worker->counters.connections_closed, 1);
-    c->set->strangers -= c->is_stranger;
+    if (c->is_stranger)
+        strangers_leave(&c->set->strangers, c->place);
     slot_table_remove(&c->set->slots, c->at);
     conn_drop_unread(c);
     free(c->origin);
@@ -193,17 +201,12 @@ void conn_free(struct conn *c)
     free(c);
 }
 
-static bool has_place(struct conn_set *set)
-{
-    return set->entrance.strangers_max == 0 || set->strangers < set->entrance.strangers_max;
-}
-
 static void note_login(struct conn *c)
 {
     if (!c->is_stranger || c->session->client.vhost == NULL)
         return;
     c->is_stranger = false;
-    c->set->strangers--;
+    strangers_leave(&c->set->strangers, c->place);
 }
 
 static void on_ready(struct loop_watch *watch, unsigned events)
@@ -233,6 +236,8 @@ static void on_ready_to_write(struct conn *c)
         return;
     if (c->state == CONN_LINGER)
         c->transport.ops->shutdown(&c->transport);
+    else if (c->transport.ops->flush(&c->transport) == SL_EIO)
+        conn_kill(c);
     else if (conn_may_read(c))
         conn_read(c);
     if (c->state != CONN_DEAD)

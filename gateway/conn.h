@@ -48,6 +48,7 @@ struct conn {
     bool awaits_proxy_header;
     bool awaits_first_byte; /* which tells TLS from plain */
     bool is_stranger;       /* has not said who it is; counted in the set */
+    uint32_t place;         /* among the strangers */
     bool is_choked;         /* the peer does not read what we write */
     bool is_read_out;       /* the peer sends no more */
 

@@ -20,13 +20,7 @@ static void wait_for(struct conn *c, size_t bytes);
 
 void conn_opening_begin(struct conn *c)
 {
-    const struct entrance *e = &c->set->entrance;
-    struct address peer = {.len = sizeof peer.at};
-
-    if (e->proxies.count != 0 &&
-        getpeername(c->watch.fd, (struct sockaddr *)&peer.at, &peer.len) == 0)
-        c->awaits_proxy_header = address_list_has(&e->proxies, &peer);
-    c->awaits_first_byte = e->tls != NULL && c->port->tls != PORT_PLAIN;
+    c->awaits_first_byte = c->set->entrance.tls != NULL && c->port->tls != PORT_PLAIN;
 }
 
 bool conn_opening_step(struct conn *c)

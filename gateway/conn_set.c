@@ -152,6 +152,20 @@ void conn_set_describe(struct conn_set *set, struct inspect_page *page)
     page->is_done = page->is_short || page->cursor >= set->slots.room;
 }
 
+void conn_set_evict(struct conn_set *set, const struct eviction *e)
+{
+    uint32_t cursor = 0;
+    struct conn *c;
+
+    while ((c = slot_table_next(&set->slots, &cursor)) != NULL) {
+        if (c->state != CONN_OPEN || !session_is_evicted(c->session, e))
+            continue;
+        c->session->protocol->on_eviction(c->session, e->reason);
+        conn_attend(c);
+    }
+    broker_worker_hand_over(set->env.worker);
+}
+
 void conn_set_drain(struct conn_set *set)
 {
     uint32_t cursor = 0;

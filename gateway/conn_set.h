@@ -7,18 +7,19 @@
 #define SLUICE_GATEWAY_CONN_SET_H
 
 #include "gateway/conn.h"
+#include "gateway/strangers.h"
 
 struct conn_set {
     struct session_env env;
     struct loop *loop;
     struct timer_wheel wheel;
-    struct slot_table slots;  /* of struct conn */
-    struct list graveyard;    /* dead, or to linger without a session */
-    struct entrance entrance; /* empty, unless main fills it in before the worker starts */
-    uint32_t strangers;       /* connections that have not said who they are */
-    struct list held;         /* connections whose sessions are held, the longest first */
-    uint32_t to_let_go;       /* of these, when nothing holds them */
-    uint8_t *input;           /* unread bytes of one connection, and what is read behind them */
+    struct slot_table slots;    /* of struct conn */
+    struct list graveyard;      /* dead, or to linger without a session */
+    struct entrance entrance;   /* empty, unless main fills it in before the worker starts */
+    struct strangers strangers; /* connections that have not said who they are */
+    struct list held;           /* connections whose sessions are held, the longest first */
+    uint32_t to_let_go;         /* of these, when nothing holds them */
+    uint8_t *input;             /* unread bytes of one connection, and what is read behind them */
 };
 
 /* SL_ENOMEM.  All pointers stay the caller's. */
@@ -50,6 +51,9 @@ static inline bool conn_set_lets_go(const struct conn_set *set)
 
 /* One step of listing the sessions, for the page's subject. */
 void conn_set_describe(struct conn_set *set, struct inspect_page *page);
+
+/* Tells the sessions that are meant that they are closed. */
+void conn_set_evict(struct conn_set *set, const struct eviction *e);
 
 /* Tells every session that the gateway is going down. */
 void conn_set_drain(struct conn_set *set);

@@ -1,5 +1,7 @@
 #include "gateway/data_dir.h"
 
+#include "core/base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +12,7 @@
 #include <unistd.h>
 
 static enum sl_err make_path(const char *path, struct text *why);
+static enum sl_err tighten(const char *path, const struct stat *st, struct text *why);
 static enum sl_err refuse(int fd, const char *path, struct text *why);
 static enum sl_err fail(const char *path, struct text *why);
 
@@ -36,7 +39,7 @@ enum sl_err data_dir_lock(const char *path, int *fd, struct text *why)
         errno = ENAMETOOLONG;
         return fail(path, why);
     }
-    *fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    *fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (*fd < 0)
         return fail(name, why);
     if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
@@ -72,7 +75,20 @@ static enum sl_err make_path(const char *path, struct text *why)
     if (stat(part, &st) != 0)
         return fail(part, why);
     errno = ENOTDIR;
-    return S_ISDIR(st.st_mode) ? SL_OK : fail(part, why);
+    if (!S_ISDIR(st.st_mode))
+        return fail(part, why);
+    return tighten(part, &st, why);
+}
+
+/* Messages and password hashes lie there. */
+static enum sl_err tighten(const char *path, const struct stat *st, struct text *why)
+{
+    if ((st->st_mode & (S_IRWXG | S_IRWXO)) == 0)
+        return SL_OK;
+    if (chmod(path, 0700) != 0)
+        return fail(path, why);
+    sl_warn("data_dir.mode", "was=%03o is=700", (unsigned)st->st_mode & 0777);
+    return SL_OK;
 }
 
 static enum sl_err refuse(int fd, const char *path, struct text *why)

@@ -22,7 +22,6 @@ struct port {
 struct entrance {                /* of one worker's connections */
     struct tls_context *tls;     /* NULL: every port is plain */
     struct address_list proxies; /* whose connections begin with a header of the proxy protocol */
-    uint32_t strangers_max;      /* connections that have not said who they are; 0: no limit */
     struct cert_login cert_login;
 };
 

@@ -11,11 +11,13 @@
 #include "gateway/drain.h"
 #include "gateway/machine.h"
 #include "gateway/reload.h"
+#include "gateway/service.h"
 #include "gateway/signals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TRIM_EVERY_MS 5000
@@ -77,6 +79,12 @@ static int run(const struct config *config, struct reload *reload)
     struct loop *loop = loop_new();
 
     sl_log_set_level((enum sl_log_level)config->log_level);
+    (void)umask(0077); /* what it writes is nobody else's to read */
+    if (service_become(config->user, config->data_dir, &text) != SL_OK) {
+        fprintf(stderr, "sluice: %s\n", text.at);
+        loop_free(loop);
+        return EXIT_FAILURE;
+    }
     if (signals.fd < 0 || loop == NULL || loop_add(loop, &signals, LOOP_READ) != SL_OK) {
         fprintf(stderr, "sluice: no descriptor for signals\n");
         return EXIT_FAILURE;
@@ -94,8 +102,10 @@ static int run(const struct config *config, struct reload *reload)
         gateway_describe(&g, &text);
         puts(text.at);
         fflush(stdout);
+        service_tell_ready();
         serve(&g, &admin, signals.fd, reload);
     }
+    service_tell_stopping();
     admin_stop(&admin);
     if (!drain_run(&g, signals.fd)) {
         sl_error("gateway.stop", "reason=stuck");
@@ -159,8 +169,13 @@ static void serve(struct gateway *g, struct admin *admin, int signal_fd, struct 
 {
     uint64_t trim_ms = sl_clock_monotonic_ms(&sl_clock_system) + TRIM_EVERY_MS;
 
+    uint64_t alive_ms = service_watchdog_ms();
+    int pause_ms = alive_ms != 0 && alive_ms < TRIM_EVERY_MS ? (int)alive_ms : TRIM_EVERY_MS;
+
     for (;;) {
-        admin_turn(admin, TRIM_EVERY_MS);
+        admin_turn(admin, pause_ms);
+        if (alive_ms != 0)
+            service_tell_alive();
         uint64_t now_ms = sl_clock_monotonic_ms(&sl_clock_system);
         if (now_ms >= trim_ms) {
             machine_trim_allocator(memory_used());
@@ -183,7 +198,9 @@ static void reload_by_signal(struct gateway *g, struct reload *reload)
                                    text_on(rooms[1], sizeof rooms[1])};
     struct text why = text_on(rooms[2], sizeof rooms[2]);
 
+    service_tell_reloading();
     (void)!reload_run(reload, g, &report, &why);
+    service_tell_ready();
 }
 
 /* serve looks what it was, after every turn. */

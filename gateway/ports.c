@@ -3,6 +3,8 @@
 #include "core/base/log.h"
 
 static enum sl_err open_entrance(struct gateway *g, struct text *why);
+static void let_in(struct conn_set *set, const struct entrance *e, const struct gateway *g);
+static uint32_t share(uint32_t limit, const struct gateway *g);
 static enum sl_err open_all(struct gateway *g, struct text *why);
 static enum sl_err open_port(struct gateway *g, uint32_t number, const struct port *port,
                              struct text *why);
@@ -42,10 +44,8 @@ void ports_describe(const struct gateway *g, struct text *to)
 
 static enum sl_err open_entrance(struct gateway *g, struct text *why)
 {
-    struct entrance e = {.strangers_max = g->config->strangers_max};
+    struct entrance e = {.tls = NULL};
 
-    if (e.strangers_max != 0) /* each worker has its share */
-        e.strangers_max = (e.strangers_max + g->workers_count - 1) / g->workers_count;
     SL_TRY(address_list_parse(g->config->proxies, &e.proxies, why));
     SL_TRY(cert_login_parse(g->config->cert_login_from, g->config->cert_login_kind,
                             g->config->cert_login_index, &e.cert_login, why));
@@ -53,8 +53,21 @@ static enum sl_err open_entrance(struct gateway *g, struct text *why)
         SL_TRY(tls_context_open(&g->tls, &g->config->tls, why));
     e.tls = g->tls;
     for (uint32_t i = 0; i < g->workers_count; i++)
-        g->workers[i].conns.entrance = e;
+        let_in(&g->workers[i].conns, &e, g);
     return SL_OK;
+}
+
+static void let_in(struct conn_set *set, const struct entrance *e, const struct gateway *g)
+{
+    set->entrance = *e;
+    strangers_init(&set->strangers, share(g->config->strangers_max, g),
+                   share(g->config->strangers_of_address_max, g));
+}
+
+/* One worker's part of a limit over all; 0 stays none. */
+static uint32_t share(uint32_t limit, const struct gateway *g)
+{
+    return (limit + g->workers_count - 1) / g->workers_count;
 }
 
 static enum sl_err open_all(struct gateway *g, struct text *why)

@@ -126,7 +126,7 @@ demo() {
     echo "done: three messages in by STOMP, out by AMQP"
 }
 
-packages=(gcc libc6-dev cmake ninja-build libinih-dev libxxhash-dev libhttp-parser-dev libjansson-dev libssl-dev libpcre2-dev)
+packages=(gcc libc6-dev cmake ninja-build libinih-dev libxxhash-dev libhttp-parser-dev libjansson-dev libssl-dev libpcre2-dev libsystemd-dev)
 if [[ ${1:-} == --demo ]]; then
     install_missing "${packages[@]}" amqp-tools
     build_sluice

@@ -24,6 +24,8 @@ struct transport_ops {
     enum sl_err (*read)(struct transport *t, uint8_t *into, size_t room, size_t *got);
     /* May take less than all of it. */
     enum sl_err (*writev)(struct transport *t, const struct iovec *iov, int n, size_t *put);
+    /* While wants_write: goes on with what the transport holds itself. */
+    enum sl_err (*flush)(struct transport *t);
     /* Nothing more will be written; the peer's bytes may still be read. */
     void (*shutdown)(struct transport *t);
     /* Is there something to read that the socket will not announce? */
@@ -39,7 +41,7 @@ struct transport_ops {
 struct transport {
     const struct transport_ops *ops;
     int fd;
-    bool wants_write; /* reading, or the end, goes on when the socket takes bytes */
+    bool wants_write; /* there is something to go on with when the socket takes bytes */
     void *state;      /* of the ops; NULL in a plain one */
 };
 

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "gateway/tls_peer.h"
+#include "gateway/tls_wire.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -23,7 +24,9 @@ enum phase {
 struct tls {
     SSL *ssl;
     struct tls_set *set;
+    struct tls_wire wire; /* unused where the kernel encrypts */
     enum phase phase;
+    bool is_blocked;     /* OpenSSL waits for the socket to take bytes */
     bool has_more;       /* reading stopped for want of room, not of bytes */
     enum sl_err stashed; /* met behind bytes that had to be handed over first */
     size_t unfinished;   /* bytes of a record that the socket has not taken */
@@ -33,6 +36,7 @@ struct tls {
 
 static enum sl_err tls_read(struct transport *t, uint8_t *into, size_t room, size_t *got);
 static enum sl_err tls_writev(struct transport *t, const struct iovec *iov, int n, size_t *put);
+static enum sl_err tls_flush(struct transport *t);
 static void tls_shutdown(struct transport *t);
 static bool tls_pending(const struct transport *t);
 static const struct peer_security *tls_security(struct transport *t);
@@ -42,6 +46,7 @@ static void tls_close(struct transport *t);
 static const struct transport_ops OPS = {
     .read = tls_read,
     .writev = tls_writev,
+    .flush = tls_flush,
     .shutdown = tls_shutdown,
     .pending = tls_pending,
     .security = tls_security,
@@ -55,6 +60,8 @@ struct cursor { /* over what is to be written */
     size_t at; /* in the first */
 };
 
+static bool join(struct tls *s, int fd);
+static enum sl_err write_records(struct transport *t, const struct iovec *iov, int n, size_t *put);
 static enum sl_err read_record(struct transport *t, uint8_t *into, size_t room, size_t *got);
 static bool end_handshake(struct transport *t);
 static enum sl_err read_raw(struct transport *t, uint8_t *into, size_t room, size_t *got);
@@ -71,7 +78,7 @@ enum sl_err transport_tls_begin(struct transport *t, struct tls_context *context
         return SL_ENOMEM;
     s->set = tls_context_take(context);
     s->ssl = tls_set_begin(s->set);
-    if (s->ssl == NULL || SSL_set_fd(s->ssl, t->fd) != 1) {
+    if (s->ssl == NULL || !join(s, t->fd)) {
         SSL_free(s->ssl);
         tls_set_drop(s->set);
         free(s);
@@ -90,12 +97,12 @@ static enum sl_err tls_read(struct transport *t, uint8_t *into, size_t room, siz
     enum sl_err err = s->stashed;
     size_t sum = 0;
 
-    t->wants_write = false;
     s->has_more = false;
     s->stashed = SL_OK;
     *got = 0;
     if (s->phase >= PHASE_CLOSING)
         return read_raw(t, into, room, got);
+    s->is_blocked = false;
     while (err == SL_OK && sum < room) {
         size_t n = 0;
 
@@ -104,6 +111,7 @@ static enum sl_err tls_read(struct transport *t, uint8_t *into, size_t room, siz
             break;
         sum += n;
     }
+    (void)tls_flush(t); /* answers of a handshake; a socket that is gone says so by reading, too */
     if (sum == 0)
         return err;
     *got = sum;
@@ -113,17 +121,43 @@ static enum sl_err tls_read(struct transport *t, uint8_t *into, size_t room, siz
     return SL_OK;
 }
 
+/* Nothing is encrypted while the socket has not taken what was. */
 static enum sl_err tls_writev(struct transport *t, const struct iovec *iov, int n, size_t *put)
+{
+    enum sl_err err = SL_OK;
+
+    *put = 0;
+    if (t->wants_write && (err = tls_flush(t)) != SL_OK)
+        return err;
+    err = write_records(t, iov, n, put);
+    enum sl_err flushed = tls_flush(t);
+    if (flushed == SL_EIO)
+        return SL_EIO;
+    return err == SL_EAGAIN && *put != 0 ? SL_OK : err;
+}
+
+static enum sl_err tls_flush(struct transport *t)
+{
+    struct tls *s = t->state;
+    enum sl_err err = tls_wire_flush(&s->wire);
+
+    t->wants_write = err == SL_EAGAIN || s->is_blocked;
+    return err;
+}
+
+static enum sl_err write_records(struct transport *t, const struct iovec *iov, int n, size_t *put)
 {
     static _Thread_local uint8_t scratch[RECORD_BYTES];
     struct tls *s = t->state;
     struct cursor c = {iov, n, 0};
     enum sl_err err = SL_OK;
 
-    *put = 0;
     if (s->phase != PHASE_OPEN)
         return SL_EIO;
+    s->is_blocked = false;
     while (err == SL_OK && c.left != 0) {
+        if (tls_wire_is_full() && (err = tls_wire_flush(&s->wire)) != SL_OK)
+            break;
         size_t wanted = s->unfinished != 0 ? s->unfinished : RECORD_BYTES;
         struct sl_bytes record = next_record(&c, wanted, scratch);
         size_t done = 0;
@@ -138,8 +172,7 @@ static enum sl_err tls_writev(struct transport *t, const struct iovec *iov, int 
         *put += done;
         step(&c, done);
     }
-    t->wants_write = false; /* who could not write all asks for it anyway */
-    return err == SL_EAGAIN && *put != 0 ? SL_OK : err;
+    return err;
 }
 
 /* Our close_notify first: without it the peer cannot tell an end from a cut. */
@@ -149,15 +182,17 @@ static void tls_shutdown(struct transport *t)
 
     if (s->phase == PHASE_CLOSED)
         return;
-    ERR_clear_error();
-    t->wants_write = false;
-    if (s->phase != PHASE_HANDSHAKE) {
+    bool is_said = SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN && !s->is_blocked;
+    s->is_blocked = false;
+    if (s->phase != PHASE_HANDSHAKE && !is_said) {
+        ERR_clear_error();
         int result = SSL_shutdown(s->ssl);
-
+        if (result < 0)
+            (void)judge(t, result);
         s->phase = PHASE_CLOSING;
-        if (result < 0 && judge(t, result) == SL_EAGAIN && t->wants_write)
-            return;
     }
+    if (tls_flush(t) == SL_EAGAIN || s->is_blocked)
+        return;
     s->phase = PHASE_CLOSED;
     (void)shutdown(t->fd, SHUT_WR);
 }
@@ -193,10 +228,24 @@ static void tls_close(struct transport *t)
 
     SSL_free(s->ssl);
     tls_set_drop(s->set);
+    tls_wire_deinit(&s->wire);
     free((void *)s->security.certificate);
     free(s);
     close(t->fd);
     *t = (struct transport){.fd = -1};
+}
+
+/* The kernel can only encrypt what OpenSSL writes into the socket itself. */
+static bool join(struct tls *s, int fd)
+{
+    s->wire.fd = fd;
+    if (SSL_get_options(s->ssl) & SSL_OP_ENABLE_KTLS)
+        return SSL_set_fd(s->ssl, fd) == 1;
+    BIO *to = tls_wire_bio(&s->wire);
+    if (to == NULL)
+        return false;
+    SSL_set0_wbio(s->ssl, to);
+    return SSL_set_rfd(s->ssl, fd) == 1;
 }
 
 /* SL_OK with no bytes: the peer said properly that there are no more. */
@@ -248,7 +297,7 @@ static enum sl_err judge(struct transport *t, int result)
     switch (SSL_get_error(s->ssl, result)) {
     case SSL_ERROR_ZERO_RETURN: return SL_OK;
     case SSL_ERROR_WANT_READ: return SL_EAGAIN;
-    case SSL_ERROR_WANT_WRITE: t->wants_write = true; return SL_EAGAIN;
+    case SSL_ERROR_WANT_WRITE: s->is_blocked = true; return SL_EAGAIN;
     case SSL_ERROR_SSL:
         if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
             return SL_EIO; /* cut off */

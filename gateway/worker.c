@@ -171,6 +171,8 @@ static void take_mail(struct worker *w)
         struct mail *mail = (struct mail *)node;
 
         node = node->next;
+        if (mail->kind == MAIL_EVICTION)
+            conn_set_evict(&w->conns, (const struct eviction *)mail);
         if (mail->kind == MAIL_INSPECT) {
             conn_set_describe(&w->conns, (struct inspect_page *)mail);
             inspect_reply((struct inspect_page *)mail);

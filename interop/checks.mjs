@@ -1,5 +1,6 @@
 // Named checks with a deadline each; prints one line per failure and a closing count.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 
 const TIMEOUT_MS = 20000;
 const checks = [];
@@ -7,6 +8,13 @@ const checks = [];
 export const amqpPort = Number(process.env.AMQP_PORT);
 export const stompPort = Number(process.env.STOMP_PORT);
 export { assert };
+
+// Inside TLS where an authority is named, with a certificate of our own where that is named.
+const file = (name) => (process.env[name] ? readFileSync(process.env[name]) : undefined);
+export const tlsOptions = process.env.TLS_CA
+  ? { ca: [file('TLS_CA')], cert: file('TLS_CERT'), key: file('TLS_KEY') }
+  : undefined;
+export const amqpUrl = `${tlsOptions ? 'amqps' : 'amqp'}://guest:guest@127.0.0.1:${amqpPort}`;
 
 export function check(name, body) {
   checks.push({ name, body });

@@ -2,6 +2,7 @@
 
 import os
 import queue
+import ssl
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/support"))
@@ -18,6 +19,34 @@ class Ports:
     amqp = int(os.environ["AMQP_PORT"])
     stomp = int(os.environ["STOMP_PORT"])
     is_sluice = True
+
+
+class Tls:
+    """Where an authority is named, everything is inside TLS; where a certificate is, it is ours."""
+
+    ca, cert, key = (os.environ.get(name) for name in ("TLS_CA", "TLS_CERT", "TLS_KEY"))
+
+    @classmethod
+    def context(cls):
+        context = ssl.create_default_context(cafile=cls.ca)
+        if cls.cert:
+            context.load_cert_chain(cls.cert, cls.key)
+        return context
+
+
+def pika_parameters(**options):
+    import pika
+    if Tls.ca:
+        options["ssl_options"] = pika.SSLOptions(Tls.context(), "127.0.0.1")
+    return pika.ConnectionParameters("127.0.0.1", Ports.amqp, **options)
+
+
+def over_tls(connection):
+    """Tells stomp.py about it."""
+    if Tls.ca:
+        connection.set_ssl([("127.0.0.1", Ports.stomp)], ca_certs=Tls.ca, cert_file=Tls.cert,
+                           key_file=Tls.key)
+    return connection
 
 
 class Inbox(stomp.ConnectionListener):
@@ -45,7 +74,7 @@ class Inbox(stomp.ConnectionListener):
 
 def stomp_connection(kind=stomp.Connection12, **options):
     """Gives (connection, inbox)."""
-    connection, inbox = kind([("127.0.0.1", Ports.stomp)], **options), Inbox()
+    connection, inbox = over_tls(kind([("127.0.0.1", Ports.stomp)], **options)), Inbox()
     connection.set_listener("inbox", inbox)
     connection.connect("guest", "guest", wait=True)
     return connection, inbox

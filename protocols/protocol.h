@@ -64,6 +64,10 @@ struct protocol {
      * end whose protocol wants the peer's reply waits for it; the gateway has a time limit. */
     void (*on_shutdown)(struct session *s);
 
+    /* Somebody closes the connection, for that reason: say so in the protocol's own words, then
+     * session_end. */
+    void (*on_eviction)(struct session *s, const char *reason);
+
     /* Adds rows about the session, or about what is in it, to the page: description.h. */
     void (*describe)(struct session *s, struct inspect_page *page);
 

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void take_deliveries(struct session *s, const struct delivery_mail *mail);
@@ -10,6 +11,7 @@ void session_init(struct session *s, const struct protocol *protocol, struct ses
                   struct sl_handle handle)
 {
     broker_client_init(&s->client, env->worker, handle);
+    s->client.user = (struct sl_bytes){NULL, 0}; /* nobody, until it has logged in */
     s->protocol = protocol;
     s->env = env;
     s->opened_ms = sl_clock_wall_ms(env->clock);
@@ -26,6 +28,8 @@ void session_deinit(struct session *s)
     list_remove(&s->of_dirty);
     list_remove(&s->of_runnable);
     outbox_deinit(&s->out);
+    access_free(s->client.access);
+    s->client.access = NULL;
     free(s->certificate_name);
     s->certificate_name = NULL;
 }
@@ -52,6 +56,7 @@ void session_abort(struct session *s)
 void session_on_mail(struct session *s, struct mail *mail)
 {
     switch (mail->kind) {
+    case MAIL_EVICTION:
     case MAIL_INSPECT: return; /* its worker has answered it */
     case MAIL_DELIVERIES: take_deliveries(s, (const struct delivery_mail *)mail); return;
     case MAIL_ANSWER: s->protocol->on_answer(s, (struct answer *)mail); return;
@@ -59,6 +64,20 @@ void session_on_mail(struct session *s, struct mail *mail)
         s->protocol->on_cancelled(s, ((const struct cancelled_mail *)mail)->cookie);
         return;
     }
+}
+
+bool session_is_evicted(const struct session *s, const struct eviction *e)
+{
+    char name[2 * SESSION_ADDRESS_MAX + 8];
+
+    if (e->user != NULL && s->client.access != NULL && s->client.access->user == e->user)
+        return true;
+    if (e->vhost != NULL && s->client.vhost == e->vhost)
+        return true;
+    if (e->name.len == 0)
+        return false;
+    snprintf(name, sizeof name, "%s -> %s", s->peer, s->local);
+    return sl_bytes_are(e->name, name);
 }
 
 /* What waits in the outbox counts as not yet written, whatever it is: that errs on the side of

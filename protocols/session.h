@@ -6,6 +6,7 @@
 #ifndef SLUICE_PROTOCOLS_SESSION_H
 #define SLUICE_PROTOCOLS_SESSION_H
 
+#include "core/access.h"
 #include "core/base/arena.h"
 #include "core/base/list.h"
 #include "core/broker.h"
@@ -64,6 +65,15 @@ void session_init(struct session *s, const struct protocol *protocol, struct ses
 /* The gateway, after protocol->close: releases the outbox. */
 void session_deinit(struct session *s);
 
+/* The largest body that it may publish. */
+static inline uint64_t session_message_bytes_max(const struct session *s)
+{
+    uint64_t max = s->env->settings->message_bytes_max;
+    const struct access *a = s->client.access;
+
+    return a != NULL && a->message_bytes_max < max ? a->message_bytes_max : max;
+}
+
 /* The outbox grew: it is written at the end of the turn. */
 static inline void session_touch(struct session *s)
 {
@@ -77,6 +87,9 @@ void session_resume(struct session *s);
 void session_end(struct session *s);
 /* The connection closes now; what is in the outbox is dropped. */
 void session_abort(struct session *s);
+
+/* The gateway: is it one of those that are to be closed? */
+bool session_is_evicted(const struct session *s, const struct eviction *e);
 
 /* The gateway: hands one mail to the protocol.  The mail stays the caller's. */
 void session_on_mail(struct session *s, struct mail *mail);

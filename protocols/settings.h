@@ -19,7 +19,11 @@ struct protocol_settings {
     const char *server_version;     /* "3.13.7" */
     const char *server_information; /* names Sluice and its version */
 
-    const char *default_user; /* STOMP CONNECT without login */
+    const char *loopback_users; /* who must come from this machine, with commas between them */
+    const char *anonymous_user; /* who a client is that says nothing about itself; "": nobody */
+
+    bool stomp_certificate_login; /* CONNECT without login: who the certificate names */
+    const char *default_user;     /* STOMP CONNECT without login */
     const char *default_password;
     bool stomp_host_must_exist;       /* refuse a host header that is no virtual host */
     bool stomp_default_requeue;       /* NACK without a requeue header */

@@ -13,8 +13,9 @@ readonly PYTHON=/usr/bin/python3 # Debian's: another one may come first and miss
 readonly LOGS=build/test-logs
 readonly PACKAGES=(gcc clang libclang-rt-14-dev llvm-14 clang-tidy clang-format cppcheck cmake
     ninja-build libcunit1-dev libinih-dev libxxhash-dev libhttp-parser-dev
-    libjansson-dev libssl-dev openssl amqp-tools python3 python3-pika
-    python3-stomp util-linux mount e2fsprogs procps)
+    libjansson-dev libssl-dev libpcre2-dev openssl amqp-tools python3 python3-pika
+    python3-stomp python3-cryptography ruby-bunny php-cli php-amqplib 
+    util-linux mount e2fsprogs procps)
 
 fuzz_seconds=4
 rounds=5000
@@ -70,6 +71,9 @@ lane_of_release() {
     part durability "$PYTHON" tests/system/durability/run.py --sluice $sluice "${long[@]}"
     part disk "$PYTHON" tests/system/disk/run.py --sluice $sluice
     part admin "$PYTHON" tests/system/admin/run.py --sluice $sluice
+    part identity "$PYTHON" tests/system/identity/run.py --sluice $sluice
+    part tls "$PYTHON" tests/system/tls/run.py --sluice $sluice --workers 2
+    part behaviour-tls "$PYTHON" tests/behaviour/run.py --sluice $sluice --tls
     part interop "$PYTHON" interop/run.py --sluice $sluice
     part demo demo
     part build-tsan build tsan clang RelWithDebInfo "sluice $(threaded_tests)" \
@@ -90,6 +94,7 @@ lane_of_sanitizers() {
     part behaviour-asan "$PYTHON" tests/behaviour/run.py --sluice $sluice --sanitized --workers 2
     part bad-input-asan "$PYTHON" tests/system/bad_input/run.py --sluice $sluice --sanitized \
         --workers 2 --rounds $sanitizer_rounds
+    part tls-asan "$PYTHON" tests/system/tls/run.py --sluice $sluice --sanitized
     part admin-asan "$PYTHON" tests/system/admin/run.py --sluice $sluice --sanitized
     part fuzz "$PYTHON" tests/fuzz/run.py build/asan/fuzz --seconds $fuzz_seconds
     part tidy "$PYTHON" tests/tidy/run.py --build build/asan "${long[@]}"

@@ -52,6 +52,11 @@ static inline struct sl_bytes sl_bytes_skip(struct sl_bytes a, size_t n)
     return (struct sl_bytes){a.at + n, a.len - n};
 }
 
+/* An owned copy of small bytes of our own, for sl_bytes_free; aborts without memory.  Of nothing it
+ * is {NULL, 0}. */
+struct sl_bytes sl_bytes_copy(struct sl_bytes a);
+void sl_bytes_free(struct sl_bytes a);
+
 struct sl_reader {
     const uint8_t *pos;
     const uint8_t *end;

@@ -56,6 +56,7 @@
 #define SL_DEDUP_WINDOW_MS_MAX (7u * 24 * 3600 * 1000)
 #define SL_DEDUP_IDS                                                                               \
     1000000u /* that a queue remembers: what such a window sees at 1,600 a second */
+#define SL_DEDUP_IDS_MAX 100000000u
 #define SL_DEDUP_MEMORY_SHARE 10u /* of the memory budget, a part: all ids of the node */
 
 #define SL_SHARD_BUDGET                                                                            \
@@ -118,7 +119,6 @@
 
 /* connections */
 #define SL_LOGIN_TIMEOUT_MS 10000u
-#define SL_STRANGERS_MAX 4096u /* connections that have not said yet who they are */
 #define SL_PEER_NAMES_MAX 100u /* alternative names in a client's certificate */
 #define SL_PROXY_HEADER_BYTES_MAX                                                                  \
     (16u + 2048u) /* HAProxy's largest, with every option it can add, is below 1 KiB */

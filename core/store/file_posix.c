@@ -87,7 +87,7 @@ static enum sl_err open_in(void *self, const char *name, bool create, struct sl_
 
     if (file == NULL)
         return SL_ENOMEM;
-    file->fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0640);
+    file->fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0600);
     if (file->fd < 0) {
         enum sl_err err = error_of(errno);
         free(file);

@@ -68,13 +68,24 @@ enum record_kind { /* values are on disk: only ever added to */
                    RECORD_PURGED = 41,        /* everything ready of one queue, but what is named */
                    RECORD_DUPLICATES = 48,    /* messages that a queue did not take: their ids were
                                                  there */
-                   /* 49-63 dedup verdicts: kept free for them */
-                   RECORD_OUTCOME = 64, /* a prepared message was committed or rolled back */
+                   RECORD_OUTCOME = 64,       /* a prepared message was committed or rolled back */
                    RECORD_CHECKED = 65, /* a prepared message was asked for, so many times by now */
                    RECORD_OUTCOMES = 66, /* a block of outcomes; replay passes over it, checkpoints
                                             name it */
+                   /* who may do what (core/account_change.h) */
+                   RECORD_ACCOUNTS = 80, /* forget all users: what follows is everything */
+                   RECORD_VHOST = 81,
+                   RECORD_DELETE_VHOST = 82,
+                   RECORD_USER = 83,
+                   RECORD_DELETE_USER = 84,
+                   RECORD_PERMISSION = 85,
+                   RECORD_CLEAR_PERMISSION = 86,
+                   RECORD_TOPIC_PERMISSION = 87,
+                   RECORD_CLEAR_TOPIC_PERMISSION = 88,
+                   RECORD_ACCOUNT_LIMIT = 89,
                    RECORD_SET_POLICY = 92, /* core/policy_record.h */
                    RECORD_CLEAR_POLICY = 93,
+                   RECORD_AGES = 96, /* in checkpoints only: when sequences were given */
 };
 
 struct record_header {

@@ -46,6 +46,22 @@ SL_MUST_CHECK bool action_name(const struct action *a, const char *name, struct 
 /* The body's arguments as a table that the change keeps. */
 SL_MUST_CHECK bool action_arguments(const struct action *a, struct sl_bytes *out);
 
+/* actions_accounts.c: arguments are the user or virtual host, or virtual host and user */
+unsigned act_put_user(struct action *a);
+unsigned act_delete_user(struct action *a);
+unsigned act_delete_users(struct action *a);
+unsigned act_put_permission(struct action *a);
+unsigned act_delete_permission(struct action *a);
+unsigned act_put_topic_permission(struct action *a);
+unsigned act_delete_topic_permission(struct action *a);
+unsigned act_put_vhost(struct action *a);
+unsigned act_delete_vhost(struct action *a);
+unsigned act_put_user_limit(struct action *a); /* and the limit's name */
+unsigned act_delete_user_limit(struct action *a);
+unsigned act_put_vhost_limit(struct action *a);
+unsigned act_delete_vhost_limit(struct action *a);
+unsigned act_close_connection(struct action *a); /* its name */
+
 /* actions_routing.c */
 unsigned act_put_queue(struct action *a);
 unsigned act_delete_queue(struct action *a);

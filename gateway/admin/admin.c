@@ -11,6 +11,7 @@
 
 static void wake(void *reader);
 static bool has_callers(const struct admin *a);
+static bool resolve_queue(const struct vhost *v, struct caller *c);
 static void on_caller(struct loop_watch *watch, unsigned events);
 static bool accept_one(struct admin *a);
 static void pause_accepting(struct admin *a, bool is_paused);
@@ -85,16 +86,34 @@ void admin_close(struct admin *a)
     mailbox_deinit(&a->box);
 }
 
-bool admin_has_scope(struct admin *a, const struct caller *c)
+bool admin_has_scope(struct admin *a, struct caller *c)
 {
     struct topology *t = broker_topology(a->gateway->broker);
 
     if (c->route->scope == ROUTE_OF_ALL)
         return true;
     topology_lock(t);
-    bool is_there = topology_vhost(t, c->arguments[0]) != NULL;
+    const struct vhost *v = topology_vhost(t, c->arguments[0]);
+    bool is_there = v != NULL && resolve_queue(v, c);
     topology_unlock(t);
     return is_there;
+}
+
+/* Any spelling of a cluster queue's name is that queue.  False: it is none of any queue. */
+static bool resolve_queue(const struct vhost *v, struct caller *c)
+{
+    struct sl_bytes *name;
+    char room[8];
+    struct text ignored = text_on(room, sizeof room);
+    bool is_cluster;
+
+    if (strncmp(c->route->path, "queues/:/:", strlen("queues/:/:")) == 0)
+        name = &c->arguments[1];
+    else if (strstr(c->route->path, "/q/:") != NULL)
+        name = &c->arguments[2];
+    else
+        return true;
+    return cluster_queue_resolve(v, name, &c->queue_name, &is_cluster, &ignored) == SL_OK;
 }
 
 void admin_ask(struct admin *a, struct caller *c)

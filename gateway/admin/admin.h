@@ -54,7 +54,7 @@ void admin_close(struct admin *a);
 /* ---- for caller.c ---- */
 
 /* Is there what the route's path names? */
-bool admin_has_scope(struct admin *a, const struct caller *c);
+bool admin_has_scope(struct admin *a, struct caller *c);
 /* The caller is answered when it was its turn. */
 void admin_ask(struct admin *a, struct caller *c);
 /* The caller no longer waits. */

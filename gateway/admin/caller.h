@@ -14,6 +14,7 @@
 #define SLUICE_GATEWAY_ADMIN_CALLER_H
 
 #include "core/base/list.h"
+#include "core/cluster_queue.h"
 #include "gateway/admin/actions.h"
 #include "gateway/admin/http.h"
 #include "gateway/admin/routes.h"
@@ -38,7 +39,8 @@ struct caller {
     const struct action_route *action; /* of a request that changes something, else NULL */
     json_t *change;                    /* its body as JSON, or NULL */
     struct sl_bytes arguments[VIEW_ARGUMENTS_MAX];
-    struct sl_buffer head; /* CALLER_WRITING */
+    struct cluster_name queue_name; /* an argument may lie in it */
+    struct sl_buffer head;          /* CALLER_WRITING */
     struct sl_buffer body;
     size_t written; /* of both together */
 };

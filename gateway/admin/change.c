@@ -57,6 +57,27 @@ struct change_call *change_add(struct change *c, enum change_kind kind, uint32_t
     return call;
 }
 
+void change_add_account(struct change *c, uint32_t phase, const struct account_change *account)
+{
+    change_add(c, CHANGE_ACCOUNT, phase, account->vhost)->account = *account;
+}
+
+/* In a phase they stay as they came: what is said of one thing twice ends as it is said last. */
+void change_sort(struct change *c)
+{
+    struct change_call *sorted = malloc((c->count + 1) * sizeof *sorted);
+    size_t n = 0;
+
+    SL_ASSERT(sorted != NULL);
+    for (uint32_t phase = 0; n < c->count; phase++)
+        for (size_t i = 0; i < c->count; i++)
+            if (c->calls[i].phase == phase)
+                sorted[n++] = c->calls[i];
+    free(c->calls);
+    c->calls = sorted;
+    c->room = c->count + 1;
+}
+
 void change_begin(struct change *c)
 {
     go_on(c);
@@ -85,6 +106,10 @@ static void issue_one(struct client *client, uint64_t ticket, const struct chang
     char room[512];
     struct text reason = text_on(room, sizeof room);
 
+    if (call->kind == CHANGE_ACCOUNT) {
+        broker_change_account(client, ticket, &call->account);
+        return;
+    }
     if (broker_open_vhost(client, call->vhost) != SL_OK) {
         text_add(&reason, "no vhost '");
         text_add_bytes(&reason, call->vhost);
@@ -109,6 +134,7 @@ static void issue_one(struct client *client, uint64_t ticket, const struct chang
                        call->policy.name);
         break;
     case CHANGE_PURGE_QUEUE: broker_purge_queue(client, ticket, call->name); break;
+    case CHANGE_ACCOUNT: break; /* above: it is in no virtual host */
     case CHANGE_COMMIT:
         broker_decide(client, ticket, call->user, call->name, VERDICT_COMMIT);
         break;
@@ -138,7 +164,7 @@ static void note_refusal(struct change *c, const struct change_call *call, const
         c->err = a->err;
     else
         text_add(&c->reasons, "; ");
-    if (c->count > 1) {
+    if (c->count > 1 || c->tells_which) {
         describe(call, &c->reasons);
         text_add(&c->reasons, ": ");
     }
@@ -153,12 +179,13 @@ static void describe(const struct change_call *call, struct text *to)
         [CHANGE_DELETE_EXCHANGE] = "exchange",  [CHANGE_DELETE_QUEUE] = "queue",
         [CHANGE_PURGE_QUEUE] = "queue",         [CHANGE_SET_POLICY] = "policy",
         [CHANGE_CLEAR_POLICY] = "policy",       [CHANGE_COMMIT] = "prepared message",
-        [CHANGE_ROLLBACK] = "prepared message",
+        [CHANGE_ROLLBACK] = "prepared message", [CHANGE_ACCOUNT] = "user",
     };
     struct sl_bytes name = call->kind == CHANGE_DECLARE_EXCHANGE ? call->exchange.name
                            : call->kind == CHANGE_DECLARE_QUEUE  ? call->queue.name
                            : call->kind == CHANGE_SET_POLICY || call->kind == CHANGE_CLEAR_POLICY
                                ? call->policy.name
+                           : call->kind == CHANGE_ACCOUNT ? call->account.user
                            : call->kind == CHANGE_BIND || call->kind == CHANGE_UNBIND
                                ? call->binding.destination
                                : call->name;

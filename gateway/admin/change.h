@@ -11,6 +11,7 @@
 #ifndef SLUICE_GATEWAY_ADMIN_CHANGE_H
 #define SLUICE_GATEWAY_ADMIN_CHANGE_H
 
+#include "core/account_change.h"
 #include "core/base/arena.h"
 #include "core/desk.h"
 #include "core/policy.h"
@@ -27,6 +28,7 @@ enum change_kind {
     CHANGE_UNBIND,
     CHANGE_SET_POLICY,
     CHANGE_CLEAR_POLICY,
+    CHANGE_ACCOUNT,
     CHANGE_COMMIT,
     CHANGE_ROLLBACK,
 };
@@ -43,6 +45,7 @@ struct change_call { /* what it points to stays as long as the change: change_ke
     struct queue_declaration queue;
     struct binding_request binding;
     struct policy_definition policy; /* CLEAR: its names only */
+    struct account_change account;
 };
 
 struct change {
@@ -51,10 +54,11 @@ struct change {
     struct arena arena;
     struct change_call *calls;
     size_t count, room;
-    uint64_t ticket; /* of calls[0] */
-    size_t from, to; /* what the task issues */
-    size_t waiting;  /* answers that are out */
-    unsigned status; /* of HTTP when all went well */
+    uint64_t ticket;  /* of calls[0] */
+    size_t from, to;  /* what the task issues */
+    size_t waiting;   /* answers that are out */
+    unsigned status;  /* of HTTP when all went well */
+    bool tells_which; /* reasons name what was refused, also when it was all that was asked */
     size_t refused;
     enum sl_err err; /* of the first refusal */
     char room_for_reasons[CHANGE_REASON_BYTES_MAX];
@@ -70,6 +74,11 @@ struct sl_bytes change_keep(struct change *c, struct sl_bytes bytes);
 /* Lends the next call, zeroed but for these. */
 struct change_call *change_add(struct change *c, enum change_kind kind, uint32_t phase,
                                struct sl_bytes vhost);
+
+void change_add_account(struct change *c, uint32_t phase, const struct account_change *account);
+
+/* Puts the calls in the order of their phases. */
+void change_sort(struct change *c);
 
 /* Issues what can be issued. */
 void change_begin(struct change *c);

@@ -3,13 +3,18 @@
 
 #include "core/exchange.h"
 #include "core/table.h"
+#include "gateway/admin/account_json.h"
 #include "gateway/admin/views.h"
 
 #include <stdlib.h>
 
 static unsigned export(struct view *v);
 static void put_remarks(json_t *root, const struct view *v);
-static json_t *policies(const struct view *v, bool is_operator);
+static void put_accounts(json_t *root, const struct view *v);
+static json_t *policies(const struct view *v);
+static json_t *parameters(const struct view *v);
+static void add_parameter(const struct view *v, json_t *list, const char *component,
+                          struct sl_bytes vhost, json_t *name, json_t *value);
 static json_t *queues(struct view *v);
 static json_t *exchanges(struct view *v);
 static json_t *bindings(const struct view *v);
@@ -43,9 +48,9 @@ static unsigned export(struct view *v)
 
     put_remarks(root, v);
     if (v->arguments[0].at == NULL)
-        json_put(root, "vhosts", vhosts(v));
-    json_put(root, "policies", policies(v, false));
-    json_put(root, "operator_policies", policies(v, true));
+        put_accounts(root, v);
+    json_put(root, "parameters", parameters(v));
+    json_put(root, "policies", policies(v));
     json_put(root, "exchanges", exchanges(v));
     json_put(root, "queues", queues(v));
     json_put(root, "bindings", bindings(v));
@@ -64,25 +69,97 @@ static void put_remarks(json_t *root, const struct view *v)
 static json_t *vhosts(const struct view *v)
 {
     json_t *list = json_array();
-    struct findings_cursor at = {0};
-    const struct inspect_vhost *row;
+    const struct vhost *vhost;
+    size_t cursor = 0;
 
-    while ((row = findings_next(v->found, INSPECT_VHOSTS, &at)) != NULL) {
+    topology_lock(v->topology);
+    while ((vhost = hash_map_next(&v->topology->vhosts, &cursor)) != NULL) {
         json_t *o = json_object();
-        json_put(o, "name", json_of_bytes(row->name));
+        json_put(o, "name", json_of_bytes(vhost->name));
+        account_put_vhost(o, vhost);
         (void)json_array_append_new(list, o);
     }
+    topology_unlock(v->topology);
     return list;
 }
 
-static json_t *policies(const struct view *v, bool is_operator)
+static void put_accounts(json_t *root, const struct view *v)
+{
+    json_t *users = json_array();
+    json_t *permissions = json_array();
+    json_t *topics = json_array();
+    struct topic_grant *topic;
+    struct user *u;
+    size_t cursor = 0;
+
+    topology_lock(v->topology);
+    while ((u = hash_map_next(&v->topology->accounts->users, &cursor)) != NULL) {
+        struct grant *g;
+        size_t at = 0;
+        (void)json_array_append_new(users, account_json_user(u));
+        while ((g = hash_map_next(&u->grants, &at)) != NULL) {
+            if (g->has_permission)
+                (void)json_array_append_new(permissions, account_json_permission(g));
+            for (topic = g->topics; topic != NULL; topic = topic->next)
+                (void)json_array_append_new(topics, account_json_topic(g, topic));
+        }
+    }
+    topology_unlock(v->topology);
+    json_put(root, "users", users);
+    json_put(root, "vhosts", vhosts(v));
+    json_put(root, "permissions", permissions);
+    json_put(root, "topic_permissions", topics);
+}
+
+/* What RabbitMQ keeps as parameters. */
+static json_t *parameters(const struct view *v)
+{
+    json_t *list = json_array();
+    const struct vhost *vhost;
+    size_t cursor = 0;
+
+    topology_lock(v->topology);
+    while ((vhost = hash_map_next(&v->topology->vhosts, &cursor)) != NULL) {
+        json_t *limits = account_json_vhost_limits(vhost);
+        if (is_in(v, vhost->name) && json_object_size(limits) != 0)
+            add_parameter(v, list, "vhost-limits", vhost->name, json_string("limits"),
+                          json_incref(limits));
+        json_decref(limits);
+    }
+    for (size_t i = 0; i < v->topology->policies.count; i++) {
+        const struct policy_definition *d = &v->topology->policies.at[i]->is;
+        if (!d->is_operator || !is_in(v, d->vhost))
+            continue;
+        json_t *value = view_render_policy(d);
+        (void)json_object_del(value, "vhost");
+        (void)json_object_del(value, "name");
+        add_parameter(v, list, "operator_policy", d->vhost, json_of_bytes(d->name), value);
+    }
+    topology_unlock(v->topology);
+    return list;
+}
+
+/* Takes name and value. */
+static void add_parameter(const struct view *v, json_t *list, const char *component,
+                          struct sl_bytes vhost, json_t *name, json_t *value)
+{
+    json_t *o = json_object();
+
+    json_put(o, "component", json_string(component));
+    put_vhost(o, v, vhost);
+    json_put(o, "name", name);
+    json_put(o, "value", value);
+    (void)json_array_append_new(list, o);
+}
+
+static json_t *policies(const struct view *v)
 {
     json_t *list = json_array();
 
     topology_lock(v->topology);
     for (size_t i = 0; i < v->topology->policies.count; i++) {
         const struct policy_definition *d = &v->topology->policies.at[i]->is;
-        if (d->is_operator != is_operator || !is_in(v, d->vhost))
+        if (d->is_operator || !is_in(v, d->vhost))
             continue;
         json_t *o = view_render_policy(d);
         if (v->arguments[0].at != NULL)

@@ -3,18 +3,10 @@
 
 #include "core/base/limits.h"
 #include "gateway/admin/actions.h"
+#include "gateway/admin/definitions_parts.h"
 #include "gateway/admin/json_table.h"
 
 #include <stdlib.h>
-
-enum phase { PHASE_POLICIES = 3, PHASE_DECLARE = 4, PHASE_BIND = 5 };
-
-struct import {
-    struct change *change;
-    struct sl_bytes vhost; /* of all, or {NULL, 0} */
-    struct text *passed_over;
-    const char *why; /* a literal */
-};
 
 struct section {
     const char *name;
@@ -27,17 +19,13 @@ static bool read_operator_policy(struct import *in, const json_t *o);
 static bool read_queue(struct import *in, const json_t *o);
 static bool read_exchange(struct import *in, const json_t *o);
 static bool read_binding(struct import *in, const json_t *o);
-static bool read_vhost(struct import *in, const json_t *o);
 
 static enum sl_err read_section(struct import *in, const struct section *s, const json_t *list,
                                 struct text *why);
 static void note_unknown_fields(struct import *in, const struct section *s, const json_t *o);
 static void note_unknown_sections(struct import *in, const json_t *root);
-static void pass_over(struct import *in, const char *section, const char *field);
 static bool is_among(const char *name, const char *const *names);
 static bool add_policy(struct import *in, const json_t *o, bool is_operator);
-static bool vhost_of(struct import *in, const json_t *o, struct sl_bytes *out);
-static bool name_of(struct import *in, const json_t *o, const char *field, struct sl_bytes *out);
 static bool truth_of(struct import *in, const json_t *o, const char *field, bool otherwise,
                      bool *out);
 static bool arguments_of(struct import *in, const json_t *o, const json_t *type,
@@ -49,7 +37,14 @@ static bool arguments_of(struct import *in, const json_t *o, const json_t *type,
 static const struct section SECTIONS[] = {
     {"vhosts",
      FIELDS("name", "description", "tags", "metadata", "tracing", "default_queue_type", "limits"),
-     read_vhost},
+     import_vhost},
+    {"users", FIELDS("name", "password_hash", "hashing_algorithm", "tags", "limits", "cluster_id"),
+     import_user},
+    {"permissions", FIELDS("user", "vhost", "configure", "write", "read"), import_permission},
+    {"topic_permissions", FIELDS("user", "vhost", "exchange", "write", "read"),
+     import_topic_permission},
+    {"parameters", FIELDS("vhost", "component", "name", "value"), import_parameter},
+    {"global_parameters", FIELDS("name", "value"), import_global_parameter},
     {"policies", FIELDS("vhost", "name", "pattern", "apply-to", "definition", "priority"),
      read_policy},
     {"operator_policies", FIELDS("vhost", "name", "pattern", "apply-to", "definition", "priority"),
@@ -82,7 +77,7 @@ static const char *const REMARKS[] = {"rabbit_version",
 enum sl_err definitions_import(struct change *c, const json_t *root, struct sl_bytes vhost,
                                struct text *passed_over, struct text *why)
 {
-    struct import in = {c, vhost, passed_over, NULL};
+    struct import in = {.change = c, .vhost = vhost, .passed_over = passed_over};
 
     if (!json_is_object(root)) {
         text_add(why, "definitions are an object of sections");
@@ -94,6 +89,8 @@ enum sl_err definitions_import(struct change *c, const json_t *root, struct sl_b
             SL_TRY(read_section(&in, &SECTIONS[i], list, why));
     }
     note_unknown_sections(&in, root);
+    change_sort(c);
+    c->tells_which = true;
     return SL_OK;
 }
 
@@ -133,7 +130,7 @@ static void note_unknown_fields(struct import *in, const struct section *s, cons
     json_object_foreach((json_t *)(uintptr_t)o, name, value)
     {
         if (!is_among(name, s->fields))
-            pass_over(in, s->name, name);
+            import_pass_over(in, s->name, name);
     }
 }
 
@@ -148,12 +145,12 @@ static void note_unknown_sections(struct import *in, const json_t *root)
         for (size_t i = 0; i < SECTIONS_COUNT && !is_known; i++)
             is_known = strcmp(name, SECTIONS[i].name) == 0;
         if (!is_known && json_array_size(value) + json_object_size(value) != 0)
-            pass_over(in, name, NULL);
+            import_pass_over(in, name, NULL);
     }
 }
 
 /* Each name once. */
-static void pass_over(struct import *in, const char *section, const char *field)
+void import_pass_over(struct import *in, const char *section, const char *field)
 {
     char room[128];
     struct text name = text_on(room, sizeof room);
@@ -176,14 +173,6 @@ static bool is_among(const char *name, const char *const *names)
     return false;
 }
 
-/* There is one, and it must be that. */
-static bool read_vhost(struct import *in, const json_t *o)
-{
-    struct sl_bytes name;
-
-    return name_of(in, o, "name", &name);
-}
-
 static bool read_policy(struct import *in, const json_t *o)
 {
     return add_policy(in, o, false);
@@ -199,7 +188,7 @@ static bool read_queue(struct import *in, const json_t *o)
     struct queue_declaration d = {.is_passive = false};
     struct sl_bytes vhost;
 
-    if (!vhost_of(in, o, &vhost) || !name_of(in, o, "name", &d.name) ||
+    if (!import_vhost_of(in, o, &vhost) || !import_name(in, o, "name", &d.name) ||
         !truth_of(in, o, "durable", true, &d.is_durable) ||
         !truth_of(in, o, "auto_delete", false, &d.is_auto_delete) ||
         !arguments_of(in, o, json_object_get(o, "type"), &d.arguments))
@@ -217,8 +206,8 @@ static bool read_exchange(struct import *in, const json_t *o)
     struct exchange_declaration d = {.is_passive = false};
     struct sl_bytes vhost;
 
-    if (!vhost_of(in, o, &vhost) || !name_of(in, o, "name", &d.name) ||
-        !name_of(in, o, "type", &d.type) || !truth_of(in, o, "durable", true, &d.is_durable) ||
+    if (!import_vhost_of(in, o, &vhost) || !import_name(in, o, "name", &d.name) ||
+        !import_name(in, o, "type", &d.type) || !truth_of(in, o, "durable", true, &d.is_durable) ||
         !truth_of(in, o, "auto_delete", false, &d.is_auto_delete) ||
         !truth_of(in, o, "internal", false, &d.is_internal) ||
         !arguments_of(in, o, NULL, &d.arguments))
@@ -234,9 +223,9 @@ static bool read_binding(struct import *in, const json_t *o)
     struct binding_request r = {.to_exchange = false};
     struct sl_bytes vhost;
 
-    if (!vhost_of(in, o, &vhost) || !name_of(in, o, "source", &r.source) ||
-        !name_of(in, o, "destination", &r.destination) || !name_of(in, o, "routing_key", &r.key) ||
-        !arguments_of(in, o, NULL, &r.arguments))
+    if (!import_vhost_of(in, o, &vhost) || !import_name(in, o, "source", &r.source) ||
+        !import_name(in, o, "destination", &r.destination) ||
+        !import_name(in, o, "routing_key", &r.key) || !arguments_of(in, o, NULL, &r.arguments))
         return false;
     in->why = "destination_type is queue or exchange";
     if (!json_is_string(type))
@@ -251,11 +240,19 @@ static bool read_binding(struct import *in, const json_t *o)
 
 static bool add_policy(struct import *in, const json_t *o, bool is_operator)
 {
-    struct policy_definition d = {.is_operator = is_operator};
     struct sl_bytes vhost;
+    struct sl_bytes name;
 
-    if (!vhost_of(in, o, &vhost) || !name_of(in, o, "name", &d.name) ||
-        !action_read_policy(in->change, o, &d, &in->why))
+    return import_vhost_of(in, o, &vhost) && import_name(in, o, "name", &name) &&
+           import_policy(in, o, vhost, name, is_operator);
+}
+
+bool import_policy(struct import *in, const json_t *o, struct sl_bytes vhost, struct sl_bytes name,
+                   bool is_operator)
+{
+    struct policy_definition d = {.name = name, .is_operator = is_operator};
+
+    if (!action_read_policy(in->change, o, &d, &in->why))
         return false;
     struct change_call *call = change_add(in->change, CHANGE_SET_POLICY, PHASE_POLICIES, vhost);
     d.vhost = call->vhost;
@@ -263,22 +260,20 @@ static bool add_policy(struct import *in, const json_t *o, bool is_operator)
     return true;
 }
 
-static bool vhost_of(struct import *in, const json_t *o, struct sl_bytes *out)
+bool import_vhost_of(struct import *in, const json_t *o, struct sl_bytes *out)
 {
     *out = in->vhost;
-    return in->vhost.at != NULL || name_of(in, o, "vhost", out);
+    return in->vhost.at != NULL || import_name(in, o, "vhost", out);
 }
 
-static bool name_of(struct import *in, const json_t *o, const char *field, struct sl_bytes *out)
+bool import_name(struct import *in, const json_t *o, const char *field, struct sl_bytes *out)
 {
     const json_t *value = json_object_get(o, field);
 
-    in->why = strcmp(field, "vhost") == 0         ? "vhost is a text of at most 255 bytes"
-              : strcmp(field, "name") == 0        ? "name is a text of at most 255 bytes"
-              : strcmp(field, "type") == 0        ? "type is a text of at most 255 bytes"
-              : strcmp(field, "routing_key") == 0 ? "routing_key is a text of at most 255 bytes"
-                                                  : "source and destination are texts of at most "
-                                                    "255 bytes";
+    struct text why = text_on(in->room, sizeof in->room);
+
+    text_add(&why, "%s is a text of at most 255 bytes", field);
+    in->why = in->room;
     if (!json_is_string(value) || json_string_length(value) > SL_NAME_BYTES_MAX)
         return false;
     *out = change_keep(in->change, (struct sl_bytes){(const uint8_t *)json_string_value(value),

@@ -24,6 +24,8 @@ void inquiry_take(struct inquiry *q, struct inspect_page *page)
         return;
     }
     q->waiting--;
+    if (page->subject == INSPECT_QUEUES)
+        inspect_date(q->broker, page);
     keep(q, page);
 }
 

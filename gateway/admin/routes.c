@@ -19,10 +19,30 @@ static const struct admin_route ROUTES[] = {
     {"vhosts/:/connections", ROUTE_OF_VHOST, NEEDS(CONNECTIONS), view_connections_of_vhost},
     {"vhosts/:/channels", ROUTE_OF_VHOST, NEEDS(CHANNELS), view_channels_of_vhost},
 
+    {"vhosts/:/permissions", ROUTE_OF_VHOST, 0, view_permissions_of_vhost},
+    {"vhosts/:/topic-permissions", ROUTE_OF_VHOST, 0, view_topic_permissions_of_vhost},
+
+    {"users", ROUTE_OF_ALL, 0, view_users},
+    {"users/without-permissions", ROUTE_OF_ALL, 0, view_users_without_permissions},
+    {"users/:", ROUTE_OF_ALL, 0, view_user},
+    {"users/:/permissions", ROUTE_OF_ALL, 0, view_permissions_of_user},
+    {"users/:/topic-permissions", ROUTE_OF_ALL, 0, view_topic_permissions_of_user},
+    {"permissions", ROUTE_OF_ALL, 0, view_permissions},
+    {"permissions/:/:", ROUTE_OF_VHOST, 0, view_permission},
+    {"topic-permissions", ROUTE_OF_ALL, 0, view_topic_permissions},
+    {"topic-permissions/:/:", ROUTE_OF_VHOST, 0, view_topic_permission},
+    {"user-limits", ROUTE_OF_ALL, 0, view_user_limits},
+    {"user-limits/:", ROUTE_OF_ALL, 0, view_user_limits},
+    {"vhost-limits", ROUTE_OF_ALL, 0, view_vhost_limits},
+    {"vhost-limits/:", ROUTE_OF_VHOST, 0, view_vhost_limits},
+
     {"queues", ROUTE_OF_ALL, QUEUES, view_queues},
     {"queues/:", ROUTE_OF_VHOST, QUEUES, view_queues},
     {"queues/:/:", ROUTE_OF_QUEUE, QUEUES | CONSUMERS, view_queue},
     {"queues/:/:/bindings", ROUTE_OF_VHOST, NEEDS(BINDINGS), view_bindings_of_queue},
+
+    {"clusters", ROUTE_OF_ALL, NEEDS(QUEUES), view_clusters},
+    {"clusters/:", ROUTE_OF_VHOST, NEEDS(QUEUES), view_clusters},
 
     {"exchanges", ROUTE_OF_ALL, NEEDS(EXCHANGES), view_exchanges},
     {"exchanges/:", ROUTE_OF_VHOST, NEEDS(EXCHANGES), view_exchanges},

@@ -18,9 +18,29 @@ unsigned view_whoami(struct view *v);
 unsigned view_vhosts(struct view *v);
 unsigned view_vhost(struct view *v);
 
+/* views_accounts.c: the user or virtual host; or virtual host and user */
+unsigned view_users(struct view *v);
+unsigned view_users_without_permissions(struct view *v);
+unsigned view_user(struct view *v);
+unsigned view_permissions(struct view *v);
+unsigned view_permissions_of_vhost(struct view *v);
+unsigned view_permissions_of_user(struct view *v);
+unsigned view_permission(struct view *v);
+unsigned view_topic_permissions(struct view *v);
+unsigned view_topic_permissions_of_vhost(struct view *v);
+unsigned view_topic_permissions_of_user(struct view *v);
+unsigned view_topic_permission(struct view *v);
+unsigned view_user_limits(struct view *v);
+unsigned view_vhost_limits(struct view *v);
+
 /* views_queues.c: arguments are virtual host and queue */
 unsigned view_queues(struct view *v);
 unsigned view_queue(struct view *v);
+
+/* views_clusters.c: cluster queues, by topic and ClusterID; of the virtual host, if there is one */
+unsigned view_clusters(struct view *v);
+/* What the name of a cluster queue says, for other views. */
+json_t *view_render_cluster(const struct inspect_queue *q);
 
 /* views_routing.c: arguments are virtual host and exchange, or as said */
 unsigned view_exchanges(struct view *v);

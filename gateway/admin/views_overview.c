@@ -1,6 +1,8 @@
 /* views_overview.c - the node as a whole: overview, nodes, whoami, virtual hosts. */
 #include "gateway/admin/views.h"
 
+#include "gateway/admin/account_json.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -226,6 +228,11 @@ static json_t *render_vhost(const struct view *v, const void *row)
     o = queue_totals(&sum);
     json_put(o, "name", json_of_bytes(vhost->name));
     json_put(o, "tracing", json_false());
+    topology_lock(v->topology);
+    const struct vhost *as_is = topology_vhost(v->topology, vhost->name);
+    if (as_is != NULL)
+        account_put_vhost(o, as_is);
+    topology_unlock(v->topology);
     json_put(o, "cluster_state", json_pack("{s:s}", v->facts->node, "running"));
     return o;
 }

@@ -4,6 +4,7 @@
 #include "core/table.h"
 
 static json_t *render_queue(const struct view *v, const void *row);
+static void put_dedup(json_t *o, const struct dedup_figures *figures);
 static json_t *type_of(const struct inspect_queue *q);
 static void put_owner(json_t *o, const struct view *v, const struct inspect_queue *q);
 static json_t *consumer_details(const struct view *v);
@@ -51,12 +52,26 @@ static json_t *render_queue(const struct view *v, const void *row)
     json_put(o, "node", json_string(v->facts->node));
     json_put(o, "state", json_string("running"));
     json_put(o, "consumers", json_of_number(q->consumers));
-    json_put(o, "messages", json_of_number(q->ready + q->unacked));
+    json_put(o, "messages", json_of_number(q->ready + q->unacked + q->delayed));
     json_put(o, "messages_ready", json_of_number(q->ready));
     json_put(o, "messages_unacknowledged", json_of_number(q->unacked));
+    json_put(o, "messages_delayed", json_of_number(q->delayed));
     json_put(o, "message_bytes_ready", json_of_number(q->ready_bytes));
+    json_put(o, "oldest_message_age_ms", json_of_number(q->oldest_age_ms));
+    if (q->is_cluster)
+        json_put(o, "cluster", view_render_cluster(q));
+    put_dedup(o, &q->dedup);
     put_owner(o, v, q);
     return o;
+}
+
+/* A window of 0: ids are remembered as long as their messages are in the queue. */
+static void put_dedup(json_t *o, const struct dedup_figures *figures)
+{
+    json_put(o, "dedup_duplicates", json_of_number(figures->duplicates));
+    json_put(o, "dedup_ids", json_of_number(figures->ids));
+    json_put(o, "dedup_ids_evicted", json_of_number(figures->evicted));
+    json_put(o, "dedup_window_ms", json_of_number(figures->window_ms));
 }
 
 /* As it was declared: classic and quorum are one kind of queue here. */

@@ -6,13 +6,14 @@
 #include <errno.h>
 #include <http_parser.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #define READ_BYTES 65536u
 #define BODY_BYTES_MAX (1024u * 1024 * 1024)
-#define TIMEOUT_S 30 /* longer than the gateway's own */
+#define TIMEOUT_S 150 /* longer than the gateway's own */
 
 struct response {
     struct sl_buffer body;
@@ -20,9 +21,9 @@ struct response {
 };
 
 static enum sl_err open_socket(const char *path, int *fd, struct text *why);
-static enum sl_err ask(const char *socket_path, const char *method, const char *path, json_t **out,
-                       struct text *why);
-static enum sl_err send_request(int fd, const char *method, const char *path, struct text *why);
+static enum sl_err send_request(int fd, const char *method, const char *path, const json_t *body,
+                                struct text *why);
+static enum sl_err send_all(int fd, const char *at, size_t len, struct text *why);
 static enum sl_err read_response(int fd, http_parser *parser, struct response *r, struct text *why);
 static int on_body(http_parser *parser, const char *at, size_t len);
 static int on_complete(http_parser *parser);
@@ -30,13 +31,13 @@ static enum sl_err read_json(unsigned status, struct sl_bytes body, json_t **out
 
 enum sl_err api_get(const char *socket_path, const char *path, json_t **out, struct text *why)
 {
-    return ask(socket_path, "GET", path, out, why);
+    return api_call(socket_path, "GET", path, NULL, out, why);
 }
 
 enum sl_err api_post(const char *socket_path, const char *path, struct text *why)
 {
-    json_t *nothing;
-    enum sl_err err = ask(socket_path, "POST", path, &nothing, why);
+    json_t *nothing = NULL;
+    enum sl_err err = api_call(socket_path, "POST", path, NULL, &nothing, why);
 
     json_decref(nothing);
     return err;
@@ -53,8 +54,8 @@ void api_add_segment(struct text *path, const char *segment)
     }
 }
 
-static enum sl_err ask(const char *socket_path, const char *method, const char *path, json_t **out,
-                       struct text *why)
+enum sl_err api_call(const char *socket_path, const char *method, const char *path,
+                     const json_t *body, json_t **out, struct text *why)
 {
     http_parser parser;
     struct response r = {.is_done = false};
@@ -65,10 +66,10 @@ static enum sl_err ask(const char *socket_path, const char *method, const char *
     sl_buffer_init(&r.body, BODY_BYTES_MAX);
     http_parser_init(&parser, HTTP_RESPONSE);
     parser.data = &r;
-    enum sl_err err = send_request(fd, method, path, why);
+    enum sl_err err = send_request(fd, method, path, body, why);
     if (err == SL_OK)
         err = read_response(fd, &parser, &r, why);
-    if (err == SL_OK && parser.status_code != 204)
+    if (err == SL_OK)
         err = read_json(parser.status_code, sl_buffer_bytes(&r.body), out, why);
     sl_buffer_deinit(&r.body);
     close(fd);
@@ -102,18 +103,38 @@ static enum sl_err open_socket(const char *path, int *fd, struct text *why)
     }
 }
 
-static enum sl_err send_request(int fd, const char *method, const char *path, struct text *why)
+static enum sl_err send_request(int fd, const char *method, const char *path, const json_t *body,
+                                struct text *why)
 {
-    char request[8192];
+    char request[4096];
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    size_t body_len = text == NULL ? 0 : strlen(text);
     int len = snprintf(request, sizeof request,
                        "%s %s HTTP/1.1\r\nhost: sluice\r\nconnection: close\r\n"
-                       "content-length: 0\r\n\r\n",
-                       method, path);
+                       "content-length: %zu\r\n\r\n",
+                       method, path, body_len);
 
-    if (send(fd, request, (size_t)len, MSG_NOSIGNAL) == len)
-        return SL_OK;
-    text_add(why, "the gateway broke the connection off");
-    return SL_EIO;
+    enum sl_err err = send_all(fd, request, (size_t)len, why);
+    if (err == SL_OK && body_len != 0)
+        err = send_all(fd, text, body_len, why);
+    free(text);
+    return err;
+}
+
+static enum sl_err send_all(int fd, const char *at, size_t len, struct text *why)
+{
+    while (len != 0) {
+        ssize_t put = send(fd, at, len, MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0) {
+            text_add(why, "the gateway broke the connection off");
+            return SL_EIO;
+        }
+        at += put;
+        len -= (size_t)put;
+    }
+    return SL_OK;
 }
 
 static enum sl_err read_response(int fd, http_parser *parser, struct response *r, struct text *why)
@@ -161,13 +182,16 @@ static enum sl_err read_json(unsigned status, struct sl_bytes body, json_t **out
 {
     json_error_t error;
     const char *reason;
+    bool is_good = status == 200 || status == 201 || status == 204;
 
+    if (body.len == 0 && is_good)
+        return SL_OK;
     *out = json_loadb((const char *)body.at, body.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (*out == NULL) {
         text_add(why, "the answer cannot be read: %s", error.text);
         return SL_EPROTO;
     }
-    if (status == 200)
+    if (is_good)
         return SL_OK;
     reason = json_string_value(json_object_get(*out, "reason"));
     text_add(why, "the gateway says %u: %s", status, reason == NULL ? "no reason" : reason);

@@ -13,6 +13,9 @@
  * said no.  All with why. */
 SL_MUST_CHECK enum sl_err api_get(const char *socket_path, const char *path, json_t **out,
                                   struct text *why);
+/* The same with any method.  body: NULL is none.  *out is NULL where nothing was answered. */
+SL_MUST_CHECK enum sl_err api_call(const char *socket_path, const char *method, const char *path,
+                                   const json_t *body, json_t **out, struct text *why);
 
 /* POST without a body to that path, with the same errors. */
 SL_MUST_CHECK enum sl_err api_post(const char *socket_path, const char *path, struct text *why);

@@ -12,7 +12,7 @@ struct column {
     const char *path; /* "name", "queue.name" */
 };
 
-#define TABLE_COLUMNS_MAX 12
+#define TABLE_COLUMNS_MAX 20
 
 /* Numbers stand on the right.  Control characters in names come out as '?'. */
 void table_print(FILE *to, const json_t *rows, const struct column *columns, size_t count);

@@ -1,12 +1,10 @@
 // amqplib, unmodified.
 import amqp from 'amqplib';
-import { check, Inbox, run, assert, unique, amqpPort } from '../checks.mjs';
+import { check, Inbox, run, assert, unique, amqpUrl as url, tlsOptions } from '../checks.mjs';
 import { receipted, stompClient } from '../stompjs/client.mjs';
 
-const url = `amqp://guest:guest@127.0.0.1:${amqpPort}`;
-
 check('publishes, consumes and acknowledges', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue(unique('amqplib'), { durable: true });
   const inbox = new Inbox();
@@ -25,7 +23,7 @@ check('publishes, consumes and acknowledges', async () => {
 });
 
 check('confirms every publish', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   for (let i = 0; i < 500; i++) channel.sendToQueue(queue, Buffer.from('x'), { persistent: true });
@@ -35,7 +33,7 @@ check('confirms every publish', async () => {
 });
 
 check('hears of unroutable messages', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();
   const inbox = new Inbox();
   channel.on('return', (m) => inbox.push(m));
@@ -48,7 +46,7 @@ check('hears of unroutable messages', async () => {
 });
 
 check('asks and answers over an exclusive queue', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   const answers = await channel.assertQueue('', { exclusive: true });
@@ -67,7 +65,7 @@ check('asks and answers over an exclusive queue', async () => {
 });
 
 check('binds exchanges of every kind', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();
   for (const [kind, pattern, key, args] of [['direct', 'k', 'k', {}], ['fanout', '', 'any', {}],
     ['topic', 'a.#', 'a.b.c', {}], ['headers', '', '', { 'x-match': 'any', h: 'v' }]]) {
@@ -86,7 +84,7 @@ check('binds exchanges of every kind', async () => {
 });
 
 check('a channel error leaves the connection open', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const bad = await connection.createChannel();
   bad.on('error', () => {});
   await assert.rejects(bad.checkQueue(unique('nothing')), /404/);
@@ -96,7 +94,7 @@ check('a channel error leaves the connection open', async () => {
 });
 
 check('is told when its queue is deleted', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   const inbox = new Inbox();
@@ -107,7 +105,7 @@ check('is told when its queue is deleted', async () => {
 });
 
 check('moves a body of five mebibytes', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   const body = Buffer.alloc(5 << 20, 'abcdefg');
@@ -118,11 +116,11 @@ check('moves a body of five mebibytes', async () => {
 });
 
 check('refuses a wrong password', async () => {
-  await assert.rejects(amqp.connect(url.replace('guest:guest', 'guest:wrong')), /403|ACCESS/i);
+  await assert.rejects(amqp.connect(url.replace('guest:guest', 'guest:wrong'), tlsOptions), /403|ACCESS/i);
 });
 
 check('meets stompjs on a queue', async () => {
-  const connection = await amqp.connect(url);
+  const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createChannel();
   const name = unique('amqplib');
   await channel.assertQueue(name, { durable: true });

@@ -7,18 +7,23 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
-from support import Ports, run, stomp_connection  # noqa: E402
+from support import Ports, Tls, run, stomp_connection  # noqa: E402
 
 from ends import unique  # noqa: E402
 from suite import Suite, equal, has  # noqa: E402
 
 suite = Suite("amqp-tools")
+# It compares host names with the certificate's, no addresses.
+WHERE = [f"--url=amqps://guest:guest@localhost:{Ports.amqp}" if Tls.ca else
+         f"--url=amqp://guest:guest@127.0.0.1:{Ports.amqp}"]
+WHERE += [f"--{name}={value}" for name, value in (
+    ("cacert", Tls.ca), ("cert", Tls.cert), ("key", Tls.key)) if value]
 
 
 def tool(name, *arguments, body=None, status=0):
     """Runs amqp-NAME; gives its standard output."""
-    result = subprocess.run([f"amqp-{name}", "--server=127.0.0.1", f"--port={Ports.amqp}",
-                             *arguments], input=body, capture_output=True, timeout=30)
+    result = subprocess.run([f"amqp-{name}", *WHERE, *arguments], input=body,
+                            capture_output=True, timeout=30)
     if result.returncode != status:
         raise AssertionError(f"amqp-{name} {arguments}: {result.returncode} {result.stderr!r}")
     return result.stdout if status == 0 else result.stderr

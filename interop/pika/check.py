@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 import pika  # noqa: E402
-from support import Ports, run, stomp_connection  # noqa: E402
+from support import pika_parameters, run, stomp_connection  # noqa: E402
 
 from ends import unique  # noqa: E402
 from suite import Suite, equal, raises  # noqa: E402
@@ -16,8 +16,7 @@ suite = Suite("pika")
 
 
 def connect(**options):
-    return pika.BlockingConnection(
-        pika.ConnectionParameters("127.0.0.1", Ports.amqp, **options))
+    return pika.BlockingConnection(pika_parameters(**options))
 
 
 @suite.test

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import pika  # noqa: E402
 import stomp  # noqa: E402
-from support import Ports, run, stomp_connection  # noqa: E402
+from support import Ports, over_tls, pika_parameters, run, stomp_connection  # noqa: E402
 
 from ends import unique  # noqa: E402
 from suite import Suite, equal, raises  # noqa: E402
@@ -28,7 +28,8 @@ def connects_with_every_version(_):
 
 @suite.test
 def connects_with_its_default_host_header(_):
-    connection = stomp.Connection(host_and_ports=[("127.0.0.1", Ports.stomp)], vhost="localhost")
+    connection = over_tls(stomp.Connection(host_and_ports=[("127.0.0.1", Ports.stomp)],
+                                           vhost="localhost"))
     connection.connect("guest", "guest", wait=True)
     connection.disconnect()
 
@@ -110,7 +111,8 @@ def heart_beats_keep_an_idle_connection(_):
 
 @suite.test
 def a_wrong_password_is_refused(_):
-    connection = stomp.Connection12([("127.0.0.1", Ports.stomp)], reconnect_attempts_max=1)
+    connection = over_tls(stomp.Connection12([("127.0.0.1", Ports.stomp)],
+                                             reconnect_attempts_max=1))
     raises(stomp.exception.ConnectFailedException, connection.connect, "guest", "wrong", wait=True)
 
 
@@ -128,7 +130,7 @@ def meets_pika_on_a_topic(_):
     connection, inbox = stomp_connection()
     connection.subscribe(f"/topic/{topic}.#", id="1", headers={"receipt": "ready"})
     inbox.wait_receipt("ready")
-    amqp = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", Ports.amqp))
+    amqp = pika.BlockingConnection(pika_parameters())
     amqp.channel().basic_publish("amq.topic", f"{topic}.a.b", "from pika", pika.BasicProperties(
         correlation_id="c-1", priority=4, headers={"own": "header", "number": 5}))
     frame = inbox.next()

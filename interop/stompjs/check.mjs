@@ -1,6 +1,6 @@
 // @stomp/stompjs, unmodified, over TCP.
 import { Versions } from '@stomp/stompjs';
-import { check, Inbox, run, assert, unique, amqpPort } from '../checks.mjs';
+import { check, Inbox, run, assert, unique, amqpUrl, tlsOptions } from '../checks.mjs';
 import { receipted, stompClient } from './client.mjs';
 import amqp from 'amqplib';
 
@@ -103,7 +103,7 @@ check('meets amqplib on a topic', async () => {
   const inbox = new Inbox();
   await receipted(client, (receipt) =>
     client.subscribe(`/topic/${topic}.*`, (m) => inbox.push(m), { receipt }));
-  const connection = await amqp.connect(`amqp://guest:guest@127.0.0.1:${amqpPort}`);
+  const connection = await amqp.connect(amqpUrl, tlsOptions);
   const channel = await connection.createChannel();
   channel.publish('amq.topic', `${topic}.x`, Buffer.from('from amqplib'),
     { correlationId: 'c-1', headers: { own: 'header', number: 5 } });

@@ -1,13 +1,17 @@
 // stompjs speaks over WebSockets; this gives it a TCP connection with the same face, as its
 // documentation describes for Node.
 import net from 'node:net';
+import tls from 'node:tls';
+import { tlsOptions } from '../checks.mjs';
 
 export class TcpSocket {
   constructor(port, host = '127.0.0.1') {
     this.readyState = 0;
     this.url = `tcp://${host}:${port}`;
-    this.socket = net.connect({ port, host, noDelay: true });
-    this.socket.on('connect', () => {
+    this.socket = tlsOptions
+      ? tls.connect({ port, host, noDelay: true, ...tlsOptions })
+      : net.connect({ port, host, noDelay: true });
+    this.socket.on(tlsOptions ? 'secureConnect' : 'connect', () => {
       this.readyState = 1;
       this.onopen?.();
     });

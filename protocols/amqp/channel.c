@@ -22,6 +22,8 @@ static void on_method(struct amqp_channel *ch, struct sl_bytes payload);
 static void on_bad_method(struct amqp_channel *ch, uint32_t id, bool is_short,
                           const struct amqp_method *method);
 static void compact_parked(struct amqp_channel *ch);
+static bool take_place(struct amqp_channel *ch);
+static void give_place(struct amqp_channel *ch);
 static void release(struct amqp_channel *ch);
 
 struct amqp_channel *amqp_channel_by_ticket(const struct amqp_connection *c, uint64_t ticket)
@@ -119,6 +121,8 @@ void amqp_channel_on_answer(struct amqp_channel *ch, struct answer *a)
     struct amqp_connection *c = ch->connection;
 
     SL_ASSERT(method != NULL);
+    if (a->err != SL_OK && method->id == AMQP_BASIC_PUBLISH && amqp_publish_hold_refusal(ch, a))
+        return;
     ch->waiting = NULL;
     c->method = method->id;
     if (a->err != SL_OK) {
@@ -163,6 +167,7 @@ void amqp_channel_refuse(struct amqp_channel *ch, enum sl_err err, const char *r
 
 void amqp_channel_free(struct amqp_channel *ch)
 {
+    give_place(ch);
     amqp_consumer_free_all(ch);
     amqp_content_drop(ch);
     amqp_tx_free(ch);
@@ -171,6 +176,8 @@ void amqp_channel_free(struct amqp_channel *ch)
         credit_group_unref(ch->group);
     sl_buffer_deinit(&ch->parked);
     free(ch->publisher);
+    if (ch->refusal != NULL)
+        mail_free(&ch->refusal->mail);
     free((void *)(uintptr_t)ch->last_queue.at);
     list_remove(&ch->of_unannounced);
     free(ch);
@@ -183,11 +190,35 @@ void amqp_channel_open(struct amqp_channel *ch, struct sl_reader *r)
     sl_read_short_string(r);
     if (!amqp_arguments_end(c, r))
         return;
+    if (!take_place(ch))
+        return;
     ch->generation = ++c->generation;
     ch->state = AMQP_CHANNEL_IS_OPEN;
     struct amqp_writing writing = amqp_method_begin(c, ch->number, AMQP_CHANNEL_OPEN_OK, 4);
     sl_write_u32(&writing.w, 0); /* an empty long string */
     amqp_method_end(c, &writing);
+}
+
+/* False: the user has no more channels, and the connection has failed. */
+static bool take_place(struct amqp_channel *ch)
+{
+    struct amqp_connection *c = ch->connection;
+    uint64_t max;
+
+    ch->is_counted = broker_open_channel(amqp_client(c), &max);
+    if (!ch->is_counted)
+        amqp_connection_fail(c, AMQP_NOT_ALLOWED,
+                             "number of channels opened for user '%s' has reached the maximum "
+                             "allowed user limit of %llu",
+                             amqp_printable(c, c->user), (unsigned long long)max);
+    return ch->is_counted;
+}
+
+static void give_place(struct amqp_channel *ch)
+{
+    if (ch->is_counted)
+        broker_close_channel(amqp_client(ch->connection));
+    ch->is_counted = false;
 }
 
 void amqp_channel_flow(struct amqp_channel *ch, struct sl_reader *r)
@@ -321,6 +352,7 @@ static void compact_parked(struct amqp_channel *ch)
 /* Ends a life of the channel: loans go back, consumers and their deliveries under way too. */
 static void release(struct amqp_channel *ch)
 {
+    give_place(ch);
     settlement_return_all(&ch->settlement, amqp_client(ch->connection));
     amqp_consumer_drop_all(ch);
     amqp_content_drop(ch);

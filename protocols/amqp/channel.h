@@ -43,6 +43,7 @@ struct amqp_channel {
     const struct amqp_method *waiting; /* what has to be answered first; NULL: nothing */
     bool is_no_wait;                   /* and nobody wants to hear of it */
     bool is_confirming;
+    bool is_counted;                  /* among the channels of its user */
     struct amqp_tx *tx;               /* NULL: not transactional; tx.c */
     struct amqp_consumer *pending;    /* begins or ends with that answer */
     struct amqp_consuming *consuming; /* waits for its cluster queue; or NULL: consumer.c */
@@ -54,6 +55,7 @@ struct amqp_channel {
     uint64_t content_left;
     uint32_t content_small;           /* what it takes of the connection's contents_small */
     struct amqp_publisher *publisher; /* NULL: never published; publish.c */
+    struct answer *refusal;           /* of a publish, held until its turn; publish.h */
     uint64_t published;               /* while confirming */
     uint64_t confirmed;
     struct list of_unannounced;

@@ -49,6 +49,7 @@ struct amqp_connection {
     bool can_blocked;
     bool can_refusal;
     bool is_told_blocked;
+    bool is_logging_in; /* parked until it is known who it is */
 
     struct amqp_channel **channels; /* by number; NULL: closed */
     uint32_t channels_room;
@@ -69,6 +70,7 @@ struct amqp_connection {
     uint64_t leave_by_ms;   /* LEAVING: what is not done then is given up */
 
     struct sl_bytes user;              /* owned */
+    const char *mechanism;             /* of the login */
     struct sl_bytes client_properties; /* owned; a whole table, for listings */
 };
 

@@ -147,7 +147,7 @@ static void watch(struct amqp_connection *c)
 
 static void begin(struct amqp_channel *ch, struct sl_bytes properties, uint64_t body_len)
 {
-    uint64_t bytes_max = ch->connection->session.env->settings->message_bytes_max;
+    uint64_t bytes_max = session_message_bytes_max(&ch->connection->session);
 
     if (body_len > bytes_max) { /* its bodies are dropped with everything on a closing channel */
         amqp_channel_fail(ch, AMQP_PRECONDITION_FAILED,

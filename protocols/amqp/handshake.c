@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/cluster_name.h"
 #include "core/identity.h"
 #include "core/table.h"
@@ -17,6 +18,9 @@ static void write_capabilities(struct sl_writer *w);
 static void read_capabilities(struct amqp_connection *c);
 static bool read_cluster_id(struct amqp_connection *c);
 static bool has_capability(struct sl_bytes capabilities, const char *name);
+static struct amqp_sasl_offer offer_to(const struct amqp_connection *c);
+static void log_in(struct amqp_connection *c, const struct amqp_credentials *who);
+static void end_login(struct amqp_connection *c, enum identity_verdict verdict);
 static void refuse_login(struct amqp_connection *c, struct sl_bytes mechanism);
 static void send_tune(struct amqp_connection *c);
 static bool limit_is_agreed(struct amqp_connection *c, const char *name, uint32_t value,
@@ -61,15 +65,22 @@ void amqp_connection_start_ok(struct amqp_connection *c, struct sl_reader *r)
         return;
     c->client_properties = amqp_copy(properties);
     read_capabilities(c);
-    if (amqp_sasl_read(mechanism, response, &who) != SL_OK ||
-        identity_check(who.user, who.password, c->session.is_loopback) != IDENTITY_OK) {
+    c->mechanism = amqp_sasl_name(mechanism);
+    struct amqp_sasl_offer offer = offer_to(c);
+    if (amqp_sasl_read(&offer, mechanism, response, &who) != SL_OK) {
         refuse_login(c, mechanism);
         return;
     }
-    c->user = amqp_copy(who.user);
-    c->session.client.user = c->user;
-    send_tune(c);
-    c->phase = AMQP_PHASE_TUNING;
+    log_in(c, &who);
+}
+
+void amqp_handshake_on_answer(struct amqp_connection *c, const struct answer *a)
+{
+    if (!c->is_logging_in)
+        return;
+    c->is_logging_in = false;
+    end_login(c, identity_on_answer(amqp_client(c), a));
+    session_resume(&c->session);
 }
 
 void amqp_connection_tune_ok(struct amqp_connection *c, struct sl_reader *r)
@@ -100,8 +111,12 @@ void amqp_connection_open(struct amqp_connection *c, struct sl_reader *r)
     sl_read_u8(r);
     if (!amqp_arguments_end(c, r))
         return;
-    if (broker_open_vhost(amqp_client(c), name) != SL_OK) {
-        amqp_connection_fail(c, AMQP_NOT_ALLOWED, "vhost %s not found", amqp_printable(c, name));
+    enum sl_err err = broker_open_vhost(amqp_client(c), name);
+    if (err != SL_OK) {
+        char room[600];
+        struct text why = text_on(room, sizeof room);
+        broker_describe_vhost_refusal(amqp_client(c), name, err, &why);
+        amqp_connection_fail(c, AMQP_NOT_ALLOWED, "%s", room);
         return;
     }
     if (!read_cluster_id(c))
@@ -111,17 +126,53 @@ void amqp_connection_open(struct amqp_connection *c, struct sl_reader *r)
     amqp_heartbeat_arm(c);
 }
 
+static struct amqp_sasl_offer offer_to(const struct amqp_connection *c)
+{
+    return (struct amqp_sasl_offer){.certificate_name = c->session.certificate_name,
+                                    .anonymous_user = c->session.env->settings->anonymous_user};
+}
+
+/* The session reads nothing until it is known who it is. */
+static void log_in(struct amqp_connection *c, const struct amqp_credentials *who)
+{
+    const struct protocol_settings *settings = c->session.env->settings;
+    struct login login = {.user = who->user,
+                          .password = who->password,
+                          .is_vouched_for = who->is_vouched_for,
+                          .is_loopback = c->session.is_loopback,
+                          .loopback_users = settings->loopback_users,
+                          .peer = c->session.peer};
+    enum identity_verdict verdict = identity_login(amqp_client(c), 0, &login);
+
+    if (verdict == IDENTITY_WAIT)
+        c->session.is_parked = c->is_logging_in = true;
+    else
+        end_login(c, verdict);
+}
+
+static void end_login(struct amqp_connection *c, enum identity_verdict verdict)
+{
+    if (verdict != IDENTITY_OK) {
+        refuse_login(c, sl_bytes_of(c->mechanism));
+        return;
+    }
+    c->user = amqp_copy(amqp_client(c)->user);
+    send_tune(c);
+    c->phase = AMQP_PHASE_TUNING;
+}
+
 static void send_start(struct amqp_connection *c)
 {
     const struct protocol_settings *settings = c->session.env->settings;
     size_t room = 1024 + strlen(settings->server_product) + strlen(settings->server_version) +
                   strlen(settings->server_information);
     struct amqp_writing writing = amqp_method_begin(c, 0, AMQP_CONNECTION_START, room);
+    struct amqp_sasl_offer offer = offer_to(c);
 
     sl_write_u8(&writing.w, 0);
     sl_write_u8(&writing.w, 9);
     write_server_properties(settings, &writing.w);
-    sl_write_long_string(&writing.w, sl_bytes_of(AMQP_MECHANISMS));
+    sl_write_long_string(&writing.w, sl_bytes_of(amqp_sasl_mechanisms(&offer)));
     sl_write_long_string(&writing.w, sl_bytes_of("en_US"));
     amqp_method_end(c, &writing);
 }
@@ -144,7 +195,7 @@ static void write_capabilities(struct sl_writer *w)
     static const char *const NAMES[] = {
         "publisher_confirms",     "exchange_exchange_bindings", "basic.nack",
         "consumer_cancel_notify", "connection.blocked",         "authentication_failure_close",
-        "per_consumer_qos",
+        "per_consumer_qos",       "consumer_priorities",
     };
 
     sl_write_short_string(w, sl_bytes_of("capabilities"));

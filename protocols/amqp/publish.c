@@ -151,9 +151,7 @@ void amqp_publish_refuse_route(struct amqp_channel *ch, enum sl_err err, const s
         amqp_channel_fail(ch, AMQP_NOT_FOUND, "no exchange '%s' in vhost '%s'", exchange,
                           amqp_printable(c, amqp_client(c)->vhost->name));
     else if (err == SL_EDENIED)
-        amqp_channel_fail(ch, AMQP_ACCESS_REFUSED,
-                          "cannot publish to internal exchange '%s' in vhost '%s'", exchange,
-                          amqp_printable(c, amqp_client(c)->vhost->name));
+        amqp_channel_fail(ch, AMQP_ACCESS_REFUSED, "%s", broker_route_refusal(amqp_client(c)));
     else
         amqp_channel_refuse(ch, err, NULL);
 }
@@ -166,6 +164,21 @@ void amqp_publish_answered(struct amqp_channel *ch, struct answer *a)
     ch->published++;
     if (list_is_empty(&ch->of_unannounced))
         list_push(&ch->connection->unannounced, &ch->of_unannounced);
+}
+
+bool amqp_publish_hold_refusal(struct amqp_channel *ch, const struct answer *a)
+{
+    if (ch->refusal != NULL || ch->confirmed == ch->published)
+        return false;
+    ch->refusal = answer_new(a->mail.to, a->ticket);
+    ch->refusal->err = a->err;
+    if (a->reason != NULL) {
+        ch->refusal->reason = strdup(a->reason);
+        SL_ASSERT(ch->refusal->reason != NULL);
+    }
+    broker_confirm(amqp_client(ch->connection), amqp_channel_ticket(ch) | AMQP_REFUSED_BIT,
+                   (sl_tag){ch->published});
+    return true;
 }
 
 /* The channel of a publish method at the front of the input, if it may go the short way. */
@@ -215,7 +228,7 @@ static bool read_content(const struct amqp_channel *ch, struct sl_reader *r, str
     uint32_t size = sl_load_u32(head.at + 3);
     uint64_t body_len = sl_load_u64(head.at + 11);
     if (size < AMQP_CONTENT_HEAD_BYTES || size > frame_max || body_len > frame_max ||
-        body_len > ch->connection->session.env->settings->message_bytes_max)
+        body_len > session_message_bytes_max(&ch->connection->session))
         return false;
     out->properties = sl_read_bytes(r, size - AMQP_CONTENT_HEAD_BYTES);
     out->body = (struct sl_bytes){NULL, 0};
@@ -292,7 +305,8 @@ static enum sl_err check_values(struct amqp_connection *c, struct sl_bytes flat,
     if ((sl_load_u16(flat.at) & (PROPERTY_USER_ID | PROPERTY_EXPIRATION)) == 0)
         return SL_OK;
     properties_decode(flat, &p);
-    if ((p.present & PROPERTY_USER_ID) != 0 && !sl_bytes_equal(p.user_id, c->user)) {
+    if ((p.present & PROPERTY_USER_ID) != 0 && !sl_bytes_equal(p.user_id, c->user) &&
+        !broker_may_impersonate(amqp_client(c))) {
         text_add(why, "user_id property set to '");
         text_add_bytes(why, p.user_id);
         text_add(why, "' but authenticated user was '");

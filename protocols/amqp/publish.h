@@ -38,4 +38,13 @@ void amqp_publish_refuse_route(struct amqp_channel *ch, enum sl_err err, const s
 struct answer;
 void amqp_publish_answered(struct amqp_channel *ch, struct answer *a);
 
+/* A refusal of that closes the channel, so it waits until what was published before is confirmed:
+ * true, and then on_confirmed brings it as a confirm to the ticket and this bit. */
+#define AMQP_REFUSED_BIT (1ull << 62)
+static inline bool amqp_publish_is_refusal(uint64_t who)
+{
+    return (who & AMQP_REFUSED_BIT) != 0;
+}
+bool amqp_publish_hold_refusal(struct amqp_channel *ch, const struct answer *a);
+
 #endif

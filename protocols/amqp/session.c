@@ -22,10 +22,12 @@ static void on_deliveries(struct session *s, const struct delivery *items, uint3
 static void on_answer(struct session *s, struct answer *a);
 static void on_cancelled(struct session *s, uint32_t cookie);
 static void on_confirmed(struct session *s, uint64_t who, sl_tag upto, bool is_refused);
+static void on_refusal(struct session *s, uint64_t ticket);
 static void on_deadline(struct session *s);
 static void on_pressure(struct session *s);
 static void on_end_of_input(struct session *s);
 static void on_shutdown(struct session *s);
+static void on_eviction(struct session *s, const char *reason);
 static void on_close(struct session *s);
 
 static bool may_read(const struct session *s);
@@ -50,6 +52,7 @@ const struct protocol amqp_protocol = {
     .on_pressure = on_pressure,
     .on_end_of_input = on_end_of_input,
     .on_shutdown = on_shutdown,
+    .on_eviction = on_eviction,
     .describe = amqp_describe,
     .close = on_close,
 };
@@ -89,9 +92,13 @@ static void on_answer(struct session *s, struct answer *a)
     struct amqp_connection *c = amqp_connection_of(s);
     struct amqp_channel *ch = amqp_channel_by_ticket(c, a->ticket);
 
-    if (!amqp_connection_is_alive(c) || ch == NULL)
+    if (!amqp_connection_is_alive(c))
         return;
     arena_reset(&s->env->arena);
+    if (a->ticket == 0)
+        amqp_handshake_on_answer(c, a);
+    if (ch == NULL)
+        return;
     broker_worker_refresh(s->client.worker); /* kept publishes see what was just declared */
     amqp_channel_on_answer(ch, a);
     amqp_confirm_announce(c);
@@ -113,6 +120,8 @@ static void on_confirmed(struct session *s, uint64_t who, sl_tag upto, bool is_r
 
     if (amqp_tx_is_commit(who)) {
         on_answer(s, &committed);
+    } else if (amqp_publish_is_refusal(who)) {
+        on_refusal(s, who & ~AMQP_REFUSED_BIT);
     } else if (amqp_connection_is_alive(c)) {
         amqp_confirm_on_confirmed(c, who, upto, is_refused);
         amqp_connection_leave_if_done(c);
@@ -122,6 +131,19 @@ static void on_confirmed(struct session *s, uint64_t who, sl_tag upto, bool is_r
 static void on_deadline(struct session *s)
 {
     amqp_heartbeat_on_deadline(amqp_connection_of(s));
+}
+
+static void on_refusal(struct session *s, uint64_t ticket)
+{
+    struct amqp_channel *ch = amqp_channel_by_ticket(amqp_connection_of(s), ticket);
+
+    if (ch == NULL || ch->refusal == NULL)
+        return;
+    struct answer *a = ch->refusal;
+    ch->refusal = NULL;
+    ch->confirmed = ch->published; /* so it is not held again */
+    on_answer(s, a);
+    mail_free(&a->mail);
 }
 
 /* Kept publishes go first: they came before what is unread. */
@@ -170,6 +192,19 @@ static void on_shutdown(struct session *s)
         return;
     if (c->phase == AMQP_PHASE_OPEN || c->phase == AMQP_PHASE_LEAVING)
         amqp_connection_leave(c, AMQP_SHUTDOWN);
+    else
+        session_end(s);
+}
+
+static void on_eviction(struct session *s, const char *reason)
+{
+    struct amqp_connection *c = amqp_connection_of(s);
+
+    if (!amqp_connection_is_alive(c))
+        return;
+    c->method = 0;
+    if (c->phase == AMQP_PHASE_OPEN || c->phase == AMQP_PHASE_LEAVING)
+        amqp_connection_fail(c, AMQP_CONNECTION_FORCED, "%s", reason);
     else
         session_end(s);
 }
@@ -258,7 +293,7 @@ static void replay_all(struct amqp_connection *c)
 
 static void resume_if_room(struct amqp_connection *c)
 {
-    if (!c->session.is_parked || c->phase == AMQP_PHASE_LEAVING ||
+    if (!c->session.is_parked || c->is_logging_in || c->phase == AMQP_PHASE_LEAVING ||
         c->parked_bytes >= SL_AMQP_PARKED_BYTES_MAX / 2)
         return;
     amqp_content_excuse(c);

@@ -1,5 +1,7 @@
 #include "protocols/stomp/connect.h"
 
+#include "core/base/assert.h"
+#include "core/base/log.h"
 #include "core/identity.h"
 #include "protocols/stomp/cluster.h"
 #include "protocols/stomp/reply.h"
@@ -7,10 +9,18 @@
 
 #include <stdlib.h>
 
+struct stomp_login { /* a CONNECT that waits */
+    bool is_known;
+    enum identity_verdict verdict;
+};
+
 static bool choose_version(struct sl_bytes accepted, enum stomp_version *version);
 static bool has_word(struct sl_bytes list, const char *word);
 static bool open_vhost(struct stomp_session *s, struct sl_bytes host);
-static bool log_in(struct stomp_session *s, const struct stomp_headers *h);
+static enum identity_verdict log_in(struct stomp_session *s, const struct stomp_headers *h);
+static void find_user(const struct stomp_session *s, struct login *out);
+static void keep_user(struct stomp_session *s);
+static void refuse(struct stomp_session *s, enum identity_verdict verdict, struct sl_bytes user);
 
 bool stomp_on_connect(struct stomp_session *s, const struct stomp_frame *f)
 {
@@ -28,8 +38,12 @@ bool stomp_on_connect(struct stomp_session *s, const struct stomp_frame *f)
         stomp_refuse(s, STOMP_NO_RECEIPT, "Bad CONNECT", "Invalid heart-beat header");
         return true;
     }
-    if (!open_vhost(s, stomp_value(&headers, "host")) || !log_in(s, &headers) ||
-        !stomp_cluster_of_connection(s, &headers))
+    switch (log_in(s, &headers)) {
+    case IDENTITY_OK: break;
+    case IDENTITY_WAIT: return false;
+    default: return true;
+    }
+    if (!open_vhost(s, stomp_value(&headers, "host")) || !stomp_cluster_of_connection(s, &headers))
         return true;
     s->version = version;
     s->phase = STOMP_OPEN;
@@ -77,46 +91,99 @@ static bool has_word(struct sl_bytes list, const char *word)
 static bool open_vhost(struct stomp_session *s, struct sl_bytes host)
 {
     struct client *c = &s->base.client;
+    enum sl_err err = host.len == 0 ? SL_ENOENT : broker_open_vhost(c, host);
 
-    if (host.len != 0 && broker_open_vhost(c, host) == SL_OK)
+    if (err == SL_OK)
         return true;
-    if (host.len != 0 && s->base.env->settings->stomp_host_must_exist) {
+    if (err == SL_ENOENT && (host.len == 0 || !s->base.env->settings->stomp_host_must_exist)) {
+        host = SL_BYTES_LITERAL("/");
+        err = broker_open_vhost(c, host);
+    }
+    if (err == SL_OK)
+        return true;
+    if (err == SL_EFULL)
+        stomp_refuse(s, STOMP_NO_RECEIPT, "Bad CONNECT",
+                     "Connection refused: vhost connection limit reached");
+    else if (err == SL_ENOTALLOWED)
+        stomp_refuse(s, STOMP_NO_RECEIPT, "Bad CONNECT",
+                     "Connection refused: user connection limit reached");
+    else
         stomp_refuse_about(s, STOMP_NO_RECEIPT, "Bad CONNECT", "Virtual host '", host,
                            "' access denied");
-        return false;
-    }
-    if (broker_open_vhost(c, SL_BYTES_LITERAL("/")) == SL_OK)
-        return true;
-    stomp_refuse(s, STOMP_NO_RECEIPT, "Bad CONNECT", "Virtual host '/' access denied");
     return false;
 }
 
-static bool log_in(struct stomp_session *s, const struct stomp_headers *h)
+void stomp_connect_on_answer(struct stomp_session *s, const struct answer *a)
+{
+    if (s->login->is_known)
+        return;
+    s->login->is_known = true;
+    s->login->verdict = identity_on_answer(&s->base.client, a);
+    session_resume(&s->base);
+}
+
+/* The frame is left unread while the login is looked at, and comes again when that is known. */
+static enum identity_verdict log_in(struct stomp_session *s, const struct stomp_headers *h)
 {
     const struct protocol_settings *settings = s->base.env->settings;
-    struct sl_bytes user = stomp_value(h, "login");
-    struct sl_bytes password = stomp_value(h, "passcode");
+    struct login login = {.user = stomp_value(h, "login"),
+                          .password = stomp_value(h, "passcode"),
+                          .is_loopback = s->base.is_loopback,
+                          .loopback_users = settings->loopback_users,
+                          .peer = s->base.peer};
+    enum identity_verdict verdict;
 
-    if (user.at == NULL && settings->default_user != NULL) {
-        user = sl_bytes_of(settings->default_user);
-        password =
+    if (login.user.at == NULL)
+        find_user(s, &login);
+    if (s->login != NULL) {
+        verdict = s->login->verdict;
+        free(s->login);
+        s->login = NULL;
+    } else {
+        verdict = identity_login(&s->base.client, 0, &login);
+    }
+    if (verdict == IDENTITY_WAIT) {
+        s->login = calloc(1, sizeof *s->login);
+        SL_ASSERT(s->login != NULL);
+        s->base.is_parked = true;
+    } else if (verdict == IDENTITY_OK) {
+        keep_user(s);
+    } else {
+        refuse(s, verdict, login.user);
+    }
+    return verdict;
+}
+
+/* Who sends no login header. */
+static void find_user(const struct stomp_session *s, struct login *out)
+{
+    const struct protocol_settings *settings = s->base.env->settings;
+
+    if (settings->stomp_certificate_login && s->base.certificate_name != NULL) {
+        out->user = sl_bytes_of(s->base.certificate_name);
+        out->is_vouched_for = true;
+    } else if (settings->default_user != NULL) {
+        out->user = sl_bytes_of(settings->default_user);
+        out->password =
             sl_bytes_of(settings->default_password == NULL ? "" : settings->default_password);
     }
-    switch (identity_check(user, password, s->base.is_loopback)) {
-    case IDENTITY_OK: break;
-    case IDENTITY_BAD_CREDENTIALS:
+}
+
+static void keep_user(struct stomp_session *s)
+{
+    struct sl_bytes user = s->base.client.user;
+
+    free(s->user);
+    s->user = strndup((const char *)user.at, user.len);
+    SL_ASSERT(s->user != NULL);
+}
+
+static void refuse(struct stomp_session *s, enum identity_verdict verdict, struct sl_bytes user)
+{
+    sl_log_peer(SL_LOG_WARN, "stomp.login.refused", "peer=%s", s->base.peer);
+    if (verdict == IDENTITY_NOT_LOOPBACK)
+        stomp_refuse(s, STOMP_NO_RECEIPT, "Bad CONNECT", "non-loopback access denied");
+    else
         stomp_refuse_about(s, STOMP_NO_RECEIPT, "Bad CONNECT", "Access refused for user '", user,
                            "'");
-        return false;
-    case IDENTITY_NOT_LOOPBACK:
-        stomp_refuse(s, STOMP_NO_RECEIPT, "Bad CONNECT", "non-loopback access denied");
-        return false;
-    }
-    s->user = strndup((const char *)user.at, user.len);
-    if (s->user != NULL) {
-        s->base.client.user = sl_bytes_of(s->user);
-        return true;
-    }
-    stomp_fail_with(s, STOMP_NO_RECEIPT, SL_ENOMEM, "out of memory");
-    return false;
 }

@@ -13,4 +13,8 @@ struct stomp_session;
  * login timeout. */
 bool stomp_on_connect(struct stomp_session *s, const struct stomp_frame *f);
 
+/* The login that CONNECT waits for is known. */
+struct answer;
+void stomp_connect_on_answer(struct stomp_session *s, const struct answer *a);
+
 #endif

@@ -178,7 +178,7 @@ static void refuse(struct stomp_session *s, const struct answer *a)
         session_resume(&s->base);
         return;
     }
-    if (o->step == STOMP_STEP_CONSUME && a->err == SL_EDENIED)
+    if (o->step == STOMP_STEP_CONSUME && a->err == SL_EDENIED && !a->is_forbidden)
         stomp_fail(s, o->receipt, "Failed to consume", a->reason);
     else
         stomp_fail_with(s, o->receipt, a->err, a->reason);

@@ -17,10 +17,13 @@
 struct stomp_session;
 
 struct stomp_receipts {
-    struct sl_buffer owed; /* entries: tag u64, length u32, the id as it came */
+    struct sl_buffer owed; /* entries: tag u64, verdict u64, length u32, the id as it came */
     size_t first;          /* offset of the oldest */
     uint64_t next_tag;     /* of the next confirm */
     uint64_t asked;        /* the last tag that the broker was asked for */
+    uint64_t confirmed;    /* the newest tag that was */
+    uint64_t verdicts;     /* that were asked for so far */
+    size_t decided;        /* offset: before it no verdict is waited for */
     bool is_asked_for;     /* a session waits for the receipts to drain */
 };
 
@@ -39,6 +42,13 @@ static inline bool stomp_receipts_are_full(const struct stomp_receipts *r)
 
 /* Owes id (as it came; at NULL: nothing) once all that the session did so far is confirmed. */
 void stomp_receipts_owe(struct stomp_session *s, struct sl_bytes id);
+
+/* For a message that has an id, and is asked about (broker_ask_verdict): the ticket of its verdict,
+ * and the same as above, but the verdict is waited for too, and told. */
+#define STOMP_VERDICT_TICKET (1ull << 63) /* set in tickets of verdicts */
+uint64_t stomp_receipts_verdict_ticket(struct stomp_session *s);
+void stomp_receipts_owe_verdict(struct stomp_session *s, struct sl_bytes id, uint64_t ticket);
+void stomp_receipts_on_verdict(struct stomp_session *s, uint64_t ticket, bool is_duplicate);
 
 /* Owes id as soon as everything owed before it is out: at once, when that is nothing. */
 void stomp_receipts_owe_next(struct stomp_session *s, struct sl_bytes id);

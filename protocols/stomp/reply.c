@@ -61,13 +61,17 @@ void stomp_say_connected(struct stomp_session *s, struct sl_bytes response_id)
     sl_buffer_deinit(&room);
 }
 
-void stomp_say_receipt(struct stomp_session *s, struct sl_bytes id)
+void stomp_say_receipt(struct stomp_session *s, struct sl_bytes id, bool is_duplicate)
 {
     static const char BEFORE[] = "RECEIPT\nreceipt-id:";
-    uint8_t *start = outbox_reserve(&s->base.out, sizeof BEFORE - 1 + id.len + 4);
+    static const char DUPLICATE[] = "\nduplicate:true";
+    uint8_t *start =
+        outbox_reserve(&s->base.out, sizeof BEFORE - 1 + id.len + sizeof DUPLICATE - 1 + 4);
     uint8_t *at = stomp_print_literal(start, "RECEIPT\nreceipt-id:");
 
     at = stomp_print(at, id);
+    if (is_duplicate)
+        at = stomp_print_literal(at, "\nduplicate:true");
     *at++ = '\n';
     *at++ = '\n';
     *at++ = 0;

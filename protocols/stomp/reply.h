@@ -19,7 +19,8 @@ struct stomp_session;
 void stomp_say_connected(struct stomp_session *s, struct sl_bytes response_id);
 
 /* id: as it came, escapes and all. */
-void stomp_say_receipt(struct stomp_session *s, struct sl_bytes id);
+/* is_duplicate: every queue had the message already. */
+void stomp_say_receipt(struct stomp_session *s, struct sl_bytes id, bool is_duplicate);
 
 /* ERROR; the connection stays.  receipt: of the refused frame, or STOMP_NO_RECEIPT. */
 void stomp_refuse(struct stomp_session *s, struct sl_bytes receipt, const char *message,

@@ -76,7 +76,7 @@ bool stomp_send_again(struct stomp_session *s, struct sl_reader *in)
 
     if (s->send == NULL || broker_is_held(&s->base.client) ||
         !stomp_repeat_match(&s->send->repeat, &at, &again) || !read_body(&again, &at, &body) ||
-        body.len > s->base.env->settings->message_bytes_max ||
+        body.len > session_message_bytes_max(&s->base) ||
         (again.receipt.at != NULL && stomp_receipts_are_full(&s->receipts)))
         return false;
 
@@ -130,7 +130,7 @@ bool stomp_destination_of(struct stomp_session *s, const struct stomp_frame *f,
 void stomp_fail_no_route(struct stomp_session *s, struct sl_bytes receipt, enum sl_err err,
                          struct sl_bytes exchange)
 {
-    char room[2 * SL_NAME_BYTES_MAX + 128];
+    char room[BROKER_REFUSAL_BYTES_MAX];
     struct text reason = text_on(room, sizeof room);
 
     stomp_route_reason(s, err, exchange, &reason);
@@ -140,9 +140,11 @@ void stomp_fail_no_route(struct stomp_session *s, struct sl_bytes receipt, enum 
 void stomp_route_reason(const struct stomp_session *s, enum sl_err err, struct sl_bytes exchange,
                         struct text *to)
 {
-    text_add(to, err == SL_ENOENT    ? "no exchange '"
-                 : err == SL_EDENIED ? "cannot publish to internal exchange '"
-                                     : "cannot route by exchange '");
+    if (err == SL_EDENIED) {
+        text_add(to, "%s", broker_route_refusal(&s->base.client));
+        return;
+    }
+    text_add(to, err == SL_ENOENT ? "no exchange '" : "cannot route by exchange '");
     text_add_bytes(to, exchange);
     text_add(to, "' in vhost '");
     text_add_bytes(to, s->base.client.vhost->name);

@@ -22,10 +22,12 @@ static void on_deliveries(struct session *base, const struct delivery *items, ui
 static void on_answer(struct session *base, struct answer *a);
 static void on_cancelled(struct session *base, uint32_t cookie);
 static void on_confirmed(struct session *base, uint64_t who, sl_tag upto, bool is_refused);
+static void after_receipts(struct stomp_session *s);
 static void on_deadline(struct session *base);
 static void on_pressure(struct session *base);
 static void on_end_of_input(struct session *base);
 static void on_shutdown(struct session *base);
+static void on_eviction(struct session *base, const char *reason);
 static void on_close(struct session *base);
 
 static bool read_some(struct stomp_session *s, struct sl_reader *in);
@@ -75,6 +77,7 @@ const struct protocol stomp_protocol = {
     .on_pressure = on_pressure,
     .on_end_of_input = on_end_of_input,
     .on_shutdown = on_shutdown,
+    .on_eviction = on_eviction,
     .describe = stomp_describe,
     .close = on_close,
 };
@@ -94,7 +97,7 @@ bool stomp_body_start(struct stomp_session *s, const struct stomp_frame *f, bool
 {
     const struct stomp_header *length = stomp_find(&f->headers, "content-length");
     uint64_t max = s->phase == STOMP_NEW ? SL_STOMP_UNAUTHENTICATED_BYTES_MAX
-                                         : s->base.env->settings->message_bytes_max;
+                                         : session_message_bytes_max(&s->base);
     uint64_t n = 0;
 
     s->body = (struct stomp_body){.is_open = true, .is_kept = is_kept, .left = max};
@@ -161,8 +164,20 @@ static void on_deliveries(struct session *base, const struct delivery *items, ui
 
 static void on_answer(struct session *base, struct answer *a)
 {
-    if (!base->is_ending)
-        stomp_operation_on_answer(stomp_of(base), a);
+    struct stomp_session *s = stomp_of(base);
+
+    if (base->is_ending)
+        return;
+    if (s->login != NULL) {
+        stomp_connect_on_answer(s, a);
+        return;
+    }
+    if ((a->ticket & STOMP_VERDICT_TICKET) == 0) {
+        stomp_operation_on_answer(s, a);
+        return;
+    }
+    stomp_receipts_on_verdict(s, a->ticket, a->messages != 0);
+    after_receipts(s);
 }
 
 static void on_cancelled(struct session *base, uint32_t cookie)
@@ -179,9 +194,14 @@ static void on_confirmed(struct session *base, uint64_t who, sl_tag upto, bool i
     if (base->is_ending)
         return;
     stomp_receipts_on_confirmed(s, upto);
+    after_receipts(s);
+}
+
+static void after_receipts(struct stomp_session *s)
+{
     if (s->receipts.is_asked_for && stomp_receipts_are_empty(&s->receipts)) {
         s->receipts.is_asked_for = false;
-        session_resume(base);
+        session_resume(&s->base);
     }
     leave_when_done(s);
 }
@@ -222,12 +242,20 @@ static void on_shutdown(struct session *base)
                "broker forced connection closure with reason 'shutdown'");
 }
 
+static void on_eviction(struct session *base, const char *reason)
+{
+    if (!base->is_ending)
+        stomp_fail(stomp_of(base), STOMP_NO_RECEIPT, "CONNECTION_FORCED", reason);
+}
+
 static void on_close(struct session *base)
 {
     struct stomp_session *s = stomp_of(base);
 
     stomp_transactions_deinit(s);
     stomp_operation_drop(s);
+    free(s->login);
+    s->login = NULL;
     broker_client_close(&base->client);
     stomp_subscriptions_deinit(s);
     settlement_deinit(&s->settlement);

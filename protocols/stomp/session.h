@@ -34,6 +34,7 @@ struct stomp_body {
     bool is_excused; /* in this period there was a time when we did not read */
 };
 
+struct stomp_login;       /* connect.c */
 struct stomp_send;        /* send.c */
 struct stomp_operation;   /* operation.h */
 struct stomp_transaction; /* transaction.c */
@@ -55,6 +56,7 @@ struct stomp_session {
     struct stomp_receipts receipts;
     struct settlement settlement;
     struct hash_map subscriptions; /* of struct stomp_subscription, by tag */
+    struct stomp_login *login;     /* CONNECT waits for it */
     struct stomp_send *send;
     struct stomp_operation *operation; /* what the session is parked for */
     uint64_t next_ticket;

@@ -271,7 +271,6 @@ static void start(struct stomp_session *s, const struct stomp_frame *f,
                                      .key = d->key,
                                      .prefetch = prefetch(&f->headers)};
     struct queue_declaration declaration;
-    const struct route *ignored;
     enum sl_err err =
         stomp_queue_headers_read(&f->headers, d, true, &s->base.env->arena, &declaration);
 
@@ -295,8 +294,7 @@ static void start(struct stomp_session *s, const struct stomp_frame *f,
     }
     /* Asked before anything is made, so that a missing exchange leaves no queue behind. */
     if (!d->is_cluster && !stomp_destination_is_queue(d) &&
-        broker_route(&s->base.client, d->exchange, d->key, (struct sl_bytes){NULL, 0}, &ignored) ==
-            SL_ENOENT) {
+        !broker_has_exchange(&s->base.client, d->exchange)) {
         stomp_fail_no_route(s, f->receipt, SL_ENOENT, d->exchange);
         stomp_subscription_free(sub);
         return;

@@ -21,7 +21,7 @@ from suite import Tally, run_suite  # noqa: E402
 SUITES = ["delivery", "queues", "routing", "confirms", "crossing", "properties", "stomp_session",
           "transactions", "stomp_transactions", "amqp_session", "bodies", "pressure", "queue_arguments",
           "ttl", "expires", "limits", "policies", "dead_letter", "delivery_limit", "priority", "consumer_priority",
-          "single_active", "groups", "delayed_retry", "prepared", "shutdown", "cluster_queues", "cluster_ids",
+          "single_active", "groups", "delayed_retry", "prepared", "dedup", "shutdown", "cluster_queues", "cluster_ids",
           "cluster_restart"]
 
 

@@ -40,7 +40,7 @@ def the_server_tells_who_it_is(broker):
     equal(properties["product"], "RabbitMQ")
     for name in ("publisher_confirms", "exchange_exchange_bindings", "basic.nack",
                  "consumer_cancel_notify", "connection.blocked", "per_consumer_qos",
-                 "authentication_failure_close"):
+                 "authentication_failure_close", "consumer_priorities"):
         equal(properties["capabilities"].get(name), True, name)
     only_sluice(broker, "the rest is Sluice's own")
     equal(properties["version"], "3.13.7")

@@ -3,7 +3,8 @@
 import amqp_client
 import stomp_client
 from amqp_client import ChannelClosed
-from clusters import MANNERS, TWO, Publisher, amqp_name, pattern, stomp_header, stomp_name
+from clusters import (MANNERS, TWO, Publisher, amqp_name, pattern, stomp_header, stomp_instance,
+                      stomp_name)
 from ends import Watcher, unique
 from suite import Suite, equal, has, only_sluice, raises, wait_until
 from wire import Late
@@ -376,3 +377,45 @@ def the_receipt_comes_before_the_first_message(broker):
     first = connection.wait(lambda f: f.command in ("MESSAGE", "RECEIPT"))
     equal(first.command, "RECEIPT")
     equal(connection.message().body, b"waits")
+
+
+@suite.test
+def x_group_id_pins_a_group_to_one_instance(broker):
+    only_sluice(broker, "there are no cluster queues")
+    topic, ident = pattern(), cluster()
+    instances = [amqp_name(broker, topic, ident, prefetch=10) for _ in range(2)]
+    channel = amqp_client.connect(broker).channel()
+    channel.confirm_select()
+    for i in range(8):
+        channel.publish("amq.topic", topic, b"%d" % i, {"headers": {"x-group-id": f"g{i % 2}"}})
+    channel.wait_confirms()
+    shares = [[instance.next().body for _ in range(4)] for instance in instances]
+    equal(sorted(shares), [[b"0", b"2", b"4", b"6"], [b"1", b"3", b"5", b"7"]])
+
+
+@suite.test
+def every_header_of_an_id_counts_without_arguments(broker):
+    only_sluice(broker, "there are no cluster queues")
+    topic, ident = pattern(), cluster()
+    own = f"/topic/{topic}@{ident}"
+    channel = amqp_client.connect(broker).channel()
+    channel.confirm_select()
+    channel.queue_declare(own)
+    for header in ("x-deduplication-header", "_AMQ_DUPL_ID", "dedup-id"):
+        for _ in range(2):
+            channel.publish("amq.topic", topic, b"x", {"headers": {header: header},
+                                                       "delivery_mode": 2})
+    channel.wait_confirms()
+    equal(channel.queue_declare(own, passive=True)[1], 3)
+
+
+@suite.test
+def a_single_active_instance_is_an_argument_at_creation(broker):
+    only_sluice(broker, "there are no cluster queues")
+    topic, ident, publisher = pattern(), cluster(), Publisher(broker)
+    first = stomp_instance(broker, f"/topic/{topic}@{ident}", 0,
+                           **{"x-single-active-consumer": "true"})
+    other = amqp_name(broker, topic, ident)
+    publisher.publish(topic, b"a", b"b")
+    equal(bodies(first, 2), [b"a", b"b"])
+    quiet(other)

@@ -285,6 +285,23 @@ def its_time_to_live_counts_from_the_commit(broker, way):
     wait_until(lambda: other.ready(queue) == 0, "its end")
 
 
+@suite.test
+def its_deduplication_counts_from_the_commit(broker):
+    end, other, first = begin(AmqpPreparer, broker)
+    queue, second = other.queue(**{"x-message-deduplication": True}), unique("id")
+    checks, same = other.queue(**{"x-message-deduplication": True}), {"x-deduplication-header": "d"}
+    for identity in (first, second):
+        end.publish("", queue, identity.encode(),
+                    {"x-prepare": identity, "x-prepare-timeout": 1,
+                     "x-prepare-check": f"/queue/{checks}", **same})
+    wait_until(lambda: other.ready(checks) == 2, "both checks, which are no duplicates")
+    end.decide(second, "commit")
+    end.decide(first, "commit")
+    equal(other.take(queue).body, second.encode())
+    equal(other.ready(queue), 0)
+    equal(raises(Refused, end.decide, first, "rollback").code, 406)
+
+
 @over_both
 def a_transient_message_is_kept_until_it_is_decided(broker, way):
     end, other, identity = begin(way, broker)
@@ -409,6 +426,42 @@ def confirms_come_in_their_order_around_a_prepare(broker):
         channel.publish("amq.prepared", f"{identity}-{i}", b"", {"headers": {"outcome": "commit"}})
     channel.wait_confirms()
     equal(other.ready(queue), 100)
+
+
+@suite.test
+def a_refusal_comes_behind_the_confirms_of_what_was_published_before(broker):
+    for exchange, headers in (("amq.prepared", {"outcome": "commit"}),
+                              ("amq.prepared", {"outcome": "perhaps"}), ("", {"x-prepare": ""})):
+        other = Bystander(broker)
+        queue, channel = other.queue(), other.connection.channel()
+        channel.confirm_select()
+        for _ in range(100):
+            channel.publish("", queue, b"p" * 1000, {"delivery_mode": 2})
+        channel.publish(exchange, unique("none"), b"", {"headers": headers})
+        channel.publish("", queue, b"never", {"delivery_mode": 2})
+        raises(ChannelClosed, channel.wait_confirms)
+        equal(channel.confirmed, 100)
+        equal(other.ready(queue), 100)
+
+
+@suite.test
+def headers_of_other_types_are_refused(broker):
+    other = Bystander(broker)
+    queue = other.queue()
+    for value in (1, True, None, [b"x"], {"a": 1}, 1.5, 2**60):
+        for exchange, headers in (("", {"x-prepare": value}),
+                                  ("", {"x-prepare": "x", "x-prepare-check": value}),
+                                  ("amq.prepared", {"outcome": value}),
+                                  ("amq.prepared", {"outcome": "commit", "prepared-user": value})):
+            end = AmqpPreparer(broker)
+            equal(raises(Refused, end.publish, exchange, queue, b"", headers).code, 406, headers)
+            end.close()
+    end = AmqpPreparer(broker)
+    for value in (True, None, [b"x"], {"a": 1}, 1.5, 2**60, -1):
+        headers = {"x-prepare": "x", "x-prepare-timeout": value}
+        equal(raises(Refused, end.publish, "", queue, b"", headers).code, 406, headers)
+    equal(raises(Refused, end.publish, "", queue, b"",
+                 {"x-prepare": "x", "big": "b" * 130000}).code, 406)
 
 
 @suite.test

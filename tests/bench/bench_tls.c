@@ -476,6 +476,8 @@ int main(int count, char **arguments)
     signal(SIGPIPE, SIG_IGN);
     rules = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_verify(rules, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_read_ahead(rules, 1);
+    SSL_CTX_set_default_read_buffer_len(rules, READ_BYTES);
     SSL_CTX_set_session_cache_mode(rules, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_min_proto_version(rules, is_open ? TLS1_3_VERSION : TLS1_2_VERSION);
     rounds = rounds < 1 ? 1 : rounds > ROUNDS_MAX ? ROUNDS_MAX : rounds;

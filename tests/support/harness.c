@@ -52,6 +52,7 @@ void harness_init(struct harness *h, uint64_t memory_budget_bytes)
         .server_version = "3.13.7",
         .server_information = "Sluice test",
         .default_user = "guest",
+        .loopback_users = "guest",
         .default_password = "guest",
         .stomp_server = "Sluice/test",
         .stomp_topic_exchange = "amq.topic",

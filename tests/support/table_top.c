@@ -264,6 +264,7 @@ static void take_mail(struct table *t, uint32_t worker)
 static void take_one(struct sitter *s, struct mail *mail)
 {
     switch (mail->kind) {
+    case MAIL_EVICTION:
     case MAIL_INSPECT: break; /* no test asks a session */
     case MAIL_DELIVERIES: take_deliveries(s, (struct delivery_mail *)mail); break;
     case MAIL_CANCELLED: s->cancelled++; break;

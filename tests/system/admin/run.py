@@ -16,7 +16,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../../support")]
 import broker  # noqa: E402
 from suite import Tally, run_suite  # noqa: E402
 
-SUITES = ["ctl", "http", "prepared"]
+SUITES = ["ctl", "http", "clusters", "prepared", "definitions"]
 
 
 def main():

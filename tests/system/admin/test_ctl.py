@@ -173,3 +173,67 @@ def a_listing_is_whole_whatever_the_number(gateway):
     page = get(gateway, f"/api/queues?page=3&page_size=100&name={prefix}")[1]
     equal((page["filtered_count"], page["page_count"], len(page["items"])), (2500, 25, 100))
     connection.close()
+
+
+def does(gateway, *arguments):
+    status, out, error = run(gateway, "--data-dir", data_dir(gateway), *arguments)
+    equal((status, error), (0, ""), arguments)
+    return out
+
+
+def refuses(gateway, text, *arguments):
+    status, _, error = run(gateway, "--data-dir", data_dir(gateway), *arguments)
+    equal(status, 1, arguments)
+    has(error, text)
+
+
+@suite.test
+def policies_are_set_listed_and_cleared_in_either_spelling(gateway):
+    name = unique("p")
+    does(gateway, "set", "policy", name, "^none$", '{"max-length": 5}', "--priority", "3",
+         "--apply-to", "queues")
+    row = find(listing(gateway, "policies"), name=name)[0]
+    equal((row["priority"], row["apply-to"], row["definition"]), (3, "queues", {"max-length": 5}))
+    does(gateway, "clear_policy", name)
+    equal(find(listing(gateway, "policies"), name=name), [])
+    refuses(gateway, "no such policy", "clear_policy", name)
+    does(gateway, "set_operator_policy", name, "^none$", '{"max-length": 5}')
+    has(does(gateway, "list_operator_policies", "-o", "json"), name)
+    does(gateway, "clear", "operator", "policy", name)
+    refuses(gateway, "not recognised", "set_policy", name, "x", '{"max": 5}')
+    refuses(gateway, "not JSON", "set_policy", name, "x", "max: 5")
+
+
+@suite.test
+def queues_are_purged_and_deleted(gateway):
+    queue = unique()
+    channel = amqp_client.connect(gateway).channel()
+    channel.queue_declare(queue, durable=True)
+    channel.confirm_select()
+    channel.publish("", queue, b"x")
+    channel.wait_confirms()
+    refuses(gateway, "not empty", "delete", "queue", queue, "--if-empty")
+    does(gateway, "purge_queue", queue)
+    does(gateway, "delete_queue", queue, "--if-empty")
+    refuses(gateway, "404", "delete_queue", queue)
+    refuses(gateway, "404", "purge_queue", queue)
+
+
+@suite.test
+def definitions_go_out_and_come_in(gateway):
+    queue = unique()
+    amqp_client.connect(gateway).channel().queue_declare(queue, durable=True)
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "definitions.json")
+        does(gateway, "export", "definitions", path)
+        does(gateway, "delete_queue", queue)
+        does(gateway, "import_definitions", path)
+        equal(len(find(listing(gateway, "queues"), name=queue)), 1)
+        with open(path, "w") as file:
+            file.write('{"queues": [{"name": "x", "vhost": "/", "durable": "perhaps"}]}')
+        refuses(gateway, "queues[0] 'x'", "import", "definitions", path)
+
+
+@suite.test
+def the_settings_are_read_again(gateway):
+    equal(does(gateway, "reload"), "")

@@ -10,10 +10,21 @@ suite = Suite("backlog")
 PERSISTENT = {"delivery_mode": 2}
 BODY = b"x" * 10000
 MIB = 1 << 20
+SEGMENT = 64 * MIB
+
+
+def disk_bytes(machine):
+    total = 0
+    for entry in os.scandir(machine.data):
+        try:
+            total += entry.stat().st_blocks * 512
+        except FileNotFoundError:
+            pass  # removed or renamed meanwhile
+    return total
 
 
 def disk_mib(machine):
-    return sum(entry.stat().st_blocks * 512 for entry in os.scandir(machine.data)) // MIB
+    return disk_bytes(machine) // MIB
 
 
 def publish(machine, queue, count, properties=None):
@@ -79,6 +90,27 @@ def what_was_consumed_is_given_back_to_the_disk(lab):
         consume(machine, "q", 0, 8000)
         wait_until(lambda: disk_mib(machine) < full // 2,
                    f"{full} MiB to become less than half", 20)
+
+
+@suite.test(alone=True)
+def a_flow_without_a_backlog_takes_two_segments_at_most(lab):
+    once = 100  # messages that are live at a time
+    most = 2 * SEGMENT + 3 * once * len(BODY)
+    with small(lab) as machine:
+        channel = amqp_client.connect(machine).channel()
+        channel.queue_declare("q", durable=True)
+        channel.confirm_select()
+        channel.consume("q")
+        for number in range(4 * SEGMENT // len(BODY) // once):
+            for _ in range(once):
+                channel.publish("", "q", BODY, PERSISTENT)
+            channel.wait_confirms()
+            for _ in range(once):
+                last = channel.message(20)
+            channel.ack(last.tag, multiple=True)
+            taken = disk_bytes(machine)
+            assert taken < most, f"{taken} bytes, {most} allowed, in round {number}"
+        wait_until(lambda: disk_bytes(machine) < 2 * SEGMENT, "two segments at rest", 20)
 
 
 @suite.test(alone=True)

@@ -3,8 +3,11 @@
 
 import argparse
 import os
+import pwd
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -89,6 +92,75 @@ def a_reload_applies_what_it_can_and_names_the_rest(binary):
             client.publish("/queue/reload", b"x" * 2049)
             client.error()
             assert gateway.is_running()
+
+
+@suite.test
+def systemd_is_told_what_becomes_of_it(binary):
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.bind(path)
+            listener.settimeout(20)
+            environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
+            process = subprocess.Popen(
+                [binary, "--amqp-port", "0", "--stomp-port", "0", "--data-dir",
+                 os.path.join(directory, "data")], env=environment,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                def wait_for(word):
+                    while word not in listener.recv(4096):
+                        pass
+                wait_for(b"READY=1")
+                wait_for(b"WATCHDOG=1")
+                process.send_signal(signal.SIGHUP)
+                wait_for(b"RELOADING=1")
+                wait_for(b"READY=1")
+                process.send_signal(signal.SIGTERM)
+                wait_for(b"STOPPING=1")
+                equal(process.wait(20), 0)
+            finally:
+                process.kill()
+                process.wait()
+
+
+@suite.test
+def what_it_writes_is_nobody_elses_to_read(binary):
+    with started(binary) as gateway:
+        data = os.path.join(gateway.directory, "data")
+        client = stomp_client.connect(gateway)
+        client.ask("SEND", {"destination": "/queue/modes", "persistent": "true"}, b"x")
+        equal(os.stat(data).st_mode & 0o777, 0o700)
+        for name in os.listdir(data):
+            equal(os.stat(os.path.join(data, name)).st_mode & 0o077, 0, name)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        fails(binary, "--data-dir", directory, "--amqp-port", "0", "--stomp-port", "0",
+              "--load-definitions", "/nonexistent", status=1)
+        equal(os.stat(directory).st_mode & 0o777, 0o700)
+
+
+@suite.test
+def root_becomes_the_user_that_is_set(binary):
+    if os.geteuid() != 0:
+        raise Skip("only root can become somebody else")
+    has(fails(binary, "--user", "nobody-at-all", status=1), "nobody-at-all")
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        public = os.path.join(directory, "sluice")
+        shutil.copy(binary, public)
+        data = os.path.join(directory, "data")
+        process = subprocess.Popen([public, "--user", "nobody", "--amqp-port", "0",
+                                    "--stomp-port", "0", "--data-dir", data],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            has(process.stdout.readline(), "sluice ready")
+            with open(f"/proc/{process.pid}/status") as status:
+                uids = re.search(r"Uid:\s+(.*)", status.read())[1].split()
+            equal(set(uids), {str(pwd.getpwnam("nobody").pw_uid)})
+            equal(os.stat(data).st_uid, pwd.getpwnam("nobody").pw_uid)
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 @suite.test

@@ -269,6 +269,20 @@ def strangers_do_not_keep_others_out_for_long(gateway):
 
 
 @suite.test
+def strangers_of_one_address_do_not_keep_out_those_of_another(gateway):
+    with own(gateway, "--connections-not-logged-in-per-address-max", str(gateway.workers)) as small:
+        silent = [plain_to(small.stomps_port) for _ in range(20 * gateway.workers)]
+        logs(small, "connection.refused", "too-many-not-logged-in")
+        other = socket.socket()
+        other.settimeout(10)
+        other.bind(("127.0.0.2", 0))
+        other.connect(("127.0.0.1", small.stomps_port))
+        serves(TlsSocket(other, context(small)).handshake())
+        for one in silent:
+            one.close()
+
+
+@suite.test
 def the_key_log_is_written_on_demand_alone(gateway):
     path = gateway.pki.directory + "/keylog"
     with own(gateway, "--tls-keylog-file", path) as debug:

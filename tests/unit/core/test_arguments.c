@@ -55,6 +55,12 @@ static void a_value_out_of_range_is_refused(void)
     assert_refused(table_of_number(&m, "x-max-priority", 256),
                    "invalid arg 'x-max-priority' for queue 'q' in vhost '/': "
                    "{max_value_exceeded,256}");
+    assert_refused(table_of_string(&m, "x-delayed-retry-type", "sometimes"),
+                   "invalid arg 'x-delayed-retry-type' for queue 'q' in vhost '/': "
+                   "invalid_delayed_retry_type");
+    assert_refused(table_of_number(&m, "x-delayed-retry-min", -1),
+                   "invalid arg 'x-delayed-retry-min' for queue 'q' in vhost '/': "
+                   "{value_negative,-1}");
     assert_refused(table_of_string(&m, "x-overflow", "drop"),
                    "invalid arg 'x-overflow' for queue 'q' in vhost '/': invalid_overflow");
     assert_refused(table_of_string(&m, "x-overflow", ""),

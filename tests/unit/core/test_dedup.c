@@ -96,6 +96,36 @@ static struct sl_bytes plugin(struct table_maker *m)
     return table_end(m);
 }
 
+static void declare_exchange(const char *name, const char *type, struct sl_bytes arguments)
+{
+    struct exchange_declaration d = {.name = sl_bytes_of(name),
+                                     .type = sl_bytes_of(type),
+                                     .is_durable = true,
+                                     .arguments = arguments};
+
+    broker_declare_exchange(&a->client, 2, &d);
+    sync_all();
+    CU_ASSERT_EQUAL(a->last->err, SL_OK);
+}
+
+static void bind(const char *queue, const char *exchange)
+{
+    struct binding_request r = {.source = sl_bytes_of(exchange), .destination = sl_bytes_of(queue)};
+
+    broker_bind(&a->client, 3, &r);
+    sync_all();
+    CU_ASSERT_EQUAL(a->last->err, SL_OK);
+}
+
+static void publish_through(const char *exchange, const char *id)
+{
+    uint8_t room[1024];
+
+    table_publish_with(a, exchange, "any",
+                       properties_with(room, sizeof room, "x-deduplication-header", id, true), 7);
+    sync_all();
+}
+
 static void the_same_id_enters_once(void)
 {
     begin(2);
@@ -372,6 +402,53 @@ static void a_duplicate_drops_no_head(void)
     end();
 }
 
+static void an_exchange_that_asks_for_ids_routes_as_fanout(void)
+{
+    struct table_maker m;
+
+    begin(2);
+    declare_exchange("e", "x-message-deduplication", table_of_number(&m, "x-cache-size", 100));
+    declare("q", table_empty);
+    declare("r", table_empty);
+    bind("q", "e");
+    publish_through("e", "one");
+    bind("r", "e");
+    for (int i = 0; i < 2; i++) {
+        publish_through("e", "one");
+        publish_through("e", "two");
+    }
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    CU_ASSERT_EQUAL(ready("r"), 2);
+    end();
+}
+
+static void each_exchange_has_a_window_of_its_own_in_a_queue(void)
+{
+    struct table_maker m;
+
+    begin(1);
+    declare_exchange("e", "x-message-deduplication", table_of_number(&m, "x-cache-size", 1));
+    declare_exchange("f", "fanout", plugin(&m));
+    declare("q", table_empty);
+    bind("q", "e");
+    bind("q", "f");
+    publish_through("e", "one");
+    publish_through("f", "one");
+    publish_through("e", "one");
+    publish_through("f", "one");
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    publish_through("e", "two");
+    publish_through("f", "two");
+    publish_through("e", "one"); /* its place went to two */
+    publish_through("f", "one");
+    CU_ASSERT_EQUAL(ready("q"), 5);
+    crash();
+    publish_through("e", "one");
+    publish_through("f", "one");
+    CU_ASSERT_EQUAL(ready("q"), 5);
+    end();
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -392,6 +469,8 @@ int main(void)
         UNIT(what_the_broker_moves_is_not_asked_for_its_id),
         UNIT(a_duplicate_gives_its_place_back),
         UNIT(a_duplicate_drops_no_head),
+        UNIT(an_exchange_that_asks_for_ids_routes_as_fanout),
+        UNIT(each_exchange_has_a_window_of_its_own_in_a_queue),
         CU_TEST_INFO_NULL,
     };
     return unit_run("core/dedup", tests);

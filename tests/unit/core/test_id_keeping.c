@@ -310,6 +310,32 @@ static void until_settled_an_id_goes_by_what_the_log_says_behind_the_checkpoint(
     end();
 }
 
+static void ids_of_an_exchange_are_there_again(void)
+{
+    struct exchange_declaration d = {.name = SL_BYTES_LITERAL("e"),
+                                     .type = SL_BYTES_LITERAL("x-message-deduplication"),
+                                     .is_durable = true};
+    struct binding_request r = {.source = d.name, .destination = SL_BYTES_LITERAL("q")};
+    uint8_t room[1024];
+
+    begin();
+    broker_declare_exchange(&a->client, 2, &d);
+    declare("q", table_empty);
+    broker_bind(&a->client, 3, &r);
+    sync_all();
+    for (int i = 0; i < 3; i++) {
+        table_publish_with(
+            a, "e", "", properties_with(room, sizeof room, "x-deduplication-header", "one", true),
+            7);
+        sync_all();
+        CU_ASSERT_EQUAL(ready("q"), i == 0);
+        purge("q");
+        take_checkpoint();
+        crash();
+    }
+    end();
+}
+
 static void start_is_refused(void)
 {
     struct sl_file_ops files = faulty_disk_ops(disk);
@@ -377,6 +403,7 @@ int main(void)
         UNIT(a_file_goes_with_the_last_queue_that_needs_it),
         UNIT(until_settled_an_id_that_went_stays_gone),
         UNIT(until_settled_an_id_goes_by_what_the_log_says_behind_the_checkpoint),
+        UNIT(ids_of_an_exchange_are_there_again),
         UNIT(a_damaged_or_missing_file_refuses_the_start),
         CU_TEST_INFO_NULL,
     };

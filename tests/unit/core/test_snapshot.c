@@ -1,3 +1,4 @@
+#include "core/account_change.h"
 #include "core/snapshot.h"
 
 #include "core/base/assert.h"
@@ -85,7 +86,8 @@ static void on_head(void *context, uint64_t next_number, uint64_t stretch_bytes)
 static enum sl_err on_definition(void *context, const struct record *record)
 {
     (void)context;
-    sprintf(told + strlen(told), "definition %u\n", record->kind);
+    if (!account_change_is(record->kind)) /* who there is, is another matter */
+        sprintf(told + strlen(told), "definition %u\n", record->kind);
     return SL_OK;
 }
 

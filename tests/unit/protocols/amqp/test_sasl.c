@@ -12,12 +12,14 @@ static struct sl_bytes with_length(struct sl_bytes response, uint8_t room[256])
     return (struct sl_bytes){room, (size_t)(w.pos - room)};
 }
 
+static const struct amqp_sasl_offer BARE = {NULL, NULL};
+
 static enum sl_err read(const char *mechanism, struct sl_bytes response,
                         struct amqp_credentials *who)
 {
     static uint8_t room[256];
 
-    return amqp_sasl_read(sl_bytes_of(mechanism), with_length(response, room), who);
+    return amqp_sasl_read(&BARE, sl_bytes_of(mechanism), with_length(response, room), who);
 }
 
 static void an_unknown_mechanism_is_no_login(void)
@@ -35,6 +37,24 @@ static void a_plain_response_without_two_nuls_is_no_login(void)
     CU_ASSERT_EQUAL(read("PLAIN", SL_BYTES_LITERAL(""), &who), SL_ESYNTAX);
     CU_ASSERT_EQUAL(read("PLAIN", SL_BYTES_LITERAL("guest"), &who), SL_ESYNTAX);
     CU_ASSERT_EQUAL(read("PLAIN", SL_BYTES_LITERAL("\0guest"), &who), SL_ESYNTAX);
+}
+
+static void external_and_anonymous_are_there_only_when_offered(void)
+{
+    struct amqp_sasl_offer offer = {.certificate_name = "shop", .anonymous_user = "visitor"};
+    struct amqp_credentials who;
+    uint8_t room[256];
+
+    CU_ASSERT_STRING_EQUAL(amqp_sasl_mechanisms(&BARE), "AMQPLAIN PLAIN");
+    CU_ASSERT_STRING_EQUAL(amqp_sasl_mechanisms(&offer), "EXTERNAL AMQPLAIN PLAIN ANONYMOUS");
+    CU_ASSERT_EQUAL(read("EXTERNAL", SL_BYTES_LITERAL("shop"), &who), SL_ENOENT);
+    struct sl_bytes response = with_length(SL_BYTES_LITERAL("somebody else"), room);
+    CU_ASSERT_EQUAL(amqp_sasl_read(&offer, sl_bytes_of("EXTERNAL"), response, &who), SL_OK);
+    CU_ASSERT(sl_bytes_are(who.user, "shop") && who.is_vouched_for);
+    CU_ASSERT_EQUAL(amqp_sasl_read(&offer, sl_bytes_of("ANONYMOUS"), response, &who), SL_OK);
+    CU_ASSERT(sl_bytes_are(who.user, "visitor") && who.is_vouched_for);
+    CU_ASSERT_EQUAL(read("PLAIN", SL_BYTES_LITERAL("\0a\0b"), &who), SL_OK);
+    CU_ASSERT(!who.is_vouched_for);
 }
 
 static void plain_names_user_and_password(void)
@@ -59,7 +79,7 @@ static void amqplain_names_user_and_password(void)
     table_write_string(&w, sl_bytes_of("PASSWORD"), sl_bytes_of("secret"));
     table_write_finish(&w, start);
     struct sl_bytes table = {room, (size_t)(w.pos - room)};
-    CU_ASSERT_EQUAL(amqp_sasl_read(sl_bytes_of("AMQPLAIN"), table, &who), SL_OK);
+    CU_ASSERT_EQUAL(amqp_sasl_read(&BARE, sl_bytes_of("AMQPLAIN"), table, &who), SL_OK);
     CU_ASSERT(sl_bytes_are(who.user, "guest"));
     CU_ASSERT(sl_bytes_are(who.password, "secret"));
 
@@ -75,6 +95,7 @@ int main(void)
     static CU_TestInfo tests[] = {
         UNIT(an_unknown_mechanism_is_no_login),
         UNIT(a_plain_response_without_two_nuls_is_no_login),
+        UNIT(external_and_anonymous_are_there_only_when_offered),
         UNIT(plain_names_user_and_password),
         UNIT(amqplain_names_user_and_password),
         CU_TEST_INFO_NULL,

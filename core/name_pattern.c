@@ -1,6 +1,6 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 
-#include "core/pattern.h"
+#include "core/name_pattern.h"
 
 #include "core/base/assert.h"
 
@@ -13,15 +13,16 @@
 
 static bool is_for_all(struct sl_bytes expression);
 
-enum sl_err pattern_compile(struct pattern *p, struct sl_bytes expression, struct text *why)
+enum sl_err name_pattern_compile(struct name_pattern *p, struct sl_bytes expression,
+                                 struct text *why)
 {
     PCRE2_UCHAR words[WORDS_MAX];
     PCRE2_SIZE at = 0;
     int error = 0;
 
-    *p = (struct pattern){.kind = PATTERN_OF_NOTHING};
+    *p = (struct name_pattern){.kind = NAME_PATTERN_OF_NOTHING};
     if (is_for_all(expression)) {
-        p->kind = PATTERN_OF_ALL;
+        p->kind = NAME_PATTERN_OF_ALL;
         return SL_OK;
     }
     if (expression.len == 0 || sl_bytes_are(expression, "^$"))
@@ -33,24 +34,24 @@ enum sl_err pattern_compile(struct pattern *p, struct sl_bytes expression, struc
         text_add(why, "%s at character %zu", (const char *)words, at);
         return SL_ESYNTAX;
     }
-    p->kind = PATTERN_OF_SOME;
+    p->kind = NAME_PATTERN_OF_SOME;
     return SL_OK;
 }
 
-void pattern_deinit(struct pattern *p)
+void name_pattern_free(struct name_pattern *p)
 {
     if (p->code != NULL)
         pcre2_code_free(p->code);
-    *p = (struct pattern){.kind = PATTERN_OF_NOTHING};
+    *p = (struct name_pattern){.kind = NAME_PATTERN_OF_NOTHING};
 }
 
-bool pattern_matches(const struct pattern *p, struct sl_bytes name)
+bool name_pattern_matches(const struct name_pattern *p, struct sl_bytes name)
 {
     static const uint8_t nothing[1];
 
-    if (p->kind == PATTERN_OF_ALL)
+    if (p->kind == NAME_PATTERN_OF_ALL)
         return true;
-    if (p->kind == PATTERN_OF_NOTHING)
+    if (p->kind == NAME_PATTERN_OF_NOTHING)
         return name.len == 0;
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     pcre2_match_context *bounds = pcre2_match_context_create(NULL);

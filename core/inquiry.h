@@ -1,0 +1,38 @@
+/*
+ * inquiry.h - a publisher asks what became of one message: did every queue that it reached have
+ * its id already?
+ *
+ * It goes with the message to each shard, and the last one that decides answers the publisher:
+ * messages of the answer is 1 for "every queue had it", else 0.  Where the log has come to is not
+ * part of it.
+ *
+ * Thread: shards decide each on its own thread.
+ */
+#ifndef SLUICE_CORE_INQUIRY_H
+#define SLUICE_CORE_INQUIRY_H
+
+#include "core/base/ids.h"
+#include "core/message.h"
+
+struct shard;
+
+enum inquiry_verdict { INQUIRY_GONE, INQUIRY_TAKEN, INQUIRY_DUPLICATE }; /* GONE: no such queue */
+
+struct inquiry {
+    _Atomic uint32_t left; /* queues that have not decided */
+    _Atomic uint32_t taken;
+    _Atomic uint32_t duplicates;
+    struct message *msg; /* each lane item has a reference */
+    struct sl_handle to;
+    uint64_t ticket;
+};
+
+/* Of a message that goes to so many queues, at least one.  Aborts without memory. */
+struct inquiry *inquiry_new(struct message *msg, uint32_t queues, struct sl_handle to,
+                            uint64_t ticket);
+/* One queue's verdict; with the last one the inquiry ends. */
+void inquiry_decide(struct shard *s, struct inquiry *i, enum inquiry_verdict verdict);
+/* One queue will not decide any more, and nobody is to hear of it. */
+void inquiry_drop(struct inquiry *i);
+
+#endif

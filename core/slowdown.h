@@ -1,0 +1,39 @@
+/*
+ * slowdown.h - who fails to log in again and again waits longer and longer.
+ *
+ * Counted by the peer's address.  Some failures cost nothing, so that a typing error does not; from
+ * there on each attempt of that address, be it right or wrong, waits for its turn behind the one
+ * before.  What would wait too long is refused without a look.  A quiet minute forgets it all.
+ * The table has a fixed size: where it is full the quietest address makes room.
+ *
+ * Thread: its owner's lock.
+ */
+#ifndef SLUICE_CORE_SLOWDOWN_H
+#define SLUICE_CORE_SLOWDOWN_H
+
+#include "core/base/bytes.h"
+
+#define SLOWDOWN_FREE_FAILURES 5u
+#define SLOWDOWN_FIRST_MS 100u
+#define SLOWDOWN_STEP_MAX_MS 3000u
+#define SLOWDOWN_WAIT_MAX_MS 8000u /* a login has ten seconds */
+#define SLOWDOWN_FORGET_MS 60000u
+#define SLOWDOWN_PLACES 1024u
+#define SLOWDOWN_PROBES 8u
+
+struct slowdown_place {
+    uint64_t address; /* its hash; 0: free */
+    uint32_t failures;
+    uint64_t last_ms; /* of a failure */
+    uint64_t turn_ms; /* of the newest attempt */
+};
+
+struct slowdown { /* zeroed: nobody has failed */
+    struct slowdown_place places[SLOWDOWN_PLACES];
+};
+
+/* An attempt: in how many ms it is its turn; UINT64_MAX: never. */
+uint64_t slowdown_wait(struct slowdown *s, struct sl_bytes address, uint64_t now_ms);
+void slowdown_note_failure(struct slowdown *s, struct sl_bytes address, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,77 @@
+"""The same by sluicectl, in its own spelling and in that of rabbitmqctl."""
+
+import json
+import os
+import subprocess
+
+import amqp_client
+from ends import unique
+from office import Office
+from suite import Suite, equal, has, raises
+
+suite = Suite("commands")
+
+
+def run(gateway, *words):
+    """Gives (exit status, standard output, standard error)."""
+    binary = os.path.join(os.path.dirname(os.path.abspath(gateway.binary)), "sluicectl")
+    done = subprocess.run([binary, "--data-dir", os.path.join(gateway.directory, "data"), *words],
+                          capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def do(gateway, *words):
+    status, out, error = run(gateway, *words)
+    assert status == 0, (words, error)
+    return out
+
+
+def rows(gateway, *words):
+    return json.loads(do(gateway, "-o", "json", *words))
+
+
+@suite.test
+def what_is_refused_says_why(gateway):
+    status, _, error = run(gateway, "set", "permissions", unique("nobody"), ".*", ".*", ".*")
+    equal(status, 1)
+    has(error, "does not exist")
+    status, _, error = run(gateway, "set", "permissions", "guest", "(", ".*", ".*")
+    equal(status, 1)
+    has(error, "a pattern cannot be used")
+    equal(run(gateway, "add", "user", "only-a-name")[0], 2)
+    equal(run(gateway, "set_user_limits", "guest", "no json")[0], 1)
+
+
+@suite.test
+def a_user_from_the_cradle_to_the_grave(gateway):
+    name, vhost = unique("u"), unique("v")
+    do(gateway, "add_vhost", vhost)
+    do(gateway, "add", "user", name, "secret")
+    do(gateway, "set_user_tags", name, "monitoring", "management")
+    do(gateway, "-p", vhost, "set_permissions", name, ".*", ".*", ".*")
+    do(gateway, "-p", vhost, "set", "topic", "permissions", name, "amq.topic", "^a", "^b")
+    do(gateway, "set", "cluster", name, "shop-1")
+    do(gateway, "set_user_limits", name, '{"max-connections": 3}')
+    do(gateway, "-p", vhost, "set_vhost_limits", '{"max-queues": 9}')
+    shown = [u for u in rows(gateway, "list", "users") if u["name"] == name]
+    equal([(u["tags"], u["cluster_id"], u["limits"]) for u in shown],
+          [(["monitoring", "management"], "shop-1", {"max-connections": 3})])
+    equal(rows(gateway, "list_user_permissions", name),
+          [{"user": name, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"}])
+    assert vhost in do(gateway, "list", "topic", "permissions")
+    assert vhost in do(gateway, "list_vhosts") and vhost in do(gateway, "list_permissions")
+    amqp_client.connect(gateway, user=name, password="secret", vhost=vhost)
+    do(gateway, "change_password", name, "other")
+    connection = amqp_client.connect(gateway, user=name, password="other", vhost=vhost)
+    listed = [c["name"] for c in rows(gateway, "list", "connections") if c["user"] == name]
+    for one in listed:
+        do(gateway, "close", "connection", one)
+    equal(connection.wait_closed().code, 320)
+    do(gateway, "clear_user_limits", name)
+    do(gateway, "-p", vhost, "clear_permissions", name)
+    raises(amqp_client.ConnectionClosed, lambda: amqp_client.connect(
+        gateway, user=name, password="other", vhost=vhost))
+    do(gateway, "clear", "password", name)
+    do(gateway, "delete_vhost", vhost)
+    do(gateway, "delete", "user", name)
+    equal(Office(gateway).ask("GET", f"users/{name}")[0], 404)
