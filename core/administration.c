@@ -2,6 +2,7 @@
 #include "core/access.h"
 #include "core/base/assert.h"
 #include "core/broker_parts.h"
+#include "core/pace.h"
 #include "core/shard.h"
 
 #include <stdlib.h>
@@ -26,6 +27,8 @@ enum sl_err broker_open_vhost(struct client *c, struct sl_bytes name)
         err = access_enter(c->access, t->accounts, v, &max);
     c->vhost = err == SL_OK ? v : NULL;
     topology_unlock(t);
+    if (err == SL_OK)
+        pace_begin(c);
     return err;
 }
 

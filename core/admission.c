@@ -80,8 +80,10 @@ void admission_split(struct admission_split *s, const struct route *route, uint6
 {
     make_room(s, route->count);
     struct route *takers = s->takers;
-    *takers = (struct route){
-        .encoded = route->encoded, .is_fixed = route->is_fixed, .asks_ids = route->asks_ids};
+    *takers = (struct route){.encoded = route->encoded,
+                             .is_fixed = route->is_fixed,
+                             .asks_ids = route->asks_ids,
+                             .asks_always = route->asks_always};
     s->refused_count = 0;
     for (uint32_t i = 0; i < route->count; i++) {
         const struct queue_ref *to = &route->targets[i];

@@ -8,6 +8,7 @@ enum rule_flag {
     DORMANT = 1,  /* has no effect yet */
     STREAM = 2,   /* only streams understand it */
     EXCHANGE = 4, /* an exchange's, not a queue's */
+    IDS = 8,      /* a queue's, and an exchange's whose queues ask for ids */
 };
 
 struct rule {
@@ -55,13 +56,13 @@ static const struct rule RULES[] = {
     COUNT_IN("x-delayed-retry-min", 0, 0, MS_MAX),
     COUNT_IN("x-delayed-retry-max", 0, 0, MS_MAX),
     FLAG("x-message-groups", 0),
-    FLAG("x-message-deduplication", 0),
+    FLAG("x-message-deduplication", IDS),
     FLAG("x-dedup-message-id", 0),
-    TEXT("x-deduplication-header", 0),
-    COUNT_IN("x-dedup-window-ms", 0, 1000, WEEK_MS),
-    COUNT_IN("x-cache-size", 0, 1, 100000000),
-    COUNT_IN("x-cache-ttl", 0, 1, WEEK_MS),
-    ONE_OF("x-cache-persistence", 0, "|disk|memory|", "invalid_cache_persistence"),
+    TEXT("x-deduplication-header", IDS),
+    COUNT_IN("x-dedup-window-ms", IDS, 1000, WEEK_MS),
+    COUNT_IN("x-cache-size", IDS, 1, 100000000),
+    COUNT_IN("x-cache-ttl", IDS, 1, WEEK_MS),
+    ONE_OF("x-cache-persistence", IDS, "|disk|memory|", "invalid_cache_persistence"),
 
     /* How RabbitMQ should lay a queue out; there is nothing to choose here. */
     ONE_OF("x-queue-mode", 0, "|default|lazy|", "invalid_queue_mode"),
@@ -131,7 +132,12 @@ enum sl_err arguments_check_exchange(struct resource exchange, struct sl_bytes a
                                      struct text *reason)
 {
     struct table_value value;
+    struct known known;
 
+    gather(arguments, &known);
+    for (size_t i = 0; i < RULES_COUNT; i++)
+        if (known.is_there[i] && (RULES[i].flags & IDS) != 0)
+            SL_TRY(check_value(exchange, &RULES[i], known.values[i], reason));
     if (!table_find(arguments, "alternate-exchange", &value) || value.type == TABLE_STRING)
         return SL_OK;
     text_add(reason, "invalid type '%s' for arg 'alternate-exchange' in ",

@@ -198,18 +198,29 @@ SL_MUST_CHECK bool broker_take_room(struct client *c, uint64_t bytes);
 const char *broker_held_reason(const struct client *c);
 
 /* Seals and takes msg, and gives it its place in the order.  route->count is 0: the message is
- * released, the caller decides what an unroutable message means.  NULL: every queue took it;
- * else one that is full and did not, lent until the route ends; the others have it. */
+ * released, the caller decides what an unroutable message means.  NULL: every queue took it, or it
+ * was asked (below); else one that is full and did not, lent until the route ends; the others have
+ * it. */
 const struct admission *broker_publish(struct client *c, const struct route *route,
                                        struct message *msg);
 /* The same where admission_take_all has taken all places before. */
 void broker_publish_admitted(struct client *c, const struct route *route, struct message *msg);
 
 /* The next publish of this session, outside of groups, is answered to that ticket, which is not 0:
- * messages is 1 when every queue that it reached had its id already, else 0. */
+ * messages is 1 when every queue that it reached had its id already, else 0; is_refused when one
+ * that is full did not have it and refused it. */
 void broker_ask_verdict(struct client *c, uint64_t ticket);
+/* The same, but only where a queue that is full may have its id: then it is a duplicate, not
+ * refused.  Else broker_publish says what became of it. */
+void broker_ask_refusal(struct client *c, uint64_t ticket);
 /* After that publish: will there be an answer?  Not for what went nowhere. */
 bool broker_has_asked(struct client *c);
+
+/* May some queue of the route have msg's id? */
+static inline bool broker_may_know(const struct route *route, const struct message *msg)
+{
+    return (msg->marks & MARK_DEDUP) != 0 || route->asks_ids || route->asks_always;
+}
 
 /* Does msg, whose route was found, ask for more than to be published: to be prepared, or is it the
  * outcome of a prepared message?  (SEMANTICS 8) */
@@ -218,9 +229,11 @@ static inline bool broker_may_be_prepared_step(const struct route *route, const 
 {
     return (msg->marks & MARK_PREPARE) != 0 || route->count == 0;
 }
-/* Takes msg, which does.  answer: it is durable.  SL_ENOENT, SL_EPRECOND, SL_EDENIED, SL_ENOMEM. */
+/* Takes msg, which does.  answer: it is done, and as safe as it will be once safe_at is durable, for
+ * which broker_confirm_after makes the next confirm wait.  An error, which is told when what it names
+ * is durable: SL_ENOENT, SL_EPRECOND, SL_EDENIED, SL_ENOMEM. */
 void broker_prepared_step(struct client *c, uint64_t ticket, struct message *msg);
-/* An administrator's outcome; user and id are at most 255 bytes.  Answered like the above. */
+/* An administrator's outcome; user and id are at most 255 bytes.  answer: it is durable. */
 void broker_decide(struct client *c, uint64_t ticket, struct sl_bytes user, struct sl_bytes id,
                    enum verdict verdict);
 
@@ -228,6 +241,8 @@ void broker_decide(struct client *c, uint64_t ticket, struct sl_bytes user, stru
 void broker_confirm(struct client *c, uint64_t who, sl_tag tag);
 /* The same for all below tag, the newest, which is refused itself. */
 void broker_confirm_refused(struct client *c, uint64_t who, sl_tag tag);
+/* The next confirm of this session waits for that place of the log, too. */
+void broker_confirm_after(struct client *c, sl_lsn place);
 
 /* What is published and settled between these two takes effect together: one place in the
  * order, nothing of it before the end. */

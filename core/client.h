@@ -29,6 +29,7 @@ struct client {
     bool is_logged;                     /* it wrote into the log since its last broker_confirm */
     uint64_t logged_run;     /* the worker's run of its last confirm that waits for the disk */
     uint64_t verdict_ticket; /* of broker_ask_verdict; 0: nothing is asked */
+    uint64_t refusal_ticket; /* of broker_ask_refusal */
     bool is_closed;
     bool is_slowed;  /* its user publishes faster than it may: pace.h */
     bool is_trusted; /* administration: no permission holds it */

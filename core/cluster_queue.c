@@ -49,16 +49,24 @@ enum sl_err cluster_queue_check_access(const struct client *c, struct sl_bytes o
     topology_lock(t);
     const struct exchange *e = topology_exchange(c->vhost, name.exchange);
     bool is_topic = e != NULL && e->type == EXCHANGE_TOPIC;
-    bool is_there = topology_queue(c->vhost, own) != NULL;
     topology_unlock(t);
 
     SL_TRY(permission_check(c, PERMISSION_READ, exchange, reason));
     if (is_topic)
         SL_TRY(permission_check_topic(c, PERMISSION_READ, exchange, name.pattern, reason));
-    SL_TRY(permission_check(c, PERMISSION_READ, about, reason));
-    if (is_there || sl_bytes_equal(name.id, c->account_cluster_id))
+    return permission_check(c, PERMISSION_READ, about, reason);
+}
+
+enum sl_err cluster_queue_check_making(const struct client *c, struct sl_bytes own,
+                                       struct text *reason)
+{
+    struct cluster_name name;
+
+    SL_TRY(cluster_name_read(own, &name, reason));
+    if (sl_bytes_equal(name.id, c->account_cluster_id))
         return SL_OK;
-    return permission_check(c, PERMISSION_CONFIGURE, about, reason);
+    return permission_check(c, PERMISSION_CONFIGURE,
+                            (struct resource){"queue", own, c->vhost->name}, reason);
 }
 
 /* One group: a crash leaves the queue with its binding, or neither. */

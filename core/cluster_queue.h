@@ -30,8 +30,10 @@ SL_MUST_CHECK enum sl_err cluster_queue_of_subscription(const struct client *c,
                                                         struct cluster_name *out,
                                                         struct text *reason);
 
-/* May c subscribe to the cluster queue of that own name, and make it where it is missing? */
+/* May c subscribe to the cluster queue of that own name?  And, where it is missing, make it? */
 SL_MUST_CHECK enum sl_err cluster_queue_check_access(const struct client *c, struct sl_bytes own,
+                                                     struct text *reason);
+SL_MUST_CHECK enum sl_err cluster_queue_check_making(const struct client *c, struct sl_bytes own,
                                                      struct text *reason);
 
 /* ---- thread: the owning shard, under the topology lock ---- */

@@ -4,6 +4,7 @@
 #include "core/cluster_queue.h"
 #include "core/dispatch.h"
 #include "core/expiry.h"
+#include "core/gets.h"
 #include "core/groups.h"
 #include "core/queue.h"
 
@@ -25,14 +26,10 @@ static void do_goodbye(struct shard *s, const struct shard_command *c);
 
 static enum sl_err declare(struct shard *s, const struct shard_command *c,
                            struct topology_queue **def, unsigned *changes, struct text *reason);
-static bool get(struct shard *s, struct queue *q, const struct shard_command *c, struct answer *a);
-static void take_next(struct shard *s, struct queue *q, struct consumer *getter, struct answer *a);
-static void park(struct shard *s, struct queue *q, const struct shard_command *c);
-static void unpark(struct parked_get *p);
 static struct queue *use_queue(struct shard *s, const struct shard_command *c, struct answer *a);
+static void drop(struct shard *s, struct consumer *consumer);
 static void leave(struct shard *s, struct consumer *consumer);
 static void delete_if_unused(struct shard *s, struct queue *q);
-static void refuse(struct answer *a, enum sl_err err, const char *reason);
 static struct text reason_text(char room[REASON_BYTES_MAX]);
 static void refuse_queue(struct answer *a, enum sl_err err, const struct shard_command *c,
                          const char *what);
@@ -83,7 +80,7 @@ static void do_declare(struct shard *s, const struct shard_command *c)
     }
     topology_unlock(s->topology);
     if (err != SL_OK)
-        refuse(a, err, room);
+        command_refuse(a, err, room);
     else {
         if (created && c->declaration.is_exclusive) {
             struct peer *p = peer_get(s, c->from, c->window);
@@ -171,7 +168,7 @@ static void do_subscribe(struct shard *s, const struct shard_command *c)
     else if (q != NULL) {
         consumer = consumer_new(s, q, peer_get(s, c->from, c->window), c, false);
         if (consumer == NULL)
-            refuse(a, SL_ENOMEM, "no room for another consumer");
+            command_refuse(a, SL_ENOMEM, "no room for another consumer");
     }
     if (consumer != NULL) {
         q->consumers_count++;
@@ -201,13 +198,8 @@ static void do_drop(struct shard *s, const struct shard_command *c)
 {
     struct consumer *consumer = slot_table_get(&s->consumers, c->consumer);
 
-    if (consumer == NULL)
-        return;
-    consumer_return_all(s, consumer);
-    if (consumer->is_getter || consumer->is_cancelled)
-        consumer_free(s, consumer);
-    else
-        leave(s, consumer);
+    if (consumer != NULL)
+        drop(s, consumer);
 }
 
 static void do_get(struct shard *s, const struct shard_command *c)
@@ -215,108 +207,10 @@ static void do_get(struct shard *s, const struct shard_command *c)
     struct answer *a = answer_new(c->from, c->ticket);
     struct queue *q = use_queue(s, c, a);
 
-    if (q != NULL && (!list_is_empty(&q->parked) || !get(s, q, c, a))) {
-        mail_free(&a->mail);
-        park(s, q, c);
-        return;
-    }
-    shard_answer(s, a);
-}
-
-/* False: what is next must be fetched first, or waits for the log. */
-static bool get(struct shard *s, struct queue *q, const struct shard_command *c, struct answer *a)
-{
-    struct consumer *getter = NULL;
-    struct entry entry;
-
-    expiry_renew(s, q);
-    queue_tend(s, q);
-    enum backlog_head head = queue_peek(s, q, &entry);
-    if (head == BACKLOG_READY && groups_matter(q, &entry))
-        head = groups_peek(s, q, &entry);
-    if (head == BACKLOG_AWAY)
-        return false;
-    bool may_lend = head == BACKLOG_READY && queue_may_lend(s, q, &entry);
-    if (head == BACKLOG_READY && !may_lend && q->gates_count == 0)
-        return false; /* for its mark: it was there all the time */
-    if (may_lend) {
-        if (!c->is_no_ack)
-            getter = consumer_new(s, q, peer_get(s, c->from, c->window), c, true);
-        if (!c->is_no_ack && getter == NULL)
-            refuse(a, SL_ENOMEM, "no room for another loan");
-        else
-            take_next(s, q, getter, a);
-    }
-    a->messages = queue_ready(q);
-    return true;
-}
-
-/* What queue_peek told goes into the answer, as a loan or for good. */
-static void take_next(struct shard *s, struct queue *q, struct consumer *getter, struct answer *a)
-{
-    struct entry entry;
-
-    queue_pop(s, q, &entry);
-    bool is_logged = (entry.flags & ENTRY_LOGGED) != 0;
-    a->msg = message_ref(entry.msg);
-    a->seq = is_logged ? entry.seq : (sl_seq){0};
-    a->returns = entry.returns;
-    a->is_redelivered = entry_is_redelivered(&entry);
-    a->queue_number = q->ref.number;
-    if (getter != NULL) {
-        a->loan = consumer_lend(getter, &entry);
-        groups_note_get(q, getter, &entry);
-        a->consumer = (struct consumer_ref){s->index, getter->at};
-        return;
-    }
-    if (is_logged)
-        journal_settled(&s->run->journal, q->ref.number, entry.seq);
-    queue_end_entry(s, q, &entry);
-}
-
-/* It is answered when the queue is looked at again and what is next is there.  Its peer is known
- * from here on: a session that leaves takes it along. */
-static void park(struct shard *s, struct queue *q, const struct shard_command *c)
-{
-    struct parked_get *p = malloc(sizeof *p);
-    size_t n = c->declaration.name.len;
-
-    SL_ASSERT(p != NULL);
-    p->command = shard_command_new(COMMAND_GET, c->from, c->ticket, n);
-    p->command->vhost = c->vhost;
-    p->command->cookie = c->cookie;
-    p->command->prefetch = c->prefetch;
-    p->command->is_no_ack = c->is_no_ack;
-    p->command->window = session_window_ref(c->window);
-    if (c->group != NULL)
-        p->command->group = credit_group_ref(c->group);
-    memcpy(p->command->text, c->declaration.name.at, n);
-    p->command->declaration.name = (struct sl_bytes){p->command->text, n};
-    peer_get(s, c->from, c->window);
-    list_push(&q->parked, &p->of_queue);
-    list_push(&s->parked, &p->of_shard);
-}
-
-static void unpark(struct parked_get *p)
-{
-    list_remove(&p->of_queue);
-    list_remove(&p->of_shard);
-    shard_command_free(p->command);
-    free(p);
-}
-
-void commands_resume_gets(struct shard *s, struct queue *q)
-{
-    while (!list_is_empty(&q->parked)) {
-        struct parked_get *p = LIST_OF(q->parked.next, struct parked_get, of_queue);
-        struct answer *a = answer_new(p->command->from, p->command->ticket);
-        if (!get(s, q, p->command, a)) {
-            mail_free(&a->mail);
-            return;
-        }
+    if (q == NULL)
         shard_answer(s, a);
-        unpark(p);
-    }
+    else
+        gets_take(s, q, c, a);
 }
 
 static void do_join(struct shard *s, const struct shard_command *c)
@@ -346,20 +240,9 @@ static void do_goodbye(struct shard *s, const struct shard_command *c)
 
     if (p == NULL)
         return;
-    for (struct list *at = s->parked.next, *next; at != &s->parked; at = next) {
-        struct parked_get *get_of = LIST_OF(at, struct parked_get, of_shard);
-        next = at->next;
-        if (sl_handle_equal(get_of->command->from, c->from))
-            unpark(get_of);
-    }
-    while (!list_is_empty(&p->consumers)) {
-        struct consumer *consumer = LIST_OF(p->consumers.next, struct consumer, of_peer);
-        consumer_return_all(s, consumer);
-        if (consumer->is_getter || consumer->is_cancelled)
-            consumer_free(s, consumer);
-        else
-            leave(s, consumer);
-    }
+    gets_forget(s, c->from);
+    while (!list_is_empty(&p->consumers))
+        drop(s, LIST_OF(p->consumers.next, struct consumer, of_peer));
     while (!list_is_empty(&p->queues))
         shard_remove_queue(s, LIST_OF(p->queues.next, struct queue, of_owner));
     peer_free(s, p);
@@ -381,7 +264,7 @@ static struct queue *use_queue(struct shard *s, const struct shard_command *c, s
     }
     topology_unlock(s->topology);
     if (err != SL_OK)
-        refuse(a, err, room);
+        command_refuse(a, err, room);
     return q;
 }
 
@@ -441,6 +324,15 @@ void shard_remove_queues_of(struct shard *s, const struct vhost *v)
             shard_remove_queue(s, s->queues[i]);
 }
 
+static void drop(struct shard *s, struct consumer *consumer)
+{
+    consumer_return_all(s, consumer);
+    if (consumer->is_getter || consumer->is_cancelled)
+        consumer_free(s, consumer);
+    else
+        leave(s, consumer);
+}
+
 /* Nothing more is lent to it; it goes when nothing is out, and with it perhaps its queue. */
 static void leave(struct shard *s, struct consumer *consumer)
 {
@@ -466,7 +358,7 @@ static void delete_if_unused(struct shard *s, struct queue *q)
         shard_remove_queue(s, q);
 }
 
-static void refuse(struct answer *a, enum sl_err err, const char *reason)
+void command_refuse(struct answer *a, enum sl_err err, const char *reason)
 {
     a->err = err;
     a->reason = strdup(reason);
@@ -490,5 +382,5 @@ static void refuse_queue(struct answer *a, enum sl_err err, const struct shard_c
     text_add(&reason, "' in vhost '");
     text_add_bytes(&reason, c->vhost->name);
     text_add(&reason, "' %s", what);
-    refuse(a, err, room);
+    command_refuse(a, err, room);
 }

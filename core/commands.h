@@ -17,14 +17,14 @@ struct queue *shard_enter_queue(struct shard *s, const struct topology_queue *de
 /* Appends its declaration, in the same hold of the lock; returns where that is. */
 sl_lsn commands_log_declaration(struct shard *s, struct queue *q, const struct topology_queue *def);
 
-/* Answers the gets that were waiting for the head of the queue to be fetched, as far as it is. */
-void commands_resume_gets(struct shard *s, struct queue *q);
-
 /* Takes the queue out of everything; returns where the deletion is in the log. */
 sl_lsn shard_remove_queue(struct shard *s, struct queue *q);
 
 /* The same for all of a virtual host that is gone. */
 void shard_remove_queues_of(struct shard *s, const struct vhost *v);
+
+/* The answer says no; the reason is copied. */
+void command_refuse(struct answer *a, enum sl_err err, const char *reason);
 
 /* The command stays the caller's. */
 void command_execute(struct shard *s, const struct shard_command *command);

@@ -321,7 +321,14 @@ void consumer_return_all(struct shard *s, struct consumer *c)
 void consumer_each_loan(const struct consumer *c,
                         void (*on_entry)(void *context, const struct entry *entry), void *context)
 {
-    for (size_t i = c->first; i < c->end; i++)
+    consumer_each_early_loan(c, SIZE_MAX, on_entry, context);
+}
+
+void consumer_each_early_loan(const struct consumer *c, size_t most,
+                              void (*on_entry)(void *context, const struct entry *entry),
+                              void *context)
+{
+    for (size_t i = c->first; i < c->end && i - c->first < most; i++)
         if (is_open(&c->loans[i]))
             on_entry(context, &c->loans[i].entry);
 }

@@ -102,6 +102,10 @@ void consumer_return_all(struct shard *s, struct consumer *c);
 /* Calls back for everything that it has out; each entry is that of a struct out_loan. */
 void consumer_each_loan(const struct consumer *c,
                         void (*on_entry)(void *context, const struct entry *entry), void *context);
+/* The same of what it was lent first, looking at that many loans at most. */
+void consumer_each_early_loan(const struct consumer *c, size_t most,
+                              void (*on_entry)(void *context, const struct entry *entry),
+                              void *context);
 /* Loans end with their queue. */
 void consumer_forget_all(struct shard *s, struct consumer *c);
 

@@ -11,6 +11,8 @@
 
 #define COUNTED_REASONS 4u /* of enum discard_reason */
 
+#define COUNTED_VERDICTS 2u /* of enum verdict */
+
 struct worker_counters {
     _Alignas(64) _Atomic uint64_t published; /* messages that a session handed to the broker */
     _Atomic uint64_t unroutable;             /* of these: reached no queue */
@@ -25,7 +27,10 @@ struct worker_counters {
     _Atomic uint64_t dead_lettered[COUNTED_REASONS]; /* went to a dead-letter exchange */
     _Atomic uint64_t dropped[COUNTED_REASONS];       /* left a queue unconsumed, and went nowhere */
     _Atomic uint64_t duplicates; /* copies that a queue did not take: it had their ids */
-    _Atomic uint64_t went_round; /* copies not sent, as they would have gone round for ever */
+    _Atomic uint64_t prepared;   /* messages that wait, or waited, for an outcome */
+    _Atomic uint64_t outcomes[COUNTED_VERDICTS];
+    _Atomic uint64_t checks_sent; /* for prepared messages without an outcome */
+    _Atomic uint64_t went_round;  /* copies not sent, as they would have gone round for ever */
 };
 
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)

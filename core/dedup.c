@@ -2,8 +2,6 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
-#include "core/base/log.h"
-#include "core/base/text.h"
 #include "core/journal.h"
 #include "core/queue.h"
 #include "core/shard.h"
@@ -14,20 +12,23 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define EXPIRE_STEP 4u   /* for each id that comes: more than one, so that it ends */
-#define EVICT_STEP 1024u /* ids at once, when memory is used up: finding the window costs */
+#define EXPIRE_STEP 4u /* for each id that comes: more than one, so that it ends */
 #define GONE_FIRST 16u
 
-struct largest { /* window of a shard */
-    struct queue *queue;
-    struct dedup *dedup;
-    struct id_window *window;
+struct asked { /* for one message: its windows and what it is there; NULL: it has no id for that */
+    struct dedup *own;
+    struct dedup *of_source;
+    struct dedup_key own_key;
+    struct dedup_key source_key;
 };
 
 /* Of an exchange whose ids a checkpoint named, until a message comes from it. */
 static const struct dedup_rules UNKNOWN_RULES = {
     .is_full = true, .window_ms = ID_LASTS, .most = SL_DEDUP_IDS_MAX};
 
+static struct dedup_publish publish_of(const struct message *msg, uint64_t time);
+static bool came_before(struct shard *s, struct queue *q, const struct dedup_publish *p,
+                        struct asked *asked);
 static struct dedup *dedup_new(uint64_t source, const struct dedup_rules *rules);
 static void learn_rules(struct shard *s, struct queue *q, struct dedup *d,
                         struct sl_bytes exchange);
@@ -38,24 +39,9 @@ static void remember(struct shard *s, struct dedup *d, const struct dedup_key *k
 static void enter(struct shard *s, struct dedup *d, struct id_window *w,
                   const struct remembered_id *id);
 static void make_place(struct dedup *d, struct id_window *w, uint64_t time);
-static uint64_t bytes_of(const struct dedup *d);
-static void keep_budget(struct shard *s);
-static uint32_t fullest_shard(const struct dedup_node *n, uint64_t *all);
-static void find_largest(const struct shard *s, struct largest *most);
-static void evict(struct shard *s);
 static void note_gone(struct dedup *d, sl_seq seq);
 static void forget_window(struct dedup *d, struct id_window *w, sl_seq highest, const sl_seq *stay,
                           size_t n);
-
-void dedup_node_init(struct dedup_node *n, uint32_t shards, uint64_t budget)
-{
-    n->budget = budget;
-    n->shards = shards;
-    for (uint32_t i = 0; i < shards; i++) {
-        atomic_init(&n->bytes[i], 0);
-        atomic_init(&n->is_asked[i], false);
-    }
-}
 
 struct dedup *dedup_of(struct queue *q, uint64_t source)
 {
@@ -80,14 +66,11 @@ uint64_t dedup_source_of(const struct shard *s, struct sl_bytes exchange)
 
 bool dedup_is_duplicate(struct shard *s, struct queue *q, const struct entry *entry, uint64_t time)
 {
-    struct dedup_publish publish = {.properties = message_properties(entry->msg),
-                                    .exchange = message_exchange(entry->msg),
-                                    .has_id = (entry->msg->marks & MARK_DEDUP) != 0,
-                                    .by_exchange = entry->msg->by_exchange,
-                                    .is_logged = (entry->flags & ENTRY_LOGGED) != 0,
-                                    .seq = entry->seq,
-                                    .time = time};
+    struct dedup_publish publish = publish_of(entry->msg, time);
 
+    publish.key = dedup_ahead_key(s, q, entry->msg);
+    publish.is_logged = (entry->flags & ENTRY_LOGGED) != 0;
+    publish.seq = entry->seq;
     if (!dedup_decide(s, q, &publish))
         return false;
     q->dedup->duplicates++;
@@ -97,36 +80,35 @@ bool dedup_is_duplicate(struct shard *s, struct queue *q, const struct entry *en
     return true;
 }
 
+bool dedup_knows(struct shard *s, struct queue *q, const struct message *msg, uint64_t time)
+{
+    const struct dedup_publish publish = publish_of(msg, time);
+    struct asked asked;
+
+    if (!came_before(s, q, &publish, &asked))
+        return false;
+    q->dedup->duplicates++;
+    counter_add(&s->counters->duplicates, 1);
+    return true;
+}
+
 bool dedup_decide(struct shard *s, struct queue *q, const struct dedup_publish *p)
 {
-    struct dedup *own = NULL;
-    struct dedup *of_source = NULL;
-    struct dedup_key own_key;
-    struct dedup_key source_key;
+    struct asked asked;
 
-    if ((p->has_id || q->dedup_rules.asks_always) &&
-        dedup_key_of(&q->dedup_rules, &s->dedup->secret, p->properties, &own_key))
-        own = dedup_of(q, 0);
-    if (p->by_exchange) {
-        of_source = dedup_of(q, dedup_source_of(s, p->exchange));
-        learn_rules(s, q, of_source, p->exchange);
-        if (!dedup_key_of(&of_source->rules, &s->dedup->secret, p->properties, &source_key))
-            of_source = NULL;
-    }
-    if ((own != NULL && has(own, &own_key, p->time)) ||
-        (of_source != NULL && has(of_source, &source_key, p->time)))
+    if (came_before(s, q, p, &asked))
         return true;
-    if (own != NULL)
-        remember(s, own, &own_key, p);
-    if (of_source != NULL)
-        remember(s, of_source, &source_key, p);
+    if (asked.own != NULL)
+        remember(s, asked.own, &asked.own_key, p);
+    if (asked.of_source != NULL)
+        remember(s, asked.of_source, &asked.source_key, p);
     return false;
 }
 
 void dedup_undo(struct shard *s, struct queue *q, sl_seq seq)
 {
     for (struct dedup *d = q->dedup; d != NULL; d = d->next) {
-        uint64_t before = bytes_of(d);
+        uint64_t before = dedup_bytes(d);
         id_window_remove(&d->kept, seq);
         dedup_settle(s, d, before);
     }
@@ -146,7 +128,7 @@ void dedup_restore(struct shard *s, struct queue *q, uint64_t source,
 void dedup_forget(struct shard *s, struct queue *q, sl_seq seq)
 {
     struct dedup *d = q->dedup;
-    uint64_t before = bytes_of(d);
+    uint64_t before = dedup_bytes(d);
 
     if (id_window_remove(&d->kept, seq))
         note_gone(d, seq);
@@ -158,7 +140,7 @@ void dedup_forget(struct shard *s, struct queue *q, sl_seq seq)
 void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl_seq *stay,
                       size_t n)
 {
-    uint64_t before = bytes_of(q->dedup);
+    uint64_t before = dedup_bytes(q->dedup);
 
     forget_window(q->dedup, &q->dedup->kept, highest, stay, n);
     forget_window(q->dedup, &q->dedup->passing, highest, stay, n);
@@ -170,7 +152,7 @@ void dedup_free(struct shard *s, struct queue *q)
     struct dedup *next;
 
     for (struct dedup *d = q->dedup; d != NULL; d = next) {
-        uint64_t before = bytes_of(d);
+        uint64_t before = dedup_bytes(d);
         next = d->next;
         id_window_deinit(&d->kept);
         id_window_deinit(&d->passing);
@@ -182,27 +164,13 @@ void dedup_free(struct shard *s, struct queue *q)
     q->dedup = NULL;
 }
 
-void dedup_expire(struct shard *s, struct dedup *d, uint32_t n)
+void dedup_expire(struct shard *s, struct dedup *d, uint64_t time, uint32_t n)
 {
-    uint64_t before = bytes_of(d);
+    uint64_t before = dedup_bytes(d);
 
-    id_window_expire(&d->kept, s->now, n);
-    id_window_expire(&d->passing, s->now, n);
+    id_window_expire(&d->kept, time, n);
+    id_window_expire(&d->passing, time, n);
     dedup_settle(s, d, before);
-}
-
-void dedup_tend(struct shard *s)
-{
-    if (atomic_exchange_explicit(&s->dedup->is_asked[s->index], false, memory_order_relaxed))
-        keep_budget(s);
-}
-
-void dedup_settle(struct shard *s, const struct dedup *d, uint64_t before)
-{
-    _Atomic uint64_t *bytes = &s->dedup->bytes[s->index];
-    uint64_t now = atomic_load_explicit(bytes, memory_order_relaxed);
-
-    atomic_store_explicit(bytes, now + bytes_of(d) - before, memory_order_relaxed);
 }
 
 /* Where ids went before their time, what is left reaches back to the oldest. */
@@ -222,6 +190,37 @@ void dedup_tell(const struct shard *s, const struct queue *q, struct dedup_figur
             id_window_oldest(w, &oldest) && s->now - oldest.time < out->window_ms)
             out->window_ms = s->now - oldest.time;
     }
+}
+
+static struct dedup_publish publish_of(const struct message *msg, uint64_t time)
+{
+    return (struct dedup_publish){.properties = message_properties(msg),
+                                  .exchange = message_exchange(msg),
+                                  .has_id = (msg->marks & MARK_DEDUP) != 0,
+                                  .by_exchange = msg->by_exchange,
+                                  .time = time};
+}
+
+static bool came_before(struct shard *s, struct queue *q, const struct dedup_publish *p,
+                        struct asked *asked)
+{
+    SL_CHECK(p->key == NULL || dedup_ahead_is_right(s, q, p->properties, p->key));
+    asked->own = asked->of_source = NULL;
+    if (p->key != NULL)
+        asked->own_key = *p->key;
+    if (p->key != NULL ||
+        ((p->has_id || q->dedup_rules.asks_always) &&
+         dedup_key_of(&q->dedup_rules, &s->dedup->secret, p->properties, &asked->own_key)))
+        asked->own = dedup_of(q, 0);
+    if (p->by_exchange) {
+        asked->of_source = dedup_of(q, dedup_source_of(s, p->exchange));
+        learn_rules(s, q, asked->of_source, p->exchange);
+        if (!dedup_key_of(&asked->of_source->rules, &s->dedup->secret, p->properties,
+                          &asked->source_key))
+            asked->of_source = NULL;
+    }
+    return (asked->own != NULL && has(asked->own, &asked->own_key, p->time)) ||
+           (asked->of_source != NULL && has(asked->of_source, &asked->source_key, p->time));
 }
 
 static struct dedup *dedup_new(uint64_t source, const struct dedup_rules *rules)
@@ -293,18 +292,19 @@ static void remember(struct shard *s, struct dedup *d, const struct dedup_key *k
 static void enter(struct shard *s, struct dedup *d, struct id_window *w,
                   const struct remembered_id *id)
 {
-    uint64_t before = bytes_of(d);
+    uint64_t before = dedup_bytes(d);
 
     id_window_expire(w, id->time, EXPIRE_STEP);
     if (w->count >= d->rules.most)
         make_place(d, w, id->time);
     id_window_add(w, id);
-    uint64_t now = bytes_of(d);
+    s->ahead.is_on |= id_window_is_large(w);
+    uint64_t now = dedup_bytes(d);
     if (now == before)
         return;
     dedup_settle(s, d, before);
     if (now > before)
-        keep_budget(s);
+        dedup_keep_budget(s, w);
 }
 
 /* No more is remembered than was declared. */
@@ -314,74 +314,6 @@ static void make_place(struct dedup *d, struct id_window *w, uint64_t time)
     while (w->count >= d->rules.most) {
         id_window_drop_oldest(w);
         d->evicted++;
-    }
-}
-
-static uint64_t bytes_of(const struct dedup *d)
-{
-    return d->kept.bytes + d->passing.bytes;
-}
-
-static void keep_budget(struct shard *s)
-{
-    struct dedup_node *n = s->dedup;
-    uint64_t all;
-    uint32_t fullest = fullest_shard(n, &all);
-
-    if (all <= n->budget)
-        return;
-    if (fullest == s->index)
-        evict(s);
-    else if (!atomic_exchange_explicit(&n->is_asked[fullest], true, memory_order_relaxed))
-        shard_poke(s, 1ull << fullest, (struct sl_handle){0, 0, 0});
-}
-
-static uint32_t fullest_shard(const struct dedup_node *n, uint64_t *all)
-{
-    uint64_t most = 0;
-    uint32_t fullest = 0;
-
-    *all = 0;
-    for (uint32_t i = 0; i < n->shards; i++) {
-        uint64_t bytes = atomic_load_explicit(&n->bytes[i], memory_order_relaxed);
-        *all += bytes;
-        if (bytes > most) {
-            most = bytes;
-            fullest = i;
-        }
-    }
-    return fullest;
-}
-
-static void evict(struct shard *s)
-{
-    struct largest most = {0};
-    char room[2 * SL_NAME_BYTES_MAX];
-    struct text name = text_on(room, sizeof room);
-
-    find_largest(s, &most);
-    if (most.window == NULL)
-        return;
-    uint64_t before = bytes_of(most.dedup);
-    for (uint32_t i = 0; i < EVICT_STEP && most.window->count > 0; i++) {
-        id_window_drop_oldest(most.window);
-        most.dedup->evicted++;
-    }
-    dedup_settle(s, most.dedup, before);
-    text_add_bytes(&name, most.queue->name);
-    sl_log_peer(SL_LOG_WARN, "dedup.memory", "queue=%s ids=%llu evicted=%llu", room,
-                (unsigned long long)most.window->count, (unsigned long long)most.dedup->evicted);
-}
-
-static void find_largest(const struct shard *s, struct largest *most)
-{
-    for (uint32_t i = 0; i < s->queues_room; i++) {
-        struct queue *q = s->queues[i];
-        for (struct dedup *d = q == NULL ? NULL : q->dedup; d != NULL; d = d->next) {
-            struct id_window *w = d->kept.bytes >= d->passing.bytes ? &d->kept : &d->passing;
-            if (w->count != 0 && (most->window == NULL || w->bytes > most->window->bytes))
-                *most = (struct largest){q, d, w};
-        }
     }
 }
 
@@ -397,13 +329,14 @@ static void note_gone(struct dedup *d, sl_seq seq)
     d->gone[d->gone_count++] = seq;
 }
 
-/* Oldest first, so those that stay are put back behind the others. */
+/* Oldest first, so those that stay are put back behind the others; they are where they were saved. */
 static void forget_window(struct dedup *d, struct id_window *w, sl_seq highest, const sl_seq *stay,
                           size_t n)
 {
     struct id_window left = {0};
     struct remembered_id id;
     uint64_t newest = w->newest;
+    uint64_t file = id_window_least_file(w);
 
     while (id_window_oldest(w, &id)) {
         while (n > 0 && stay->v < id.seq.v) {
@@ -419,4 +352,6 @@ static void forget_window(struct dedup *d, struct id_window *w, sl_seq highest, 
     id_window_deinit(w);
     *w = left;
     w->newest = newest;
+    if (file != 0)
+        id_window_saved(w, file);
 }

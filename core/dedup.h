@@ -6,8 +6,8 @@
  * queue's shard when the message enters, and "it came before" of a logged message is a record:
  * a start obeys these, and decides by itself only behind the last one (docs/deduplication.md).
  *
- * All windows of a node share one budget of memory.  Where it is used up, the shard that has more
- * than its part drops the oldest ids of its largest window.
+ * All windows of a node share one budget of memory.  Where it is used up, the shard with the largest
+ * window of all drops the oldest ids of that.
  *
  * Thread: the owning shard; struct dedup_node any.
  */
@@ -27,7 +27,9 @@ struct dedup_node { /* what all shards share */
     uint64_t budget; /* bytes of ids */
     uint32_t shards;
     _Atomic uint64_t bytes[CREDIT_SHARDS_MAX]; /* each shard's */
-    atomic_bool is_asked[CREDIT_SHARDS_MAX];   /* that shard is to drop some */
+    _Atomic uint64_t
+        largest[CREDIT_SHARDS_MAX];          /* bytes of its largest window, or of one that was */
+    atomic_bool is_asked[CREDIT_SHARDS_MAX]; /* that shard is to drop some */
     struct id_file_ref *files; /* from a start to the keeper: what the checkpoint named; owned */
     uint32_t files_count;
 };
@@ -57,6 +59,8 @@ static inline bool dedup_concerns(const struct dedup_rules *r, const struct mess
 /* Did the message of this entry, which is about to enter, come before?  If so that is noted, and
  * the caller drops it; if not, its id is remembered from now on. */
 bool dedup_is_duplicate(struct shard *s, struct queue *q, const struct entry *entry, uint64_t time);
+/* Did a message with the id of this one, which does not enter, come before?  That is noted. */
+bool dedup_knows(struct shard *s, struct queue *q, const struct message *msg, uint64_t time);
 
 /* An entry has left its queue for good. */
 void dedup_forget(struct shard *s, struct queue *q, sl_seq seq);
@@ -66,9 +70,10 @@ void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl
 /* The queue goes. */
 void dedup_free(struct shard *s, struct queue *q);
 
-/* Drops at most n ids that are over, of a queue that may get nothing new. */
-void dedup_expire(struct shard *s, struct dedup *d, uint32_t n);
-/* Drops what is too much, when asked to. */
+/* Drops at most n ids that are over at that time of the order, which everything still to come has
+ * reached; of a queue that may get nothing new. */
+void dedup_expire(struct shard *s, struct dedup *d, uint64_t time, uint32_t n);
+/* At the end of each run.  Drops what is too much, when asked to. */
 void dedup_tend(struct shard *s);
 
 /* ---- recovery and what is shown ---- */
@@ -76,8 +81,9 @@ void dedup_tend(struct shard *s);
 struct dedup_publish { /* what a verdict depends on; borrowed */
     struct sl_bytes properties;
     struct sl_bytes exchange;
-    bool has_id;      /* MARK_DEDUP */
-    bool by_exchange; /* the exchange asks for ids */
+    const struct dedup_key *key; /* by the queue's own rules, if it is known already; or NULL */
+    bool has_id;                 /* MARK_DEDUP */
+    bool by_exchange;            /* the exchange asks for ids */
     bool is_logged;
     sl_seq seq;
     uint64_t time;
@@ -95,6 +101,12 @@ void dedup_restore(struct shard *s, struct queue *q, uint64_t source,
                    const struct remembered_id *id);
 /* Adds up what the windows of that queue take by now. */
 void dedup_settle(struct shard *s, const struct dedup *d, uint64_t before);
+/* This window has grown: where that is too much, somebody drops something. */
+void dedup_keep_budget(struct shard *s, const struct id_window *grown);
+static inline uint64_t dedup_bytes(const struct dedup *d)
+{
+    return d->kept.bytes + d->passing.bytes;
+}
 
 struct dedup_figures {
     uint64_t duplicates;

@@ -8,6 +8,7 @@
 #include "core/base/assert.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
+#include "core/cluster_queue.h"
 #include "core/permission.h"
 #include "core/request.h"
 
@@ -17,6 +18,10 @@
 
 #define REASON_BYTES_MAX 1024
 
+static struct shard_command *declaration_command(struct client *c, uint64_t ticket,
+                                                 const struct queue_declaration *d);
+static enum sl_err may_make(const struct client *c, const struct queue_declaration *d,
+                            struct text *reason);
 static bool is_refused(struct client *c, uint64_t ticket, enum sl_err err,
                        const struct text *reason);
 static bool may_subscribe(struct client *c, uint64_t ticket, struct sl_bytes own);
@@ -54,19 +59,11 @@ void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_
     if (!is_cluster &&
         is_refused(c, ticket, permission_to_declare_queue(c, &named, &reason), &reason))
         return;
-    struct shard_command *command =
-        request_about(c, COMMAND_DECLARE, ticket, name, d->arguments.len);
-    struct sl_bytes copy = command->declaration.name;
-    command->declaration = *d;
-    command->declaration.name = copy;
-    command->declaration.is_cluster = is_cluster;
-    command->declaration.may_be_reserved = d->may_be_reserved || d->name.len == 0;
-    if (d->arguments.len != 0) {
-        memcpy(command->text + name.len, d->arguments.at, d->arguments.len);
-        command->declaration.arguments =
-            (struct sl_bytes){command->text + name.len, d->arguments.len};
-    }
-    send_to_queue(c, command);
+    named.is_cluster = is_cluster;
+    named.may_be_reserved = d->may_be_reserved || d->name.len == 0;
+    if (may_make(c, &named, &reason) != SL_OK)
+        named.refusal = room;
+    send_to_queue(c, declaration_command(c, ticket, &named));
 }
 
 void broker_delete_queue(struct client *c, uint64_t ticket, struct sl_bytes name, bool if_unused,
@@ -113,7 +110,9 @@ void broker_declare_exchange(struct client *c, uint64_t ticket,
         return;
     topology_lock(t);
     bool is_new = topology_exchange(c->vhost, d->name) == NULL;
-    enum sl_err err = topology_declare_exchange(t, c->vhost, d, &reason);
+    enum sl_err err = is_new ? permission_to_make_exchange(c, d, &reason) : SL_OK;
+    if (err == SL_OK)
+        err = topology_declare_exchange(t, c->vhost, d, &reason);
     struct exchange *e = err == SL_OK ? topology_exchange(c->vhost, d->name) : NULL;
     sl_lsn place = {0};
     if (e != NULL && is_new && e->is_durable) {
@@ -202,6 +201,38 @@ void broker_unbind(struct client *c, uint64_t ticket, const struct binding_reque
     sl_lsn place = log_removal(c, record);
     topology_unlock(t);
     answer_change(c, ticket, err, room, place);
+}
+
+/* With what the declaration points to. */
+static struct shard_command *declaration_command(struct client *c, uint64_t ticket,
+                                                 const struct queue_declaration *d)
+{
+    size_t words = d->refusal == NULL ? 0 : strlen(d->refusal) + 1;
+    struct shard_command *command =
+        request_about(c, COMMAND_DECLARE, ticket, d->name, d->arguments.len + words);
+    struct sl_bytes name = command->declaration.name;
+    uint8_t *at = command->text + name.len;
+
+    command->declaration = *d;
+    command->declaration.name = name;
+    if (d->arguments.len != 0) {
+        memcpy(at, d->arguments.at, d->arguments.len);
+        command->declaration.arguments = (struct sl_bytes){at, d->arguments.len};
+        at += d->arguments.len;
+    }
+    if (words != 0) {
+        memcpy(at, d->refusal, words);
+        command->declaration.refusal = (const char *)at;
+    }
+    return command;
+}
+
+static enum sl_err may_make(const struct client *c, const struct queue_declaration *d,
+                            struct text *reason)
+{
+    if (d->is_cluster && !d->is_passive)
+        SL_TRY(cluster_queue_check_making(c, d->name, reason));
+    return permission_to_make_queue(c, d, reason);
 }
 
 /* Where it is, the answer is on its way. */

@@ -38,6 +38,14 @@ void queue_discard(struct shard *s, struct queue *q, struct entry *entry,
     queue_end_entry(s, q, entry);
 }
 
+void queue_refuse(struct shard *s, struct queue *q, struct message *msg)
+{
+    const struct entry refused = entry_of(msg, (sl_seq){0});
+
+    if (q->rules.overflow == OVERFLOW_REJECT_PUBLISH_DLX && discard_needs_message(q))
+        (void)tell_dead_letter(s, q, &refused, DISCARD_MAXLEN);
+}
+
 static bool tell_dead_letter(struct shard *s, struct queue *q, const struct entry *entry,
                              enum discard_reason reason)
 {

@@ -26,6 +26,10 @@ static inline enum discard_reason discard_reason_of(const struct entry *entry)
 /* Does that need the entry's message?  Else it may be paged out. */
 bool discard_needs_message(const struct queue *q);
 
+/* The queue is full and did not take this publish: its copy of the message goes to its dead-letter
+ * exchange all the same, where it asks for that. */
+void queue_refuse(struct shard *s, struct queue *q, struct message *msg);
+
 /* Takes the entry, which is neither in the backlog nor out any more.  Where its message is needed
  * and paged out it goes back, marked, and is discarded when queue_peek meets it with that. */
 void queue_discard(struct shard *s, struct queue *q, struct entry *entry,

@@ -71,24 +71,23 @@ void dispatch_stand(struct consumer *c)
         due_by(&q->ranks->able, &c->rank->of_able, (uint64_t)INT64_MAX - (uint64_t)c->priority);
 }
 
-struct consumer *dispatch_next(struct queue *q)
+struct consumer *dispatch_next_ranked(struct queue *q)
 {
     struct list *able = &q->able;
+    struct rank *r = first_rank(q);
 
-    if (q->ranks != NULL) {
-        struct rank *r = first_rank(q);
-        if (r != NULL && (r->priority > 0 || list_is_empty(able)))
-            able = &r->able;
-    }
+    if (r != NULL && (r->priority > 0 || list_is_empty(able)))
+        able = &r->able;
     return list_is_empty(able) ? NULL : LIST_OF(able->next, struct consumer, of_able);
 }
 
-void dispatch_turn(struct consumer *c)
+void dispatch_turn_ranked(struct consumer *c)
 {
-    struct list *able = able_of(c);
+    dispatch_turn_in(&c->rank->able, c);
+}
 
-    if (able->next == able->prev)
-        return;
+void dispatch_turn_in(struct list *able, struct consumer *c)
+{
     list_remove(&c->of_able);
     list_push(able, &c->of_able);
 }

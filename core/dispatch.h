@@ -27,12 +27,32 @@ void dispatch_forget(struct shard *s, struct consumer *c);
 /* It stands at the end of those who can take, unless it is not its time. */
 void dispatch_stand(struct consumer *c);
 /* The one whose turn it is; NULL: nobody can take. */
-struct consumer *dispatch_next(struct queue *q);
+static inline struct consumer *dispatch_next(struct queue *q);
+struct consumer *dispatch_next_ranked(struct queue *q); /* where there are ranks */
 /* It has taken one: the next one's turn. */
-void dispatch_turn(struct consumer *c);
+static inline void dispatch_turn(struct consumer *c);
+void dispatch_turn_in(struct list *able, struct consumer *c); /* those that it stands with */
+void dispatch_turn_ranked(struct consumer *c);
 /* Nothing is out with it any more. */
 void dispatch_settled(struct shard *s, struct consumer *c);
 /* For listings: it is the one that is lent to, or one of them. */
 bool dispatch_is_active(const struct consumer *c);
+
+static inline struct consumer *dispatch_next(struct queue *q)
+{
+    if (q->ranks != NULL)
+        return dispatch_next_ranked(q);
+    return list_is_empty(&q->able) ? NULL : LIST_OF(q->able.next, struct consumer, of_able);
+}
+
+static inline void dispatch_turn(struct consumer *c)
+{
+    const struct list *able = &c->queue->able;
+
+    if (c->rank != NULL)
+        dispatch_turn_ranked(c);
+    else if (able->next != able->prev) /* it is not alone */
+        dispatch_turn_in(&c->queue->able, c);
+}
 
 #endif

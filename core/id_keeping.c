@@ -62,13 +62,14 @@ uint64_t id_keeping_begin(struct id_keeping *k)
     return k->file.file != NULL ? k->file.ref.number : k->next_number;
 }
 
-uint64_t id_keeping_save(struct shard *s, struct queue *q, uint64_t file, struct sl_buffer *rows)
+uint64_t id_keeping_save(struct shard *s, struct queue *q, uint64_t time, uint64_t file,
+                         struct sl_buffer *rows)
 {
     uint64_t least = 0;
 
     for (struct dedup *d = q->dedup; d != NULL; d = d->next) {
         struct saving saving = {.rows = rows, .queue = q->ref.number, .source = d->source};
-        dedup_expire(s, d, EXPIRE_STEP);
+        dedup_expire(s, d, time, EXPIRE_STEP);
         uint64_t first = save_windows(d, file, &saving);
         if (first != 0 && (least == 0 || first < least))
             least = first;
@@ -144,7 +145,7 @@ enum sl_err id_keeping_end(struct id_keeping *k)
 
 static uint64_t save_windows(struct dedup *d, uint64_t file, struct saving *saving)
 {
-    uint64_t first = 0;
+    bool is_in_any_order = d->rules.window_ms == ID_LASTS;
 
     for (uint32_t i = 0; i < d->gone_count; i++) {
         struct sl_writer w = item(saving, ID_ROW_GONE, ID_GONE_BYTES);
@@ -153,13 +154,13 @@ static uint64_t save_windows(struct dedup *d, uint64_t file, struct saving *savi
     d->gone_count = 0;
     end_row(saving);
     id_window_each_above(&d->kept, (sl_seq){d->saved}, save_id, saving);
-    if (d->rules.window_ms == ID_LASTS && file > RENEW_BEHIND)
-        first = id_window_renew(&d->kept, file - RENEW_BEHIND, file, save_id, saving);
+    if (is_in_any_order && file > RENEW_BEHIND)
+        id_window_renew(&d->kept, file - RENEW_BEHIND, file, save_id, saving);
     end_row(saving);
     if (d->kept.newest > d->saved)
         d->saved = d->kept.newest;
     id_window_saved(&d->kept, file);
-    return first != 0 ? first : id_window_first_file(&d->kept);
+    return is_in_any_order ? id_window_least_file(&d->kept) : id_window_first_file(&d->kept);
 }
 
 static bool save_id(void *context, const struct remembered_id *id)
@@ -202,10 +203,10 @@ static void end_row(struct saving *s)
 }
 
 /* The first number that no file has; those that the last checkpoint did not name are of tries that
- * came to nothing. */
+ * came to nothing.  Where they cannot be listed they may be replaced; what it named may not. */
 static void look_around(struct id_keeping *k)
 {
-    k->next_number = 1;
+    k->next_number = k->refs_count == 0 ? 1 : k->refs[k->refs_count - 1].number + 1;
     (void)k->files.list(k->files.self, note_name, k);
 }
 

@@ -52,8 +52,9 @@ void id_keeping_deinit(struct id_keeping *k);
 
 /* The number of the file that the next ids go to. */
 uint64_t id_keeping_begin(struct id_keeping *k);
-/* Shard: adds what is new of that queue's ids.  Returns the least file that the queue needs. */
-uint64_t id_keeping_save(struct shard *s, struct queue *q, uint64_t file, struct sl_buffer *rows);
+/* Shard, at that time of the order: adds what is new of that queue's ids.  Returns the least file that the queue needs. */
+uint64_t id_keeping_save(struct shard *s, struct queue *q, uint64_t time, uint64_t file,
+                         struct sl_buffer *rows);
 /* Rows of a shard; the buffer is empty then. */
 void id_keeping_take(struct id_keeping *k, struct sl_buffer *rows);
 /* Writes a bounded part.  SL_EFULL, SL_EIO, SL_ENOMEM. */

@@ -1,6 +1,6 @@
 /*
- * id_piece.h - a thousand ids of a window in one block: the parts of id_window.h that its hash
- * table (id_table.c) and its order (id_window.c) share.
+ * id_piece.h - a thousand ids of a window in one block: what the window (id_window.c), its pieces
+ * in their order (id_piece.c) and its hash table (id_table.c) share.
  *
  * A place in a window is the number of a piece and an offset in it.  Ids of one bucket are chained
  * by place.
@@ -54,14 +54,31 @@ static inline bool id_slot_is_over(const struct id_piece *p, const struct id_slo
     return slot->over != ID_LASTS && p->first_time + slot->over <= now;
 }
 
-/* The piece's live ids from now on lie in `to`, behind what it has. */
-void id_piece_move(struct id_window *w, struct id_piece *from, struct id_piece *to);
+static inline struct id_piece *id_piece_at(const struct id_window *w, uint32_t at)
+{
+    return w->order[w->order_first + at];
+}
+
+/* Those that leave in their order leave nothing behind; of others holes would remain. */
+static inline bool id_piece_is_sparse(const struct id_piece *p)
+{
+    return p->live < ID_PIECE_IDS / 4;
+}
+
+/* Where that id goes, at the end: the last one, or a new one. */
+struct id_piece *id_piece_for(struct id_window *w, const struct remembered_id *id);
+/* All its ids are gone. */
+void id_piece_drop(struct id_window *w, uint32_t at);
+/* It is sparse: becomes one with each neighbour that is so too. */
+void id_piece_join_around(struct id_window *w, uint32_t at);
 
 /* ---- the table ---- */
 
 void id_table_deinit(struct id_window *w);
 /* The place of an id that is not over at that time. */
 uint32_t id_table_find(const struct id_window *w, struct message_id id, uint64_t now);
+/* Asks for the bucket of that hash (step 0), or for the first, second... id in it. */
+void id_table_warm(const struct id_window *w, uint32_t hash, uint32_t step);
 /* w->count counts it already. */
 void id_table_enter(struct id_window *w, uint32_t place);
 /* w->count does not count it any more. */

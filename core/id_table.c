@@ -44,6 +44,24 @@ uint32_t id_table_find(const struct id_window *w, struct message_id id, uint64_t
     return ID_PLACE_NONE;
 }
 
+void id_table_warm(const struct id_window *w, uint32_t hash, uint32_t step)
+{
+    if (w->buckets == 0)
+        return;
+    const uint32_t *link = bucket_at(w, number_of(hash, w->buckets));
+    if (step == 0) {
+        __builtin_prefetch(link);
+        return;
+    }
+    while (step-- > 1 && *link != ID_PLACE_NONE)
+        link = &id_slot_at(w, *link)->next;
+    if (*link == ID_PLACE_NONE)
+        return;
+    const struct id_slot *slot = id_slot_at(w, *link);
+    __builtin_prefetch(slot);
+    __builtin_prefetch(&slot->over); /* the next line, of some */
+}
+
 void id_table_enter(struct id_window *w, uint32_t place)
 {
     if (w->count > w->buckets || w->buckets == 0)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #define ID_LASTS UINT32_MAX /* no time of its own */
+#define ID_WINDOW_LARGE 8192u
 
 struct message_id {
     uint64_t high;
@@ -56,6 +57,14 @@ void id_window_deinit(struct id_window *w);
 
 /* Is it there, and not over at that time? */
 bool id_window_has(const struct id_window *w, struct message_id id, uint64_t now);
+/* More than the caches hold beside all else. */
+static inline bool id_window_is_large(const struct id_window *w)
+{
+    return w->count > ID_WINDOW_LARGE;
+}
+/* Asks for the memory that the question for this id is going to read; in steps 0, 1, 2 with some
+ * time between, each of which reads what the one before has asked for. */
+void id_window_warm(const struct id_window *w, struct message_id id, uint32_t step);
 /* The sequence is above all that were added before; the id is not there, or is over. */
 void id_window_add(struct id_window *w, const struct remembered_id *id);
 /* The id that came with that message goes; false: it is not there. */
@@ -78,11 +87,12 @@ void id_window_each_above(const struct id_window *w, sl_seq above,
 void id_window_saved(struct id_window *w, uint64_t file);
 /* The least file that it needs, where ids leave oldest first; 0: none. */
 uint64_t id_window_first_file(const struct id_window *w);
+/* The same where they leave in any order; looks at all pieces. */
+uint64_t id_window_least_file(const struct id_window *w);
 /* Where they leave in any order: tells the ids that are in files below that one, and are in `file`
- * from now on.  Looks at all pieces; returns the least file that is needed. */
-uint64_t id_window_renew(struct id_window *w, uint64_t below, uint64_t file,
-                         bool (*on_id)(void *context, const struct remembered_id *id),
-                         void *context);
+ * from now on.  Looks at all pieces. */
+void id_window_renew(struct id_window *w, uint64_t below, uint64_t file,
+                     bool (*on_id)(void *context, const struct remembered_id *id), void *context);
 
 void id_window_check(const struct id_window *w); /* asserts the invariants; tests */
 

@@ -21,11 +21,12 @@ struct job {
     struct sl_handle session;
     uint64_t ticket;
     uint64_t due_ms;
+    bool is_slowed; /* it has had its wait, because of those that failed before */
     bool is_hopeless;
     bool is_loopback_only_refused;
     struct sl_bytes user; /* owned, as these */
     struct sl_bytes password;
-    struct sl_bytes address;
+    char *peer;
 };
 
 struct identity {
@@ -42,7 +43,6 @@ struct identity {
 };
 
 static bool must_be_here(const struct login *l);
-static struct sl_bytes address_of(const char *peer);
 static void prove(const struct identity *id, struct sl_bytes user, struct sl_bytes password,
                   uint8_t proof[USER_PROOF_BYTES]);
 static bool is_proven(struct identity *id, struct sl_bytes user, struct sl_bytes password);
@@ -52,6 +52,8 @@ static void note_proof(struct identity *id, struct sl_bytes user, struct sl_byte
 static enum identity_verdict let_in(struct client *c, struct sl_bytes name);
 static enum identity_verdict wait_for(struct identity *id, struct client *c, uint64_t ticket,
                                       const struct login *l, uint64_t wait_ms);
+static void slow(struct job *job, uint64_t wait_ms, uint64_t now_ms);
+static bool is_put_off(struct identity *id, struct job *job);
 static void enter(struct identity *id, struct job *job);
 static struct job *take_due(struct identity *id, uint64_t now_ms, uint64_t *wait_ms);
 static void answer(struct identity *id, const struct job *job, bool is_good);
@@ -89,7 +91,7 @@ enum identity_verdict identity_login(struct client *c, uint64_t ticket, const st
     if (l->is_vouched_for)
         return must_be_here(l) ? IDENTITY_NOT_LOOPBACK : let_in(c, l->user);
     pthread_mutex_lock(&id->lock);
-    uint64_t wait_ms = slowdown_wait(&id->slowdown, address_of(l->peer), now_ms);
+    uint64_t wait_ms = slowdown_wait(&id->slowdown, l->peer, now_ms);
     pthread_mutex_unlock(&id->lock);
     if (wait_ms == 0 && is_proven(id, l->user, l->password))
         return must_be_here(l) ? IDENTITY_NOT_LOOPBACK : let_in(c, l->user);
@@ -109,6 +111,23 @@ enum identity_verdict identity_on_answer(struct client *c, const struct answer *
     return let_in(c, (struct sl_bytes){(const uint8_t *)a->name, a->name_len});
 }
 
+void identity_forget(const struct client *c)
+{
+    struct identity *id = broker_identity(c->worker->broker);
+
+    pthread_mutex_lock(&id->lock);
+    for (struct list *at = id->jobs.prev; at != &id->jobs; at = at->prev) {
+        struct job *job = LIST_OF(at, struct job, of_jobs);
+        if (!sl_handle_equal(job->session, c->handle))
+            continue;
+        list_remove(at);
+        id->count--;
+        job_free(job);
+        break;
+    }
+    pthread_mutex_unlock(&id->lock);
+}
+
 void identity_serve(struct identity *id, void (*wake)(void *context), void *context)
 {
     id->wake_context = context;
@@ -122,10 +141,12 @@ uint64_t identity_run(struct identity *id)
 
     if (job == NULL)
         return wait_ms;
+    if (is_put_off(id, job))
+        return 0;
     bool is_good = !job->is_hopeless && verify(id, job->user, job->password);
     if (!is_good) {
         pthread_mutex_lock(&id->lock);
-        slowdown_note_failure(&id->slowdown, job->address, sl_clock_monotonic_ms(id->clock));
+        slowdown_note_failure(&id->slowdown, job->peer, sl_clock_monotonic_ms(id->clock));
         pthread_mutex_unlock(&id->lock);
     }
     answer(id, job, is_good);
@@ -157,14 +178,6 @@ static bool must_be_here(const struct login *l)
         at += len + (at[len] != '\0');
     }
     return false;
-}
-
-static struct sl_bytes address_of(const char *peer)
-{
-    const char *port = strrchr(peer, ':');
-
-    return (struct sl_bytes){(const uint8_t *)peer,
-                             port == NULL ? strlen(peer) : (size_t)(port - peer)};
 }
 
 static void prove(const struct identity *id, struct sl_bytes user, struct sl_bytes password,
@@ -269,15 +282,14 @@ static enum identity_verdict wait_for(struct identity *id, struct client *c, uin
     SL_ASSERT(job != NULL);
     *job = (struct job){.session = c->handle,
                         .ticket = ticket,
-                        .is_hopeless = wait_ms == UINT64_MAX,
                         .is_loopback_only_refused = must_be_here(l),
                         .user = sl_bytes_copy(l->user),
                         .password = sl_bytes_copy(l->password),
-                        .address = sl_bytes_copy(address_of(l->peer))};
+                        .peer = strdup(l->peer)};
+    SL_ASSERT(job->peer != NULL);
     if (l->password.len > PASSWORD_BYTES_MAX || l->user.len > SL_NAME_BYTES_MAX)
-        job->is_hopeless = true;
-    job->due_ms = sl_clock_monotonic_ms(id->clock) +
-                  (job->is_hopeless ? SLOWDOWN_WAIT_MAX_MS : wait_ms);
+        wait_ms = UINT64_MAX;
+    slow(job, wait_ms, sl_clock_monotonic_ms(id->clock));
     pthread_mutex_lock(&id->lock);
     bool has_room = id->count < JOBS_MAX;
     if (has_room)
@@ -289,6 +301,29 @@ static enum identity_verdict wait_for(struct identity *id, struct client *c, uin
     }
     id->wake(id->wake_context);
     return IDENTITY_WAIT;
+}
+
+static void slow(struct job *job, uint64_t wait_ms, uint64_t now_ms)
+{
+    job->is_slowed = wait_ms != 0;
+    job->is_hopeless = wait_ms == UINT64_MAX;
+    job->due_ms = now_ms + (job->is_hopeless ? SLOWDOWN_WAIT_MAX_MS : wait_ms);
+}
+
+/* Others of its peer may have failed since it came: it waits as one that comes now.  So those that
+ * come all at once are no way around. */
+static bool is_put_off(struct identity *id, struct job *job)
+{
+    uint64_t now_ms = sl_clock_monotonic_ms(id->clock);
+
+    if (job->is_slowed)
+        return false;
+    pthread_mutex_lock(&id->lock);
+    slow(job, slowdown_wait(&id->slowdown, job->peer, now_ms), now_ms);
+    if (job->is_slowed)
+        enter(id, job);
+    pthread_mutex_unlock(&id->lock);
+    return job->is_slowed;
 }
 
 /* Most are due at once: they go behind the others that are, near the front of who waits. */
@@ -344,6 +379,6 @@ static void job_free(struct job *job)
         OPENSSL_cleanse((void *)(uintptr_t)job->password.at, job->password.len);
     sl_bytes_free(job->user);
     sl_bytes_free(job->password);
-    sl_bytes_free(job->address);
+    free(job->peer);
     free(job);
 }

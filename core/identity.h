@@ -46,6 +46,9 @@ SL_MUST_CHECK enum identity_verdict identity_login(struct client *c, uint64_t ti
 /* The answer to the ticket of a login that waited. */
 SL_MUST_CHECK enum identity_verdict identity_on_answer(struct client *c, const struct answer *a);
 
+/* The session ends, and its login still waits: nobody has to look at it any more. */
+void identity_forget(const struct client *c);
+
 /* wake: whoever calls identity_run has something to do.  Any thread. */
 void identity_serve(struct identity *id, void (*wake)(void *context), void *context);
 /* Verifies one.  In how many ms there is another to be looked at; UINT64_MAX: none. */

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define LOANS_LOOKED_AT 10000u /* of a queue, for its oldest message */
+
 void inspect_date(struct broker *b, struct inspect_page *page)
 {
     struct topology *t = b->topology;
@@ -228,14 +230,16 @@ static void list_queue(const struct shard *s, struct inspect_page *page, struct 
     dedup_tell(s, q, &row->dedup);
 }
 
-/* Looks at every loan: what was lent last may be the oldest. */
+/* What was lent last may be the oldest, when it had come back.  But a listing stalls no shard: of
+ * more loans than that only those are looked at that each consumer has had for longest. */
 static sl_seq oldest_of(struct queue *q)
 {
     sl_seq oldest = {UINT64_MAX};
+    size_t share = 1 + LOANS_LOOKED_AT / (1 + (size_t)q->consumers_count);
 
     queue_each_backlog(q, older_backlog, &oldest);
     for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next)
-        consumer_each_loan(LIST_OF(at, struct consumer, of_queue), older, &oldest);
+        consumer_each_early_loan(LIST_OF(at, struct consumer, of_queue), share, older, &oldest);
     return oldest.v == UINT64_MAX ? (sl_seq){0} : oldest;
 }
 

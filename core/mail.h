@@ -58,8 +58,10 @@ struct answer {
     uint64_t ticket; /* the caller's */
     enum sl_err err;
     char *reason;      /* owned, or NULL; words fit for the peer when err is not SL_OK */
+    bool is_refused;   /* a publish: by a full queue, which reason names; err is SL_OK */
     bool is_forbidden; /* SL_EDENIED: permission is what is missing */
     sl_lsn place;      /* not told before this is durable */
+    sl_lsn safe_at;    /* of a prepared step: what it did is, once this is durable */
     char *name;        /* owned, or NULL; the queue's name where the broker made it */
     size_t name_len;   /* a name may hold any octet */
     uint64_t messages; /* ready, purged or deleted, as the call says */

@@ -2,7 +2,6 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
-#include "core/memory.h"
 
 #include <stdlib.h>
 
@@ -133,7 +132,6 @@ static void forget_oldest(struct outcomes *o, struct live *live)
     o->first = block->next;
     if (o->first == NULL)
         o->last = NULL;
-    memory_release(sizeof *block);
     free(block);
 }
 
@@ -150,7 +148,6 @@ static void add_block(struct outcomes *o)
     struct outcome_block *block = calloc(1, sizeof *block);
 
     SL_ASSERT(block != NULL); /* bounded by SL_OUTCOMES_MAX */
-    memory_charge(sizeof *block);
     if (o->last == NULL)
         o->first = block;
     else

@@ -3,7 +3,8 @@
  *
  * An outcome is known by the key of its message (prepared.h).  They stand in blocks, in the order
  * in which they were decided; a full block becomes a record of the log, so that a checkpoint names
- * a million of them in a few thousand bytes.  What is forgotten is forgotten by the block.
+ * a million of them in a few thousand bytes.  What is forgotten is forgotten by the block.  They
+ * are no part of memory.h: their number is bounded, and holding publishers makes them no fewer.
  *
  * Thread: the owning shard.
  */

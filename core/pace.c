@@ -3,9 +3,21 @@
 #include "core/access.h"
 #include "core/broker_parts.h"
 
+static void charge(struct client *c, uint64_t messages, uint64_t bytes);
 static uint64_t pay(_Atomic uint64_t *paid_until_us, uint64_t now_us, uint64_t cost_us);
 
+void pace_begin(struct client *c)
+{
+    if (c->access != NULL && c->access->is_paced)
+        charge(c, 0, 0);
+}
+
 void pace_pay(struct client *c, uint64_t bytes)
+{
+    charge(c, 1, bytes);
+}
+
+static void charge(struct client *c, uint64_t messages, uint64_t bytes)
 {
     struct access *a = c->access;
     const struct sl_clock *clock = c->worker->broker->options.clock;
@@ -17,7 +29,7 @@ void pace_pay(struct client *c, uint64_t bytes)
             atomic_load(&a->user->limits[i == 0 ? LIMIT_MESSAGE_RATE : LIMIT_BYTE_RATE]);
         if (rate == LIMIT_NONE)
             continue;
-        uint64_t cost_us = (i == 0 ? 1000000 : bytes * 1000000) / (rate == 0 ? 1 : rate);
+        uint64_t cost_us = (i == 0 ? messages : bytes) * 1000000 / (rate == 0 ? 1 : rate);
         uint64_t one_us = pay(&a->user->paid_until_us[i], now_us, cost_us);
         ahead_us = one_us > ahead_us ? one_us : ahead_us;
     }

@@ -14,6 +14,8 @@
 
 #define PACE_AHEAD_US 100000u
 
+/* The session begins: what others of its user have published holds for it too. */
+void pace_begin(struct client *c);
 /* A message with a body of that many bytes was published. */
 void pace_pay(struct client *c, uint64_t bytes);
 /* Sessions of the worker go on for whom it is time; true when there were any. */

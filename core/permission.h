@@ -23,6 +23,16 @@ SL_MUST_CHECK enum sl_err permission_check_topic(const struct client *c, enum pe
                                                  struct resource exchange, struct sl_bytes key,
                                                  struct text *reason);
 
+/* ---- what it takes beyond that if the declaration makes it.  Whether it does is known where it is
+ * made: what was there a moment ago may be gone. ---- */
+
+SL_MUST_CHECK enum sl_err permission_to_make_queue(const struct client *c,
+                                                   const struct queue_declaration *d,
+                                                   struct text *reason);
+SL_MUST_CHECK enum sl_err permission_to_make_exchange(const struct client *c,
+                                                      const struct exchange_declaration *d,
+                                                      struct text *reason);
+
 /* ---- what the calls of broker.h need; the topology lock is not held ---- */
 
 SL_MUST_CHECK enum sl_err permission_to_declare_queue(const struct client *c,

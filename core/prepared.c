@@ -19,7 +19,6 @@ static void enter(struct shard *s, struct prepared_set *set, struct prepared_req
                   const uint8_t key[OUTCOME_KEY_BYTES]);
 static void send_to_queue(struct shard *s, struct prepared_set *set, struct message *msg);
 static void park(struct prepared_set *set, const struct shard_command *command);
-static void resume(struct shard *s, struct prepared_set *set, uint64_t loan);
 static void answer(struct shard *s, const struct shard_command *command, enum sl_err err,
                    const char *reason, sl_lsn place);
 
@@ -76,7 +75,7 @@ void prepared_arrive(struct shard *s, struct queue *q, const struct entry *entry
     prepared_enter(set, p, entry->seq);
     prepared_look_at(set, p, time + prepared_timeout(s, p));
     shard_queue_is_busy(s, q); /* it may be paged out */
-    resume(s, set, PREPARED_ARRIVING);
+    prepared_resume(s, set, PREPARED_ARRIVING);
 }
 
 void prepared_fetched(struct shard *s, struct queue *q, struct fetch_request *r)
@@ -105,7 +104,7 @@ void prepared_fetched(struct shard *s, struct queue *q, struct fetch_request *r)
     }
     fetch_request_free(r);
     if (is_there || entry == NULL)
-        resume(s, set, loan);
+        prepared_resume(s, set, loan);
 }
 
 bool prepared_run(struct shard *s)
@@ -192,9 +191,10 @@ static struct queue *declare(struct shard *s, struct vhost *v)
 
     enum sl_err err = topology_declare_queue(s->topology, v, (struct sl_handle){0, 0, 0}, &d, &def,
                                              &created, &reason);
-    SL_ASSERT(err == SL_OK && created && def->ref.shard == s->index);
+    SL_ASSERT(err == SL_OK);
+    SL_ASSERT(created && def->ref.shard == s->index);
     struct queue *q = shard_enter_queue(s, def);
-    commands_log_declaration(s, q, def);
+    q->place = commands_log_declaration(s, q, def);
     return q;
 }
 
@@ -208,7 +208,7 @@ static bool prepare(struct shard *s, struct prepared_set *set, struct prepared_r
     if (hash_map_get(&set->live, (struct sl_bytes){key, sizeof key}) != NULL)
         return true;
     const struct outcome *outcome = outcomes_find(&set->outcomes, key, s->now);
-    if (outcome == NULL && set->live.count < SL_PREPARED_MAX) {
+    if (outcome == NULL && set->live.count < SL_PREPARED_MAX && prepared_has_room(s)) {
         enter(s, set, r, key);
         return true;
     }
@@ -219,7 +219,7 @@ static bool prepare(struct shard *s, struct prepared_set *set, struct prepared_r
     text_add(reason, "' in vhost '");
     text_add_bytes(reason, set->queue->def->vhost->name);
     if (outcome == NULL)
-        text_add(reason, "': there are %u already", SL_PREPARED_MAX);
+        text_add(reason, "': %zu wait for their outcomes already", set->live.count);
     else
         text_add(reason, "': one with that id was %s",
                  outcome->verdict == VERDICT_COMMIT ? "committed" : "rolled back");
@@ -245,6 +245,7 @@ static void enter(struct shard *s, struct prepared_set *set, struct prepared_req
     SL_ASSERT(err == SL_OK); /* bounded by SL_PREPARED_MAX */
     r->msg = NULL;
     send_to_queue(s, set, msg);
+    counter_add(&s->counters->prepared, 1);
     prepared_hand_over(s, set);
 }
 
@@ -282,8 +283,7 @@ static void park(struct prepared_set *set, const struct shard_command *command)
     list_push(&set->parked, &parked->of_set);
 }
 
-/* Decisions that waited for that message are taken up again, in their order. */
-static void resume(struct shard *s, struct prepared_set *set, uint64_t loan)
+void prepared_resume(struct shard *s, struct prepared_set *set, uint64_t loan)
 {
     struct list waiting;
     struct list *at = set->parked.next;
@@ -311,7 +311,10 @@ static void answer(struct shard *s, const struct shard_command *command, enum sl
     struct answer *a = answer_new(command->from, command->ticket);
 
     a->err = err;
-    a->place = place;
+    if (err == SL_OK && command->prepared->is_confirmed)
+        a->safe_at = place;
+    else
+        a->place = place;
     if (err != SL_OK) {
         a->reason = strdup(reason);
         SL_ASSERT(a->reason != NULL);

@@ -40,6 +40,7 @@ struct prepared_request { /* of a command; one block with its texts */
     enum prepared_step step;
     struct message *msg; /* to be prepared, as it will wait; one reference */
     enum verdict verdict;
+    bool is_confirmed; /* when it is durable: its answer need not wait for that */
     bool has_timeout;
     uint64_t timeout_ms;
     struct sl_bytes user;

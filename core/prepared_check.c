@@ -194,6 +194,7 @@ static bool send(struct shard *s, struct prepared_set *set, struct prepared *p,
     bool is_sent = route != NULL && route->count != 0;
     if (is_sent) {
         prepared_publish(s, route, msg, offset);
+        counter_add(&s->counters->checks_sent, 1);
     } else {
         sl_log_peer(SL_LOG_WARN, "prepared.check_lost", "check=%u", p->checks);
         free(route);

@@ -121,10 +121,10 @@ void prepared_replay_check(struct queue *q, const struct journal_entry *e, sl_se
 
     if (p == NULL)
         return;
+    if (!e->is_told || p->is_told) /* else it is the notice */
+        p->last_check = seq.v;
     p->checks = e->returns;
     p->is_told = e->is_told;
-    if (!e->is_told)
-        p->last_check = seq.v;
 }
 
 bool prepared_restore(struct shard *s, struct queue *q, const struct entry *entry)
@@ -278,14 +278,15 @@ static enum sl_err read_block(struct prepared_set *set, struct sl_reader *r,
 static enum sl_err add(struct prepared_set *set, struct prepared *p, sl_seq seq)
 {
     uint8_t key[8];
+    enum sl_err err = SL_ECORRUPT;
 
     sl_store_u64(key, seq.v);
     if (hash_map_get(&set->live, prepared_key_of(p)) == NULL &&
-        hash_map_get(&set->by_seq, (struct sl_bytes){key, sizeof key}) == NULL &&
-        hash_map_put(&set->live, prepared_key_of(p), p) == SL_OK) {
+        hash_map_get(&set->by_seq, (struct sl_bytes){key, sizeof key}) == NULL)
+        err = hash_map_put(&set->live, prepared_key_of(p), p);
+    if (err == SL_OK)
         prepared_enter(set, p, seq);
-        return SL_OK;
-    }
-    prepared_forget(set, p);
-    return SL_ECORRUPT;
+    else
+        prepared_forget(set, p);
+    return err;
 }

@@ -39,11 +39,13 @@ enum sl_err prepared_decide(struct shard *s, struct prepared_set *set,
         prepared_fetch(s, set, p);
         return SL_EAGAIN;
     }
+    uint64_t loan = p->loan;
     if (r->verdict == VERDICT_COMMIT)
         SL_TRY(commit(s, set, p, r, reason));
     else
         end(s, set, p, VERDICT_ROLLBACK);
     prepared_hand_over(s, set);
+    prepared_resume(s, set, loan); /* the read that they wait for may never come */
     return SL_OK;
 }
 
@@ -210,5 +212,6 @@ static void end(struct shard *s, struct prepared_set *set, struct prepared *p, e
     journal_outcome(&s->run->journal, set->queue->ref.number, entry.seq, &outcome);
     shard_end_entry(s, &entry);
     outcomes_add(&set->outcomes, &outcome, &s->live);
+    counter_add(&s->counters->outcomes[verdict], 1);
     prepared_forget(set, p);
 }

@@ -82,6 +82,10 @@ struct prepared_texts {
     struct sl_bytes user, id, exchange, routing_key, check;
 };
 struct prepared *prepared_new(const struct prepared_texts *texts);
+/* What is known of those that wait cannot be paged out.  So that publishers are not held for it,
+ * outcomes among them, it takes a part of the memory only; where there is no more room, no more
+ * is prepared. */
+bool prepared_has_room(const struct shard *s);
 /* It is there, as the entry with that sequence. */
 void prepared_enter(struct prepared_set *set, struct prepared *p, sl_seq seq);
 /* Ends what the set knows of it; its entry is the caller's. */
@@ -109,6 +113,8 @@ struct entry *prepared_entry(const struct prepared_set *set, const struct prepar
 void prepared_fetch(struct shard *s, struct prepared_set *set, struct prepared *p);
 /* What was written is on its way to the log: for the place that answers wait for. */
 void prepared_hand_over(struct shard *s, struct prepared_set *set);
+/* Decisions that waited for the message of that loan are taken up again, in their order. */
+void prepared_resume(struct shard *s, struct prepared_set *set, uint64_t loan);
 
 /* Where a message of that route goes now, as a route that run_publish takes; free() it.  No
  * admission is taken.  SL_ENOENT, SL_EDENIED, SL_ENOMEM as route_resolve. */

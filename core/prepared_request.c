@@ -2,9 +2,11 @@
  * the shard that knows. */
 #include "core/prepared_parts.h"
 
+#include "core/access.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/broker.h"
+#include "core/pace.h"
 #include "core/permission.h"
 #include "core/properties.h"
 #include "core/request.h"
@@ -42,8 +44,11 @@ void broker_prepared_step(struct client *c, uint64_t ticket, struct message *msg
     enum sl_err err = is_outcome ? ask_to_decide(c, msg, &r, &reason)
                                  : ask_to_prepare(c, msg, &r, &reason);
 
+    if (c->access != NULL && c->access->is_paced)
+        pace_pay(c, message_body(msg).len);
     message_unref(msg);
     if (err == SL_OK) {
+        r->is_confirmed = true;
         send(c, ticket, r);
         return;
     }

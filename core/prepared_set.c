@@ -4,8 +4,16 @@
 #include "core/memory.h"
 #include "core/prepared_parts.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#define ROOM_SHARE 4u           /* of the budget for messages, */
+#define ROOM_LEAST (64u * 1024) /* and however small that is */
+
+static _Atomic uint64_t known_bytes; /* of all that wait, in all virtual hosts */
+
+static size_t text_bytes(const struct prepared *p);
+static size_t bytes_of(const struct prepared *p);
 static void list_one(struct shard *s, struct inspect_page *page, const struct prepared_set *set,
                      const struct entry *entry);
 
@@ -86,6 +94,7 @@ struct prepared *prepared_new(const struct prepared_texts *texts)
     p->loan = PREPARED_ARRIVING;
     prepared_key(p->user, p->id, p->key);
     memory_charge(sizeof *p + bytes);
+    atomic_fetch_add_explicit(&known_bytes, bytes_of(p), memory_order_relaxed);
     return p;
 }
 
@@ -96,16 +105,23 @@ void prepared_enter(struct prepared_set *set, struct prepared *p, sl_seq seq)
     SL_ASSERT(err == SL_OK); /* bounded by SL_PREPARED_MAX */
 }
 
+bool prepared_has_room(const struct shard *s)
+{
+    uint64_t most = s->paging.budget / ROOM_SHARE;
+
+    return s->paging.budget == 0 || atomic_load_explicit(&known_bytes, memory_order_relaxed) <
+                                        (most > ROOM_LEAST ? most : ROOM_LEAST);
+}
+
 void prepared_forget(struct prepared_set *set, struct prepared *p)
 {
-    size_t bytes = p->user.len + p->id.len + p->exchange.len + p->routing_key.len + p->check.len;
-
     due_remove(&set->dues, &p->due);
     if (hash_map_get(&set->live, prepared_key_of(p)) == p)
         hash_map_remove(&set->live, prepared_key_of(p));
     if (hash_map_get(&set->by_seq, (struct sl_bytes){p->seq_key, sizeof p->seq_key}) == p)
         hash_map_remove(&set->by_seq, (struct sl_bytes){p->seq_key, sizeof p->seq_key});
-    memory_release(sizeof *p + bytes);
+    memory_release(sizeof *p + text_bytes(p));
+    atomic_fetch_sub_explicit(&known_bytes, bytes_of(p), memory_order_relaxed);
     free(p);
 }
 
@@ -138,6 +154,17 @@ struct consumer *prepared_holder(struct shard *s, struct prepared_set *set)
         SL_ASSERT(set->holder != NULL);
     }
     return set->holder;
+}
+
+static size_t text_bytes(const struct prepared *p)
+{
+    return p->user.len + p->id.len + p->exchange.len + p->routing_key.len + p->check.len;
+}
+
+/* With its loan, of which there may be room for twice as many. */
+static size_t bytes_of(const struct prepared *p)
+{
+    return sizeof *p + text_bytes(p) + 2 * sizeof(struct out_loan);
 }
 
 static void list_one(struct shard *s, struct inspect_page *page, const struct prepared_set *set,

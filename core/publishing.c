@@ -13,6 +13,10 @@ typedef void confirm_adder(struct confirm_line *line, struct sl_handle session, 
                            sl_tag tag, uint64_t run);
 
 static inline void publish(struct client *c, const struct route *route, struct message *msg);
+static inline void pay(struct client *c, const struct message *msg);
+static inline uint32_t enter(struct client *c, const struct route *route, struct message *msg);
+static void publish_asking_full(struct client *c, const struct admission_split *split,
+                                struct message *msg);
 static void add_confirm(struct client *c, uint64_t who, sl_tag tag, confirm_adder *add);
 
 bool broker_take_room(struct client *c, uint64_t bytes)
@@ -77,6 +81,10 @@ const struct admission *broker_publish(struct client *c, const struct route *rou
         broker_publish_admitted(c, route, msg);
         return NULL;
     }
+    if (broker_may_know(route, msg)) {
+        publish_asking_full(c, split, msg);
+        return NULL;
+    }
     counter_add(&c->worker->counters.refused, split->refused_count);
     for (uint32_t i = 0; i < split->refused_count; i++)
         if (atomic_load_explicit(&split->refused[i].admission->is_dead_lettered,
@@ -98,28 +106,68 @@ static inline void publish(struct client *c, const struct route *route, struct m
 {
     struct broker_worker *w = c->worker;
 
-    counter_add(&w->counters.published, 1);
-    if (c->access != NULL && c->access->is_paced)
-        pace_pay(c, message_body(msg).len);
     if (route->count == 0) {
+        pay(c, msg);
         counter_add(&w->counters.unroutable, 1);
         message_unref(msg);
         return;
     }
+    uint32_t offset = enter(c, route, msg);
+    if (c->verdict_ticket == 0) {
+        run_publish(&w->run, offset, route, msg);
+    } else {
+        message_ref_unshared(msg, route->count - 1);
+        run_publish_asking(&w->run, offset, route,
+                           inquiry_new(msg, route->count, c->handle, c->verdict_ticket));
+    }
+    c->verdict_ticket = 0;
+    if (run_is_long(&w->run))
+        broker_worker_hand_over(w);
+}
+
+static inline void pay(struct client *c, const struct message *msg)
+{
+    counter_add(&c->worker->counters.published, 1);
+    if (c->access != NULL && c->access->is_paced)
+        pace_pay(c, message_body(msg).len);
+}
+
+/* Gives it its place in the order; the route is not empty. */
+static inline uint32_t enter(struct client *c, const struct route *route, struct message *msg)
+{
+    struct run *run = &c->worker->run;
+
+    pay(c, msg);
     msg->by_exchange = route->asks_ids;
-    uint32_t offset = run_sequence(&w->run);
-    if (route->durable > 0 && !w->run.journal.is_off &&
+    uint32_t offset = run_sequence(run);
+    if (route->durable > 0 && !run->journal.is_off &&
         properties_are_persistent(message_properties(msg))) {
         msg->is_logged = true;
         c->is_logged = true;
-        journal_message(&w->run.journal, offset, route, msg);
+        journal_message(&run->journal, offset, route, msg);
     }
-    if (c->verdict_ticket == 0)
-        run_publish(&w->run, offset, route, msg);
-    else
-        run_publish_asking(&w->run, offset, route,
-                           inquiry_new(msg, route->count, c->handle, c->verdict_ticket));
-    c->verdict_ticket = 0;
+    return offset;
+}
+
+/* What a queue has is no less safe for being full: a duplicate is not refused.  What it is a
+ * duplicate of may still be on its way to the disk, so a confirm waits for that. */
+static void publish_asking_full(struct client *c, const struct admission_split *split,
+                                struct message *msg)
+{
+    struct broker_worker *w = c->worker;
+    const struct route *takers = split->takers;
+    uint32_t all = takers->count + split->refused_count;
+    struct inquiry *inquiry =
+        inquiry_new(msg, all, c->handle, c->verdict_ticket | c->refusal_ticket);
+
+    inquiry_add_full(inquiry, split->refused[0].admission);
+    c->verdict_ticket = c->refusal_ticket = 0;
+    c->is_logged = true;
+    msg->by_exchange = takers->asks_ids;
+    message_ref_unshared(msg, all - 1);
+    run_ask_full(&w->run, split->refused, split->refused_count, inquiry);
+    if (takers->count != 0)
+        run_publish_asking(&w->run, enter(c, takers, msg), takers, inquiry);
     if (run_is_long(&w->run))
         broker_worker_hand_over(w);
 }
@@ -129,11 +177,16 @@ void broker_ask_verdict(struct client *c, uint64_t ticket)
     c->verdict_ticket = ticket;
 }
 
+void broker_ask_refusal(struct client *c, uint64_t ticket)
+{
+    c->refusal_ticket = ticket;
+}
+
 bool broker_has_asked(struct client *c)
 {
-    bool has_asked = c->verdict_ticket == 0;
+    bool has_asked = c->verdict_ticket == 0 && c->refusal_ticket == 0;
 
-    c->verdict_ticket = 0;
+    c->verdict_ticket = c->refusal_ticket = 0;
     return has_asked;
 }
 
@@ -161,6 +214,19 @@ static void add_confirm(struct client *c, uint64_t who, sl_tag tag, confirm_adde
 void broker_confirm_refused(struct client *c, uint64_t who, sl_tag tag)
 {
     add_confirm(c, who, tag, confirm_line_add_refused);
+}
+
+/* The run may stay empty, and then ends where the last one did. */
+void broker_confirm_after(struct client *c, sl_lsn place)
+{
+    struct broker_worker *w = c->worker;
+
+    if (place.v == 0)
+        return;
+    if (!sl_lsn_reached(w->run.end, place))
+        w->run.end = place;
+    c->is_logged = true;
+    w->is_urgent = true;
 }
 
 void broker_group_begin(struct client *c)

@@ -4,11 +4,11 @@
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/chunk.h"
-#include "core/commands.h"
 #include "core/consumer.h"
 #include "core/discard.h"
 #include "core/dispatch.h"
 #include "core/expiry.h"
+#include "core/gets.h"
 #include "core/groups.h"
 #include "core/levels.h"
 #include "core/limit.h"
@@ -66,7 +66,7 @@ void queue_free(struct shard *s, struct queue *q)
     while (!list_is_empty(&q->consumers))
         end_consumer(s, LIST_OF(q->consumers.next, struct consumer, of_queue));
     queue_empty(s, q);
-    commands_resume_gets(s, q); /* they find nothing */
+    gets_resume(s, q); /* they find nothing */
     if (q->prepared != NULL)
         prepared_set_free(s, q->prepared);
     levels_deinit(q);
@@ -107,6 +107,7 @@ void queue_obey(struct shard *s, struct queue *q, struct effective *effective,
     bool is_new = q->ref.admission == NULL && admission != NULL;
 
     queue_read_rules(q, effective, admission);
+    dedup_ahead_forget(&s->ahead);
     if (is_new)
         admission_add(admission, queue_count(q), q->ready_bytes);
     if (q->rules.expires_ms == RULES_NONE)
@@ -117,6 +118,7 @@ void queue_obey(struct shard *s, struct queue *q, struct effective *effective,
 
 bool queue_lend(struct shard *s, struct queue *q)
 {
+    bool was_full = retry_is_full(q);
     bool more = lend(s, q);
 
     if (!more && q->drops_head)
@@ -125,7 +127,7 @@ bool queue_lend(struct shard *s, struct queue *q)
         more = expiry_discard(s, q);
     if (!more && q->has_marked)
         discard_marked(s, q);
-    return more;
+    return more || (was_full && !retry_is_full(q));
 }
 
 void queue_tend(struct shard *s, struct queue *q)
@@ -154,7 +156,9 @@ static bool lend(struct shard *s, struct queue *q)
     struct consumer *c;
 
     if (!list_is_empty(&q->parked))
-        commands_resume_gets(s, q);
+        gets_resume(s, q);
+    if (retry_is_full(q))
+        return false;
     if (q->groups != NULL && !q->rules.is_single_active)
         return groups_lend(s, q, &budget);
     while ((c = dispatch_next(q)) != NULL) {

@@ -24,6 +24,7 @@ static void on_chunk(void *context, const struct stored_chunk *chunk);
 static void on_entry(void *context, const struct entry *entry);
 static void on_aside(void *context, const struct entry *entry);
 static void on_loan(void *context, const struct entry *entry);
+static void add_entry(struct look *look, const struct entry *entry, const struct remnant *where);
 static bool is_inside(const struct remnants *v, sl_lsn place);
 static void add(struct remnants *v, const struct remnant *item);
 static void keep_lowest(struct remnants *v);
@@ -59,9 +60,8 @@ uint64_t remnants_look(struct remnants *v, struct queue *q)
 
 void remnants_end(struct remnants *v)
 {
-    if (v->count > 0)
-        if (v->count > 1)
-            qsort(v->items, v->count, sizeof *v->items, by_place);
+    if (v->count > 1)
+        qsort(v->items, v->count, sizeof *v->items, by_place);
 }
 
 struct backlog *remnant_backlog(const struct shard *s, const struct remnant *remnant)
@@ -125,37 +125,35 @@ static void on_entry(void *context, const struct entry *entry)
 {
     struct look *look = context;
 
-    look->seen++;
-    if (!is_inside(look->found, entry->place))
-        return;
-    struct remnant item = {.place = entry->place,
-                           .queue = look->queue->ref.at,
-                           .seq = entry->seq,
-                           .level = look->level};
-    add(look->found, &item);
+    add_entry(look, entry, &(struct remnant){.level = look->level});
 }
 
 static void on_aside(void *context, const struct entry *entry)
 {
-    struct look *look = context;
-
-    look->level = entry->priority;
-    on_entry(context, entry);
+    add_entry(context, entry, &(struct remnant){.level = entry->priority});
 }
 
 static void on_loan(void *context, const struct entry *entry)
 {
     struct look *look = context;
 
+    add_entry(look, entry,
+              &(struct remnant){.consumer = look->consumer,
+                                .loan = LIST_OF(entry, struct out_loan, entry)->number,
+                                .level = entry->priority});
+}
+
+/* where: what tells at which level and with whom it is. */
+static void add_entry(struct look *look, const struct entry *entry, const struct remnant *where)
+{
+    struct remnant item = *where;
+
     look->seen++;
     if (!is_inside(look->found, entry->place))
         return;
-    struct remnant item = {.place = entry->place,
-                           .queue = look->queue->ref.at,
-                           .consumer = look->consumer,
-                           .loan = LIST_OF(entry, struct out_loan, entry)->number,
-                           .seq = entry->seq,
-                           .level = entry->priority};
+    item.place = entry->place;
+    item.queue = look->queue->ref.at;
+    item.seq = entry->seq;
     add(look->found, &item);
 }
 

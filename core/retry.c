@@ -33,6 +33,11 @@ uint64_t retry_count(const struct queue *q)
     return q->aside == NULL ? 0 : q->aside->delayed.count;
 }
 
+bool retry_is_full(const struct queue *q)
+{
+    return retry_count(q) >= SL_RETRY_WAITING_MAX;
+}
+
 static uint64_t delay_of(const struct queue_rules *r, uint32_t returns)
 {
     uint64_t most = r->retry_max_ms;

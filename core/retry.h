@@ -23,5 +23,7 @@ void retry_later(struct shard *s, struct queue *q, const struct entry *entry);
 void retry_resume(struct shard *s, struct queue *q);
 /* How many wait. */
 uint64_t retry_count(const struct queue *q);
+/* What waits is in memory; with so many nothing is lent until some have gone. */
+bool retry_is_full(const struct queue *q);
 
 #endif

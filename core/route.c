@@ -311,9 +311,11 @@ static struct sl_bytes fill(struct route *route, const struct target_set *target
     memcpy(at, id.at, id.len);
     route->count = targets->count;
     route->durable = route->limited = 0;
+    route->asks_always = false;
     for (uint32_t i = 0; i < targets->count; i++) {
         route->durable += targets->at[i].number != 0;
         route->limited += targets->at[i].admission != NULL;
+        route->asks_always |= targets->at[i].asks_always;
     }
     route->is_fixed = is_fixed;
     route->asks_ids = targets->asks_ids;

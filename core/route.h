@@ -17,7 +17,8 @@ struct route {
     uint32_t durable; /* how many of them are durable queues */
     uint32_t limited; /* how many of them may refuse: route_let_go gives up their admissions */
     bool asks_ids; /* of its exchange: queues ask for ids, each with a window for that exchange */
-    bool is_fixed; /* false: depends on the message's headers, valid for this one only */
+    bool asks_always; /* some queue may find an id in any message */
+    bool is_fixed;    /* false: depends on the message's headers, valid for this one only */
     struct queue_ref targets[];
 };
 

@@ -68,13 +68,25 @@ void run_publish_asking(struct run *r, uint32_t offset, const struct route *rout
                         struct inquiry *inquiry)
 {
     SL_ASSERT(r->group == 0);
-    message_ref_unshared(inquiry->msg, route->count - 1);
     for (uint32_t i = 0; i < route->count; i++) {
         struct lane_item *item = run_add(r, route->targets[i].shard);
         item->at = route->targets[i].at;
         item->kind = LANE_ENQUEUE_ASKED |
                      (route->targets[i].admission != NULL ? LANE_ADMITTED : 0u);
         item->offset = offset;
+        item->inquiry = inquiry;
+    }
+}
+
+void run_ask_full(struct run *r, const struct queue_ref *queues, uint32_t n,
+                  struct inquiry *inquiry)
+{
+    SL_ASSERT(r->group == 0);
+    for (uint32_t i = 0; i < n; i++) {
+        struct lane_item *item = run_add(r, queues[i].shard);
+        item->at = queues[i].at;
+        item->kind = LANE_REFUSED;
+        item->offset = 0;
         item->inquiry = inquiry;
     }
 }

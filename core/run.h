@@ -21,6 +21,7 @@ enum lane_kind {
     LANE_ENQUEUE,         /* at: queue; msg: one reference; sequence: base + offset */
     LANE_ENQUEUE_GROUPED, /* the same; not to be lent before the batch's end is durable */
     LANE_ENQUEUE_ASKED,   /* the same as the first, with inquiry, which has the message, for msg */
+    LANE_REFUSED,         /* at: a queue that was full; inquiry, as above */
     LANE_CONSUME,         /* at: consumer; loans [first, first + offset) are settled, and so on */
     LANE_RETURN,
     LANE_REJECT,
@@ -115,9 +116,15 @@ static inline uint32_t run_sequence(struct run *r)
  * Takes the reference; nobody else knows the message yet. */
 void run_publish(struct run *r, uint32_t offset, const struct route *route, struct message *msg);
 
-/* The same outside of groups, and the inquiry is for each of the queues. */
+/* The same outside of groups, and the inquiry is for each of the queues, as is a reference that its
+ * message has. */
 void run_publish_asking(struct run *r, uint32_t offset, const struct route *route,
                         struct inquiry *inquiry);
+
+/* Outside of groups: those queues, which are full, are asked; for each the inquiry's message has a
+ * reference. */
+void run_ask_full(struct run *r, const struct queue_ref *queues, uint32_t n,
+                  struct inquiry *inquiry);
 
 /* Between begin and end nothing is handed over: what is added takes effect together, and its
  * records are one group in the log. */

@@ -16,6 +16,7 @@
 #include "core/base/mailbox.h"
 #include "core/counters.h"
 #include "core/credit.h"
+#include "core/dedup_ahead.h"
 #include "core/due.h"
 #include "core/live.h"
 #include "core/mail.h"
@@ -98,6 +99,7 @@ struct shard {
     struct live live;        /* what its queues need of the log */
     struct paging paging;
     struct dedup_node *dedup; /* borrowed: what queues of all shards share for their ids */
+    struct dedup_ahead ahead; /* of the batch that is being taken */
     struct fetch *fetch;      /* borrowed; NULL: nothing was ever paged out */
     struct moving *moving;    /* an evacuation that is under way; or NULL */
     uint64_t cookies;         /* of fetches, so far */

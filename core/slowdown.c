@@ -2,12 +2,17 @@
 
 #include "core/base/hash_map.h"
 
-static struct slowdown_place *find(struct slowdown *s, struct sl_bytes address, uint64_t now_ms,
-                                   bool is_entered);
+#include <arpa/inet.h>
 
-uint64_t slowdown_wait(struct slowdown *s, struct sl_bytes address, uint64_t now_ms)
+#define IPV6_NETWORK_BYTES 8u
+
+static struct slowdown_place *find(struct slowdown *s, const char *peer, uint64_t now_ms,
+                                   bool is_entered);
+static uint64_t hash_of(const char *peer);
+
+uint64_t slowdown_wait(struct slowdown *s, const char *peer, uint64_t now_ms)
 {
-    struct slowdown_place *p = find(s, address, now_ms, false);
+    struct slowdown_place *p = find(s, peer, now_ms, false);
 
     if (p == NULL || p->failures <= SLOWDOWN_FREE_FAILURES)
         return 0;
@@ -22,19 +27,19 @@ uint64_t slowdown_wait(struct slowdown *s, struct sl_bytes address, uint64_t now
     return turn - now_ms;
 }
 
-void slowdown_note_failure(struct slowdown *s, struct sl_bytes address, uint64_t now_ms)
+void slowdown_note_failure(struct slowdown *s, const char *peer, uint64_t now_ms)
 {
-    struct slowdown_place *p = find(s, address, now_ms, true);
+    struct slowdown_place *p = find(s, peer, now_ms, true);
 
     p->failures++;
     p->last_ms = now_ms;
 }
 
 /* NULL: it is not there, and is not to be entered. */
-static struct slowdown_place *find(struct slowdown *s, struct sl_bytes address, uint64_t now_ms,
+static struct slowdown_place *find(struct slowdown *s, const char *peer, uint64_t now_ms,
                                    bool is_entered)
 {
-    uint64_t hash = hash_map_hash(address) | 1;
+    uint64_t hash = hash_of(peer) | 1;
     struct slowdown_place *quietest = NULL;
 
     for (uint32_t i = 0; i < SLOWDOWN_PROBES; i++) {
@@ -50,4 +55,21 @@ static struct slowdown_place *find(struct slowdown *s, struct sl_bytes address, 
         return NULL;
     *quietest = (struct slowdown_place){.address = hash};
     return quietest;
+}
+
+/* Without the port; of IPv6 the network, since each of its customers has all addresses of one. */
+static uint64_t hash_of(const char *peer)
+{
+    const char *port = strrchr(peer, ':');
+    size_t len = port == NULL ? strlen(peer) : (size_t)(port - peer);
+    char host[INET6_ADDRSTRLEN];
+    struct in6_addr ip;
+
+    if (*peer == '[' && len >= 2 && len - 2 < sizeof host) {
+        memcpy(host, peer + 1, len - 2);
+        host[len - 2] = '\0';
+        if (inet_pton(AF_INET6, host, &ip) == 1)
+            return hash_map_hash((struct sl_bytes){ip.s6_addr, IPV6_NETWORK_BYTES});
+    }
+    return hash_map_hash((struct sl_bytes){(const uint8_t *)peer, len});
 }

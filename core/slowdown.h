@@ -1,7 +1,7 @@
 /*
  * slowdown.h - who fails to log in again and again waits longer and longer.
  *
- * Counted by the peer's address.  Some failures cost nothing, so that a typing error does not; from
+ * Counted by the peer's address (IPv6: its /64).  Some failures cost nothing, so that a typing error does not; from
  * there on each attempt of that address, be it right or wrong, waits for its turn behind the one
  * before.  What would wait too long is refused without a look.  A quiet minute forgets it all.
  * The table has a fixed size: where it is full the quietest address makes room.
@@ -11,7 +11,7 @@
 #ifndef SLUICE_CORE_SLOWDOWN_H
 #define SLUICE_CORE_SLOWDOWN_H
 
-#include "core/base/bytes.h"
+#include <stdint.h>
 
 #define SLOWDOWN_FREE_FAILURES 5u
 #define SLOWDOWN_FIRST_MS 100u
@@ -32,8 +32,8 @@ struct slowdown { /* zeroed: nobody has failed */
     struct slowdown_place places[SLOWDOWN_PLACES];
 };
 
-/* An attempt: in how many ms it is its turn; UINT64_MAX: never. */
-uint64_t slowdown_wait(struct slowdown *s, struct sl_bytes address, uint64_t now_ms);
-void slowdown_note_failure(struct slowdown *s, struct sl_bytes address, uint64_t now_ms);
+/* peer: address and port.  An attempt: in how many ms it is its turn; UINT64_MAX: never. */
+uint64_t slowdown_wait(struct slowdown *s, const char *peer, uint64_t now_ms);
+void slowdown_note_failure(struct slowdown *s, const char *peer, uint64_t now_ms);
 
 #endif

@@ -56,8 +56,8 @@ static void add_bindings(struct vhost *v, const struct list *bindings, struct lo
 static void add_definition(void *context, const struct record *record);
 static bool is_in(const struct queue *q, sl_lsn at);
 static void take_queue(struct shard *s, struct queue *q, struct sl_buffer *body);
-static void take_ids(struct shard *shard, struct queue *q, struct snapshot_part *part,
-                     uint64_t file);
+static void take_ids(struct shard *shard, struct queue *q, uint64_t time,
+                     struct snapshot_part *part, uint64_t file);
 static void take_level(void *context, uint8_t level, struct backlog *b);
 static void take_chunk(void *context, const struct stored_chunk *chunk);
 static void take_entry(void *context, const struct entry *entry);
@@ -140,7 +140,7 @@ void snapshot_add_definitions(struct snapshot *s, struct topology *t)
     log_run_clear(&run);
 }
 
-void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at)
+void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at, uint64_t time)
 {
     struct snapshot_part *part = &s->parts[shard->index];
     /* What a full disk's log still takes is for what frees it. */
@@ -155,7 +155,7 @@ void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at)
                 paging_store_full_chunks(shard, shard->queues[i]);
             take_queue(shard, shard->queues[i], &part->body);
             if (shard->queues[i]->dedup != NULL)
-                take_ids(shard, shard->queues[i], part, s->ids_file);
+                take_ids(shard, shard->queues[i], time, part, s->ids_file);
             count++;
         }
     sl_store_u32(part->body.at, count);
@@ -307,10 +307,10 @@ static void take_queue(struct shard *s, struct queue *q, struct sl_buffer *body)
     sl_store_u32(body->at + head + 16, t.parts);
 }
 
-static void take_ids(struct shard *shard, struct queue *q, struct snapshot_part *part,
-                     uint64_t file)
+static void take_ids(struct shard *shard, struct queue *q, uint64_t time,
+                     struct snapshot_part *part, uint64_t file)
 {
-    uint64_t first = id_keeping_save(shard, q, file, &part->ids);
+    uint64_t first = id_keeping_save(shard, q, time, file, &part->ids);
 
     if (first != 0 && (part->first_ids_file == 0 || first < part->first_ids_file))
         part->first_ids_file = first;

@@ -59,7 +59,7 @@ void snapshot_unref(struct snapshot *s); /* any thread */
 void snapshot_add_definitions(struct snapshot *s, struct topology *t);
 
 /* The shard's thread: gives its part for place X, and the item's reference. */
-void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at);
+void snapshot_take(struct shard *shard, struct snapshot *s, sl_lsn at, uint64_t time);
 
 /* ---- the keeper's thread ---- */
 

@@ -143,6 +143,10 @@ enum sl_err topology_declare_queue(struct topology *t, struct vhost *v, struct s
     *out = topology_queue(v, d->name);
     if (*out != NULL)
         return compare_queue(*out, who, &effective, reason);
+    if (d->refusal != NULL) {
+        text_add(reason, "%s", d->refusal);
+        return SL_EDENIED;
+    }
     if (d->number == 0) /* else it was checked in the life before */
         SL_TRY(check_new(v, about, &effective, reason));
     SL_TRY(queue_add(t, v, who, &effective, out));
@@ -243,13 +247,18 @@ free_queue:
 static enum sl_err check_new(const struct vhost *v, struct resource about,
                              const struct queue_declaration *d, struct text *reason)
 {
+    SL_TRY(arguments_check_queue(about, d, reason));
+    return queue_check_room(v, d->name, reason);
+}
+
+enum sl_err queue_check_room(const struct vhost *v, struct sl_bytes name, struct text *reason)
+{
     uint64_t max = atomic_load_explicit(&v->queues_max, memory_order_relaxed);
 
-    SL_TRY(arguments_check_queue(about, d, reason));
     if (v->queues.count < max)
         return SL_OK;
     text_add(reason, "cannot declare queue '");
-    text_add_bytes(reason, d->name);
+    text_add_bytes(reason, name);
     text_add(reason, "': queue limit in vhost '");
     text_add_bytes(reason, v->name);
     text_add(reason, "' (%llu) is reached", (unsigned long long)max);

@@ -40,6 +40,7 @@ struct effective;
 struct queue_ref { /* where a queue lives; stale once the queue is deleted */
     uint32_t shard;
     struct slot_ref at; /* in that shard's table; chosen here, told to the shard */
+    bool asks_always;   /* for an id, also of a message without MARK_DEDUP */
     uint64_t number;    /* of a durable queue; 0 for others: nothing about them is logged */
     struct admission *admission; /* of a queue that may refuse publishers, or might once; counted by
                                     the definition and by routes, borrowed elsewhere */
@@ -187,13 +188,14 @@ struct queue_declaration {
     bool is_auto_delete;
     bool is_cluster;           /* the name is a cluster queue's own: see topology_declare_cluster */
     bool may_be_reserved;      /* broker-made amq.gen-… names */
+    const char *refusal;       /* why it may not be made where it is missing; NULL: it may */
     uint64_t number;           /* in recovery: the one it had; else 0 */
     struct sl_bytes arguments; /* a checked table, or {NULL, 0} */
 };
 
 /* Declares or compares; *out is the queue either way, *created says which.  SL_ENOENT passive
  * and missing; SL_ELOCKED exclusive to another session; SL_EPRECOND not equivalent or an
- * argument that cannot be (A3); SL_EDENIED reserved name; SL_ENOMEM. */
+ * argument that cannot be (A3); SL_EDENIED reserved name, or d->refusal; SL_ENOMEM. */
 SL_MUST_CHECK enum sl_err topology_declare_queue(struct topology *t, struct vhost *v,
                                                  struct sl_handle who,
                                                  const struct queue_declaration *d,
@@ -206,7 +208,7 @@ enum cluster_change { CLUSTER_QUEUE_MADE = 1, CLUSTER_BINDING_MADE = 2 };
  * Absent arguments mean "as it is".  SL_ENOENT no such exchange; SL_EPRECOND not equivalent,
  * exclusive or auto-delete, an ordinary queue of that name, a pattern that does not go with the
  * exchange, an argument that cannot be; SL_EFULL the ClusterID has its SL_CLUSTER_QUEUES_MAX;
- * SL_ENOMEM: nothing was done. */
+ * SL_EDENIED d->refusal; SL_ENOMEM: nothing was done. */
 SL_MUST_CHECK enum sl_err topology_declare_cluster(struct topology *t, struct vhost *v,
                                                    const struct queue_declaration *d,
                                                    struct topology_queue **out, unsigned *changes,

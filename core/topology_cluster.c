@@ -132,11 +132,16 @@ static enum sl_err check_new(struct vhost *v, const struct cluster_name *name,
     const struct cluster *c = hash_map_get(&v->clusters, name->id);
 
     effective.is_durable = true; /* what does not say so says nothing */
+    if (d->refusal != NULL) {
+        text_add(reason, "%s", d->refusal);
+        return SL_EDENIED;
+    }
     if (d->is_exclusive)
         return refuse_property(about, "exclusive", reason);
     if (d->is_auto_delete)
         return refuse_property(about, "auto_delete", reason);
     SL_TRY(arguments_check_queue(about, &effective, reason));
+    SL_TRY(queue_check_room(v, d->name, reason));
     if (c == NULL || c->queues < SL_CLUSTER_QUEUES_MAX)
         return SL_OK;
     text_add(reason, "ClusterID '");

@@ -31,6 +31,10 @@ void exchanges_remove_idle(struct topology *t, struct exchange *idle);
 SL_MUST_CHECK enum sl_err queue_add(struct topology *t, struct vhost *v, struct sl_handle who,
                                     const struct queue_declaration *d, struct topology_queue **out);
 
+/* SL_EPRECOND: the virtual host has as many queues as it may have. */
+SL_MUST_CHECK enum sl_err queue_check_room(const struct vhost *v, struct sl_bytes name,
+                                           struct text *reason);
+
 /* Counts one queue more of the ClusterID in name, a cluster queue's own, or one less. */
 SL_MUST_CHECK enum sl_err cluster_join(struct vhost *v, struct sl_bytes name, struct cluster **out);
 void cluster_leave(struct vhost *v, struct cluster *c);

@@ -2,6 +2,7 @@
 #include "core/topology_parts.h"
 
 #include "core/admission.h"
+#include "core/dedup_rules.h"
 #include "core/rules.h"
 
 static enum policy_target kind_of(struct sl_bytes arguments);
@@ -36,8 +37,11 @@ struct sl_bytes topology_exchange_arguments(const struct exchange *e)
 bool topology_limit_queue(struct topology_queue *q)
 {
     struct queue_rules rules;
+    struct dedup_rules dedup;
 
     rules_read(&rules, topology_queue_arguments(q));
+    dedup_rules_read(&dedup, topology_queue_arguments(q));
+    q->ref.asks_always = dedup.asks_always;
     if (q->ref.admission == NULL && rules_refuse(&rules)) {
         q->ref.admission = admission_new(q->vhost, q->name);
         if (q->ref.admission == NULL)

@@ -56,6 +56,13 @@ enum sl_err gateway_start(struct gateway *g)
     return SL_OK;
 }
 
+enum sl_err gateway_serve(struct gateway *g, struct text *why)
+{
+    for (uint32_t i = 0; i < g->workers_count; i++)
+        SL_TRY(worker_serve(&g->workers[i], why));
+    return SL_OK;
+}
+
 void gateway_close(struct gateway *g)
 {
     while (settle_workers(g)) { /* sessions that closed last left words for other workers' queues */

@@ -30,11 +30,13 @@ struct gateway {
     uint32_t workers_count;
 };
 
-/* Everything but the threads; listeners accept from here on.  SL_OK, or any error with why,
- * and then nothing is left behind. */
+/* Everything but the threads; the ports are ours, and refuse.  SL_OK, or any error with why, and
+ * then nothing is left behind. */
 SL_MUST_CHECK enum sl_err gateway_open(struct gateway *g, const struct config *config,
                                        struct text *why);
 SL_MUST_CHECK enum sl_err gateway_start(struct gateway *g);
+/* Connections are let in from here on.  SL_EIO with why. */
+SL_MUST_CHECK enum sl_err gateway_serve(struct gateway *g, struct text *why);
 /* The threads have stopped. */
 void gateway_close(struct gateway *g);
 

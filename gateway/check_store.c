@@ -1,6 +1,8 @@
 #include "gateway/check_store.h"
 
+#include "core/account_change.h"
 #include "core/journal.h"
+#include "core/policy_record.h"
 #include "gateway/data_dir.h"
 #include "gateway/log_thread.h"
 
@@ -15,6 +17,7 @@ struct census { /* what --check-store counts */
 };
 
 static enum sl_err count_record(void *context, const struct record *record, sl_lsn place);
+static enum sl_err read_record(const struct record *record, struct journal_entry *e);
 static void print_census(const struct census *census, const struct log_findings *f);
 
 int check_store(const char *dir)
@@ -50,10 +53,10 @@ int check_store(const char *dir)
 static enum sl_err count_record(void *context, const struct record *record, sl_lsn place)
 {
     struct census *census = context;
-    struct journal_entry e;
+    struct journal_entry e = {.number = 0};
 
     (void)place;
-    SL_TRY(journal_read(record, &e));
+    SL_TRY(read_record(record, &e));
     if (record->kind < 256)
         census->kinds[record->kind]++;
     if (record->kind == RECORD_MESSAGE)
@@ -61,6 +64,19 @@ static enum sl_err count_record(void *context, const struct record *record, sl_l
     if (record->kind == RECORD_SETTLED)
         census->settled += e.list_count;
     return SL_OK;
+}
+
+/* Whether it is of the form that its kind has; e is filled in where it is of the journal. */
+static enum sl_err read_record(const struct record *record, struct journal_entry *e)
+{
+    struct account_change change;
+    struct policy_definition policy;
+
+    if (account_change_is(record->kind))
+        return account_change_read(record, &change);
+    if (policy_record_is(record->kind))
+        return policy_record_read(record, &policy);
+    return journal_read(record, e);
 }
 
 static void print_census(const struct census *census, const struct log_findings *f)

@@ -58,13 +58,25 @@ enum sl_err listener_open(struct listener *l, struct conn_set *set, const struct
     l->set = set;
     l->port = port;
     l->watch = (struct loop_watch){.fd = fd, .on_ready = on_ready};
+    l->at = *at;
     timer_init(&l->pause, on_pause_over);
-    if (listen(fd, BACKLOG) == 0 && loop_add(set->loop, &l->watch, LOOP_READ) == SL_OK)
-        return SL_OK;
-    enum sl_err err = fail(at, why);
-    close(fd);
-    l->set = NULL;
-    return err;
+    return SL_OK;
+}
+
+enum sl_err listener_listen(const struct listener *l, struct text *why)
+{
+    return listen(l->watch.fd, BACKLOG) == 0 ? SL_OK : fail(&l->at, why);
+}
+
+void listener_serve(struct listener *l)
+{
+    char where[64];
+
+    l->is_watched = loop_add(l->set->loop, &l->watch, LOOP_READ) == SL_OK;
+    if (l->is_watched)
+        return;
+    address_format(&l->at, where, sizeof where);
+    sl_error("listener.serve", "address=%s reason=\"no memory to watch it\"", where);
 }
 
 void listener_close(struct listener *l)
@@ -72,7 +84,9 @@ void listener_close(struct listener *l)
     if (l->set == NULL)
         return;
     timer_cancel(&l->pause);
-    loop_remove(l->set->loop, &l->watch);
+    if (l->is_watched)
+        loop_remove(l->set->loop, &l->watch);
+    l->is_watched = false;
     close(l->watch.fd);
     l->set = NULL;
 }

@@ -24,11 +24,19 @@
 
 enum { EXIT_USAGE = 2 };
 
+struct running { /* borrowed */
+    struct gateway *gateway;
+    struct admin *admin;
+    int signal_fd;
+    struct reload *reload;
+};
+
 static int answer(const struct config_request *request);
 static int run(const struct config *config, struct reload *reload);
-static bool prepare(struct gateway *g, struct admin *admin);
+static enum sl_err prepare(struct running *r);
+static bool goes_on(void *context);
 static int export(struct config *config);
-static void serve(struct gateway *g, struct admin *admin, int signal_fd, struct reload *reload);
+static void serve(struct running *r);
 static void reload_by_signal(struct gateway *g, struct reload *reload);
 static void on_signal(struct loop_watch *watch, unsigned events);
 
@@ -97,13 +105,14 @@ static int run(const struct config *config, struct reload *reload)
     sl_info("gateway.start", "version=%s workers=%u descriptors=%llu", SLUICE_VERSION,
             g.workers_count, (unsigned long long)machine_raise_descriptors());
     admin_open(&admin, &g, loop, reload);
-    bool is_ready = prepare(&g, &admin);
-    if (is_ready) {
+    struct running running = {&g, &admin, signals.fd, reload};
+    enum sl_err err = prepare(&running);
+    if (err == SL_OK) {
         gateway_describe(&g, &text);
         puts(text.at);
         fflush(stdout);
         service_tell_ready();
-        serve(&g, &admin, signals.fd, reload);
+        serve(&running);
     }
     service_tell_stopping();
     admin_stop(&admin);
@@ -115,25 +124,33 @@ static int run(const struct config *config, struct reload *reload)
     admin_close(&admin);
     loop_free(loop);
     close(signals.fd);
-    sl_info("gateway.stop", "status=%d", is_ready ? EXIT_SUCCESS : EXIT_FAILURE);
-    return is_ready ? EXIT_SUCCESS : EXIT_FAILURE;
+    int status = err == SL_OK || err == SL_EAGAIN ? EXIT_SUCCESS : EXIT_FAILURE;
+    sl_info("gateway.stop", "status=%d", status);
+    return status;
 }
 
-/* False: it was said why not. */
-static bool prepare(struct gateway *g, struct admin *admin)
+/* Nobody is let in before all is there.  SL_EAGAIN: it was told to stop.  Else it was said why not. */
+static enum sl_err prepare(struct running *r)
 {
     char room[CHANGE_REASON_BYTES_MAX + 256] = "";
     struct text why = text_on(room, sizeof room);
+    const char *definitions = r->gateway->config->definitions;
+    enum sl_err err = SL_OK;
 
-    if (gateway_start(g) != SL_OK) {
+    if (gateway_start(r->gateway) != SL_OK) {
         sl_error("gateway.start", "reason=threads");
-        return false;
+        return SL_ENOMEM;
     }
-    if (*g->config->definitions == '\0' ||
-        admin_import(admin, g->config->definitions, &why) == SL_OK)
-        return true;
-    fprintf(stderr, "sluice: the definitions cannot be loaded: %s\n", room);
-    return false;
+    if (*definitions != '\0')
+        err = admin_import(r->admin, definitions, goes_on, r, &why);
+    if (err != SL_OK && err != SL_EAGAIN)
+        fprintf(stderr, "sluice: the definitions cannot be loaded: %s\n", room);
+    if (err != SL_OK)
+        return err;
+    err = gateway_serve(r->gateway, &why);
+    if (err != SL_OK)
+        fprintf(stderr, "sluice: %s\n", room);
+    return err;
 }
 
 /* Nobody is listened to meanwhile. */
@@ -165,29 +182,36 @@ static int export(struct config *config)
     return status;
 }
 
-static void serve(struct gateway *g, struct admin *admin, int signal_fd, struct reload *reload)
+static void serve(struct running *r)
 {
     uint64_t trim_ms = sl_clock_monotonic_ms(&sl_clock_system) + TRIM_EVERY_MS;
-
     uint64_t alive_ms = service_watchdog_ms();
     int pause_ms = alive_ms != 0 && alive_ms < TRIM_EVERY_MS ? (int)alive_ms : TRIM_EVERY_MS;
 
-    for (;;) {
-        admin_turn(admin, pause_ms);
-        if (alive_ms != 0)
-            service_tell_alive();
+    do {
+        admin_turn(r->admin, pause_ms);
         uint64_t now_ms = sl_clock_monotonic_ms(&sl_clock_system);
         if (now_ms >= trim_ms) {
             machine_trim_allocator(memory_used());
             trim_ms = now_ms + TRIM_EVERY_MS;
         }
-        switch (signals_next(signal_fd)) {
-        case SIGNALS_STOP: return;
-        case SIGNALS_RELOAD: reload_by_signal(g, reload); break;
-        case SIGNALS_DUMP: gateway_dump(g); break;
-        case SIGNALS_NONE: break;
-        }
+    } while (goes_on(r));
+}
+
+/* After every turn: says that it is alive, and does what signals want.  False: it is to stop. */
+static bool goes_on(void *context)
+{
+    const struct running *r = context;
+
+    if (service_watchdog_ms() != 0)
+        service_tell_alive();
+    switch (signals_next(r->signal_fd)) {
+    case SIGNALS_STOP: return false;
+    case SIGNALS_RELOAD: reload_by_signal(r->gateway, r->reload); break;
+    case SIGNALS_DUMP: gateway_dump(r->gateway); break;
+    case SIGNALS_NONE: break;
     }
+    return true;
 }
 
 /* The log has said what came of it. */

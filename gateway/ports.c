@@ -2,12 +2,15 @@
 
 #include "core/base/log.h"
 
+#include <string.h>
+
 static enum sl_err open_entrance(struct gateway *g, struct text *why);
 static void let_in(struct conn_set *set, const struct entrance *e, const struct gateway *g);
 static uint32_t share(uint32_t limit, const struct gateway *g);
 static enum sl_err open_all(struct gateway *g, struct text *why);
 static enum sl_err open_port(struct gateway *g, uint32_t number, const struct port *port,
                              struct text *why);
+static bool is_taken(const struct gateway *g, const struct address *at);
 static void describe_port(const struct gateway *g, const char *name, uint32_t port,
                           struct text *to);
 
@@ -95,9 +98,25 @@ static enum sl_err open_port(struct gateway *g, uint32_t number, const struct po
     if (number == 0)
         return SL_OK;
     SL_TRY(listener_probe(g->config->bind, (uint16_t)number, &at, why));
+    if (is_taken(g, &at)) {
+        text_add(why, "cannot listen on port %u twice", number);
+        return SL_EIO;
+    }
     for (uint32_t i = 0; i < g->workers_count; i++)
         SL_TRY(worker_listen(&g->workers[i], &at, port, why));
     return SL_OK;
+}
+
+/* By ourselves: the probe does not see a port where nobody listens yet. */
+static bool is_taken(const struct gateway *g, const struct address *at)
+{
+    const struct worker *w = &g->workers[0];
+
+    for (uint32_t i = 0; i < w->listeners_count; i++)
+        if (w->listeners[i].at.len == at->len &&
+            memcmp(&w->listeners[i].at.at, &at->at, at->len) == 0)
+            return true;
+    return false;
 }
 
 /* "Every address" is said in the form that people and clients know. */

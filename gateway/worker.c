@@ -58,6 +58,14 @@ enum sl_err worker_start(struct worker *w)
     return SL_OK;
 }
 
+enum sl_err worker_serve(struct worker *w, struct text *why)
+{
+    for (uint32_t i = 0; i < w->listeners_count; i++)
+        SL_TRY(listener_listen(&w->listeners[i], why));
+    worker_order(w, WORKER_SERVE);
+    return SL_OK;
+}
+
 /* By looking now and then: waits with a deadline go by the wall clock, which may be set. */
 bool worker_join(struct worker *w, uint32_t timeout_ms)
 {
@@ -197,7 +205,10 @@ static void obey(struct worker *w)
 
     if (order == w->obeyed)
         return;
-    if (w->obeyed < WORKER_DRAIN) {
+    if (order == WORKER_SERVE) {
+        for (uint32_t i = 0; i < w->listeners_count; i++)
+            listener_serve(&w->listeners[i]);
+    } else if (w->obeyed < WORKER_DRAIN) {
         stop_listening(w);
         conn_set_drain(&w->conns);
     }
@@ -219,7 +230,7 @@ static void report(struct worker *w)
     uint32_t count = conn_set_count(&w->conns);
 
     atomic_store_explicit(&w->connections, count, memory_order_relaxed);
-    if (w->obeyed == WORKER_SERVE || count != 0 || w->is_reported)
+    if (w->obeyed <= WORKER_SERVE || count != 0 || w->is_reported)
         return;
     w->is_reported = true;
     SL_ASSERT(write(w->report_fd, &one, sizeof one) == sizeof one);

@@ -4,7 +4,7 @@
  *
  * Main tells a worker what to do by worker_order; each order includes those before it.
  *
- * Thread: the worker's own, but for init, start, join, deinit (main) and worker_order,
+ * Thread: the worker's own, but for init, start, serve, join, deinit (main) and worker_order,
  * worker_wake and worker_connections (any).
  */
 #ifndef SLUICE_GATEWAY_WORKER_H
@@ -19,10 +19,11 @@
 #define WORKER_LISTENERS_MAX 4
 
 enum worker_order {
-    WORKER_SERVE,
-    WORKER_DRAIN, /* no new connections; sessions are told and end by themselves */
-    WORKER_CLOSE, /* what is left is closed */
-    WORKER_STOP,  /* the thread ends */
+    WORKER_PREPARE, /* nobody is let in yet */
+    WORKER_SERVE,   /* worker_serve */
+    WORKER_DRAIN,   /* no new connections; sessions are told and end by themselves */
+    WORKER_CLOSE,   /* what is left is closed */
+    WORKER_STOP,    /* the thread ends */
 };
 
 struct worker {
@@ -44,7 +45,8 @@ struct worker {
     _Atomic uint32_t connections;
 };
 
-/* SL_ENOMEM, SL_EIO.  The worker may be given listeners until it is started. */
+/* SL_ENOMEM, SL_EIO.  The worker may be given listeners until it is started; it lets nobody in
+ * until worker_serve. */
 SL_MUST_CHECK enum sl_err worker_init(struct worker *w, struct broker_worker *core,
                                       const struct protocol_settings *settings,
                                       const struct sl_clock *clock, int report_fd);
@@ -53,6 +55,8 @@ SL_MUST_CHECK enum sl_err worker_listen(struct worker *w, const struct address *
 void worker_deinit(struct worker *w); /* also of a zeroed one */
 
 SL_MUST_CHECK enum sl_err worker_start(struct worker *w);
+/* Its listeners listen; the order goes with it.  SL_EIO with why. */
+SL_MUST_CHECK enum sl_err worker_serve(struct worker *w, struct text *why);
 /* After WORKER_STOP.  False when the thread does not end within timeout_ms. */
 SL_MUST_CHECK bool worker_join(struct worker *w, uint32_t timeout_ms);
 

@@ -14,10 +14,21 @@ const file = (name) => (process.env[name] ? readFileSync(process.env[name]) : un
 export const tlsOptions = process.env.TLS_CA
   ? { ca: [file('TLS_CA')], cert: file('TLS_CERT'), key: file('TLS_KEY') }
   : undefined;
-export const amqpUrl = `${tlsOptions ? 'amqps' : 'amqp'}://guest:guest@127.0.0.1:${amqpPort}`;
+export const amqpUrlOf = (login, vhost = '%2f') =>
+  `${tlsOptions ? 'amqps' : 'amqp'}://${login}@127.0.0.1:${amqpPort}/${vhost}`;
+export const amqpUrl = amqpUrlOf('guest:guest');
+
+// A user that may enter one virtual host alone, and there what begins with its name.
+const { LOGIN_USER: user, LOGIN_PASSWORD: password, LOGIN_VHOST: vhost } = process.env;
+export const own = user ? { user, password, vhost } : undefined;
 
 export function check(name, body) {
   checks.push({ name, body });
+}
+
+// One that makes no sense where this was not given to us.
+export function checkWith(what, name, body) {
+  if (what) check(name, body);
 }
 
 let count = 0;
@@ -55,6 +66,7 @@ export async function run(client) {
     try {
       await within(body());
       passed++;
+      console.log(`  ok ${client}: ${name}`);
     } catch (error) {
       failed++;
       console.log(`  FAILED ${client}: ${name}\n    ${String(error?.stack ?? error)}`);

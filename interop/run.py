@@ -3,13 +3,12 @@
 its own, which that gateway demands.
 
     interop/run.py --sluice build/release/sluice [--way plain|tls|mutual] [pika|stomp_py|... ...]
+    interop/run.py --sluice build/release/sluice --write-matrix     all, and the table of README.md
 """
 
 import argparse
-import glob
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,67 +17,67 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../tests/support"))
 
+import admin  # noqa: E402
 import broker  # noqa: E402
+import matrix  # noqa: E402
 from certificates import Authority  # noqa: E402
+from clients import CLIENTS, WAYS  # noqa: E402
 from suite import Tally  # noqa: E402
 
-CHECKS = {
-    "pika": ["/usr/bin/python3", "-B", "pika/check.py"],
-    "stomp_py": ["/usr/bin/python3", "-B", "stomp_py/check.py"],
-    "librabbitmq": ["/usr/bin/python3", "-B", "librabbitmq/check.py"],
-    "amqplib": ["node", "amqplib/check.mjs"],
-    "stompjs": ["node", "stompjs/check.mjs"],
-    "bunny": ["ruby", "bunny/check.rb"],
-    "php_amqplib": ["php", "php_amqplib/check.php"],
-    "amqp091_go": ["go", "run", "go/check.go"],
-    "clusters": ["/usr/bin/python3", "-B", "clusters/check.py"],
-    "prepared": ["/usr/bin/python3", "-B", "prepared/check.py"],
-}
-OF_GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
-WAYS = ["plain", "tls", "mutual"]
 SECONDS_MAX = 240  # with compiling one of them
 COUNT = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+SUITE = re.compile(r"^\S+: \d+ passed, ")
+PASSED = re.compile(r"^  ok ([^:]+): (.*?)(?: \([0-9.]+ s\))?$")
+OWN = {"LOGIN_USER": "clerk", "LOGIN_PASSWORD": "of the shop", "LOGIN_VHOST": "shop"}
 
 
 def start(options, way, directory):
-    """Gives (gateway, environment): where a client finds it, and with which certificates."""
-    if way == "plain":
-        gateway = broker.from_options(options, "--shutdown-timeout-ms", "2000")
-        return gateway, {"AMQP_PORT": str(gateway.amqp_port), "STOMP_PORT": str(gateway.stomp_port)}
-    authority = Authority(directory)
-    amqps, stomps = str(broker.free_port()), str(broker.free_port())
-    flags = [*authority.server().flags, "--amqps-port", amqps, "--stomps-port", stomps]
-    found = {"AMQP_PORT": amqps, "STOMP_PORT": stomps, "TLS_CA": authority.cert_file}
+    """Gives (gateway, environment): where a client finds it, who it is, with which certificates."""
+    flags, found = ["--shutdown-timeout-ms", "2000"], {}
+    if way != "plain":
+        authority = Authority(directory)
+        amqps, stomps = str(broker.free_port()), str(broker.free_port())
+        flags += [*authority.server().flags, "--amqps-port", amqps, "--stomps-port", stomps]
+        found = {"AMQP_PORT": amqps, "STOMP_PORT": stomps, "TLS_CA": authority.cert_file}
     if way == "mutual":
-        flags += ["--tls-ca", authority.cert_file, "--tls-verify", "required"]
+        flags += ["--tls-ca", authority.cert_file, "--tls-verify", "required",
+                  "--stomp-ssl-cert-login", "on"]
         client = authority.client()
         found.update(TLS_CERT=client.cert_file, TLS_KEY=client.key_file)
-    return broker.from_options(options, "--shutdown-timeout-ms", "2000", *flags), found
+    gateway = broker.from_options(options, *flags)
+    found = {"AMQP_PORT": str(gateway.amqp_port), "STOMP_PORT": str(gateway.stomp_port), **found}
+    if gateway.is_sluice:
+        add_users(gateway)
+        found.update(OWN)
+    return gateway, found
 
 
-def reason_to_skip(name):
-    """What is not installed here; None when all is."""
-    program = CHECKS[name][0]
-    if program == "node" and not os.path.isdir(os.path.join(HERE, "node_modules")):
-        return "no node_modules (npm ci in interop/)"
-    needs = {"bunny": "/usr/share/rubygems-integration/all/gems/bunny-*",
-             "php_amqplib": "/usr/share/php/PhpAmqpLib/autoload.php",
-             "amqp091_go": "/usr/share/gocode/src/github.com/rabbitmq/amqp091-go"}
-    if shutil.which(program) is None or (name in needs and not glob.glob(needs[name])):
-        return "not installed"
-    return None
+def add_users(gateway):
+    """One who may enter a virtual host alone and use what begins with its name there, and the one
+    that the client's certificate names."""
+    user, vhost = OWN["LOGIN_USER"], OWN["LOGIN_VHOST"]
+    admin.put(gateway, "vhosts", vhost)
+    admin.put(gateway, "users", user, password=OWN["LOGIN_PASSWORD"], tags="")
+    admin.put(gateway, "permissions", vhost, user, configure=f"^{user}",
+              write=rf"^({user}|amq\.default$)", read=f"^{user}")
+    admin.call(gateway, "PUT", "users", "CN=client", body={"password_hash": "", "tags": ""})
+    admin.put(gateway, "permissions", "/", "CN=client", configure=".*", write=".*", read=".*")
 
 
-def run_client(name, way, found, tally):
-    """Runs one client's checks; every line of theirs but the count is passed on."""
-    missing = reason_to_skip(name)
+def run_client(name, way, found, tally, passed):
+    """Runs one client's checks; passes on every line but what passed, which goes into that list,
+    and the count."""
+    client = CLIENTS[name]
+    if way not in client.ways:
+        return
+    missing = client.missing()
     if missing:
         print(f"  skipped {name}: {missing}")
         tally.skipped += 1
         return
-    environment = {**os.environ, **found, **OF_GO}
+    environment = {**os.environ, **found, **client.environment}
     try:
-        result = subprocess.run(CHECKS[name], cwd=HERE, env=environment, text=True,
+        result = subprocess.run(client.command, cwd=HERE, env=environment, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 timeout=SECONDS_MAX)
         lines = result.stdout.splitlines()
@@ -88,7 +87,10 @@ def run_client(name, way, found, tally):
         lines.append(f"{name} did not end within {SECONDS_MAX} s")
     count = COUNT.match(lines[-1]) if lines else None
     for line in lines[: -1 if count else None]:
-        print(line)
+        if ok := PASSED.match(line):
+            passed.append((name, way, ok[2]))
+        elif not SUITE.match(line):
+            print(line)
     if not count:
         print(f"  FAILED {name} {way}: ended without a count")
         tally.failed += 1
@@ -99,25 +101,32 @@ def run_client(name, way, found, tally):
     tally.skipped += int(count[3])
 
 
+def run_way(options, way, tally, passed):
+    with tempfile.TemporaryDirectory() as directory:
+        gateway, found = start(options, way, directory)
+        try:
+            for name in options.clients:
+                run_client(name, way, found, tally, passed)
+        finally:
+            complaint = gateway.close()
+    if complaint:
+        print("  FAILED the gateway ended badly\n    " + complaint.replace("\n", "\n    "))
+        tally.failed += 1
+
+
 def main():
     parser = argparse.ArgumentParser()
     broker.add_options(parser)
     parser.add_argument("--way", choices=WAYS, action="append")
-    parser.add_argument("clients", nargs="*", default=list(CHECKS), metavar="CLIENT")
+    parser.add_argument("--write-matrix", action="store_true")
+    parser.add_argument("clients", nargs="*", default=list(CLIENTS), metavar="CLIENT")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    tally = Tally()
+    tally, passed = Tally(), []
     for way in options.way or (WAYS[:1] if options.against else WAYS):
-        with tempfile.TemporaryDirectory() as directory:
-            gateway, found = start(options, way, directory)
-            try:
-                for name in options.clients:
-                    run_client(name, way, found, tally)
-            finally:
-                complaint = gateway.close()
-        if complaint:
-            print("  FAILED the gateway ended badly\n    " + complaint.replace("\n", "\n    "))
-            tally.failed += 1
+        run_way(options, way, tally, passed)
+    if options.write_matrix and not tally.failed:
+        matrix.write(os.path.join(HERE, "README.md"), passed)
     print(tally)
     return 1 if tally.failed else 0
 

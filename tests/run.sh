@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what the tests need, builds three times, runs everything, and counts.
 #
-#   tests/run.sh            the whole, some six minutes on two cores
+#   tests/run.sh            the whole, a quarter of an hour on two cores
 #   tests/run.sh --long     ten minutes per fuzz target, more rounds of the seeded tests
 #
 # Two lanes of parts run side by side, so that waiting tests share the machine with compilers.
@@ -11,10 +11,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 readonly PYTHON=/usr/bin/python3 # Debian's: another one may come first and miss its packages
 readonly LOGS=build/test-logs
-readonly PACKAGES=(gcc clang libclang-rt-14-dev llvm-14 clang-tidy clang-format cppcheck cmake
+readonly PACKAGES=(gcc libc6-dev clang libclang-rt-14-dev llvm-14 clang-tidy clang-format cppcheck cmake
     ninja-build libcunit1-dev libinih-dev libxxhash-dev libhttp-parser-dev
-    libjansson-dev libssl-dev libpcre2-dev openssl amqp-tools python3 python3-pika
-    python3-stomp python3-cryptography ruby-bunny php-cli php-amqplib 
+    libjansson-dev libssl-dev libpcre2-dev libsystemd-dev openssl amqp-tools python3 python3-pika
+    python3-stomp python3-cryptography ruby-bunny php-cli php-amqplib
     util-linux mount e2fsprogs procps)
 
 fuzz_seconds=4
@@ -75,6 +75,7 @@ lane_of_release() {
     part tls "$PYTHON" tests/system/tls/run.py --sluice $sluice --workers 2
     part behaviour-tls "$PYTHON" tests/behaviour/run.py --sluice $sluice --tls
     part interop "$PYTHON" interop/run.py --sluice $sluice
+    part bench "$PYTHON" tests/bench/run.py --sluice $sluice --smoke
     part demo demo
     part build-tsan build tsan clang RelWithDebInfo "sluice $(threaded_tests)" \
         -DSANITIZE=thread -DSLUICE_CHECKS=ON
@@ -96,6 +97,7 @@ lane_of_sanitizers() {
         --workers 2 --rounds $sanitizer_rounds
     part tls-asan "$PYTHON" tests/system/tls/run.py --sluice $sluice --sanitized
     part admin-asan "$PYTHON" tests/system/admin/run.py --sluice $sluice --sanitized
+    part identity-asan "$PYTHON" tests/system/identity/run.py --sluice $sluice --sanitized
     part fuzz "$PYTHON" tests/fuzz/run.py build/asan/fuzz --seconds $fuzz_seconds
     part tidy "$PYTHON" tests/tidy/run.py --build build/asan "${long[@]}"
 }
@@ -111,7 +113,7 @@ fault() {
 
 # The unit tests that start threads: what the thread sanitizer can judge.
 threaded_tests() {
-    grep -lr pthread_create tests/unit |
+    grep -lrE 'pthread_create|crew_sail' tests/unit |
         sed -E 's|tests/unit/(.*)/test_(.*)\.c|unit_\1_\2|; s|/|_|g' | sort | xargs
 }
 

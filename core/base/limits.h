@@ -39,6 +39,10 @@
     8u /* in one run: together more than a read brings in, so that one fast \
                              queue does not grow while its consumer could take more */
 
+/* delayed retry (SEMANTICS 4) */
+#define SL_RETRY_WAITING_MAX                                                                       \
+    65536u /* of a queue, some 180 bytes of memory each; with more it lends nothing */
+
 /* paging */
 #define SL_CHUNK_ENTRIES_MAX 168u /* entries of a queue in one chunk: with its head, 8 KiB */
 #define SL_CHUNK_BODY_BYTES                                                                        \

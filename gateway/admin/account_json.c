@@ -126,8 +126,12 @@ json_t *account_json_user(const struct user *u)
 
     password_hash_export(&u->password, hash);
     json_put(o, "name", json_of_bytes(u->name));
-    json_put(o, "password_hash", json_string(hash));
-    json_put(o, "hashing_algorithm", json_string(password_algorithm(&u->password)));
+    if (u->password.form == PASSWORD_SCRYPT) { /* RabbitMQ would refuse it */
+        json_put(o, "scrypt_hash", json_string(hash));
+    } else {
+        json_put(o, "password_hash", json_string(hash));
+        json_put(o, "hashing_algorithm", json_string(password_algorithm(&u->password)));
+    }
     json_put(o, "tags", list_of_tags(u->tags));
     json_put(o, "limits", account_json_user_limits(u));
     if (*u->cluster_id != '\0')
@@ -234,7 +238,13 @@ static enum sl_err read_password(const json_t *o, struct account_change *out, st
     const json_t *password = json_object_get(o, "password");
     const json_t *hash = json_object_get(o, "password_hash");
     const json_t *algorithm = json_object_get(o, "hashing_algorithm");
+    const json_t *scrypt = json_object_get(o, "scrypt_hash");
 
+    if (json_is_string(scrypt))
+        return password_hash_import(&out->password, SL_BYTES_LITERAL("scrypt"), bytes_of(scrypt),
+                                    why) == SL_OK
+                   ? SL_OK
+                   : SL_ESYNTAX;
     out->keeps_password = password == NULL && hash == NULL;
     if (hash != NULL && json_is_string(hash))
         return password_hash_import(&out->password, bytes_of(algorithm), bytes_of(hash), why) ==

@@ -14,6 +14,8 @@ static const struct action_route ROUTES[] = {
     {HTTP_DELETE, "exchanges/:/:", act_delete_exchange},
     {HTTP_POST, "bindings/:/e/:/q/:", act_bind_queue},
     {HTTP_POST, "bindings/:/e/:/e/:", act_bind_exchange},
+    {HTTP_DELETE, "bindings/:/e/:/q/:/:", act_unbind_queue},
+    {HTTP_DELETE, "bindings/:/e/:/e/:/:", act_unbind_exchange},
     {HTTP_POST, "prepared/:/:/:/commit", act_commit},
     {HTTP_POST, "prepared/:/:/:/rollback", act_rollback},
     {HTTP_POST, "reload", act_reload},

@@ -70,6 +70,8 @@ unsigned act_put_exchange(struct action *a);
 unsigned act_delete_exchange(struct action *a);
 unsigned act_bind_queue(struct action *a);
 unsigned act_bind_exchange(struct action *a);
+unsigned act_unbind_queue(struct action *a); /* its properties_key behind the names */
+unsigned act_unbind_exchange(struct action *a);
 unsigned act_reload(struct action *a);
 
 /* actions_policies.c */

@@ -1,10 +1,15 @@
 /* actions_routing.c - what is declared, bound, purged and deleted; and the settings' reload. */
 #include "gateway/admin/actions.h"
 
+#include "core/cluster_queue.h"
 #include "core/exchange.h"
+#include "gateway/admin/views.h"
 
 static bool is_there(struct action *a, struct sl_bytes name, bool is_queue);
 static unsigned bind_to(struct action *a, bool to_exchange);
+static unsigned unbind_from(struct action *a, bool to_exchange);
+static const struct binding *find_binding(const struct action *a, const struct exchange *e,
+                                          bool to_exchange);
 static struct sl_bytes exchange_name(struct sl_bytes argument);
 
 unsigned act_put_queue(struct action *a)
@@ -83,6 +88,16 @@ unsigned act_bind_exchange(struct action *a)
     return bind_to(a, true);
 }
 
+unsigned act_unbind_queue(struct action *a)
+{
+    return unbind_from(a, false);
+}
+
+unsigned act_unbind_exchange(struct action *a)
+{
+    return unbind_from(a, true);
+}
+
 unsigned act_reload(struct action *a)
 {
     char rooms[3][2048];
@@ -98,14 +113,23 @@ unsigned act_reload(struct action *a)
                                           "needs_restart", report.waiting.at));
 }
 
+/* A cluster queue is there by any spelling of its name. */
 static bool is_there(struct action *a, struct sl_bytes name, bool is_queue)
 {
     struct topology *t = broker_topology(a->gateway->broker);
+    struct cluster_name cluster;
+    bool is_cluster;
+    char room[8];
+    struct text ignored = text_on(room, sizeof room);
 
     topology_lock(t);
     struct vhost *v = topology_vhost(t, a->view->arguments[0]);
-    bool is = v != NULL &&
-              (is_queue ? topology_queue(v, name) != NULL : topology_exchange(v, name) != NULL);
+    bool is = v != NULL;
+    if (is && is_queue)
+        is = cluster_queue_resolve(v, &name, &cluster, &is_cluster, &ignored) == SL_OK &&
+             topology_queue(v, name) != NULL;
+    else if (is)
+        is = topology_exchange(v, name) != NULL;
     topology_unlock(t);
     return is;
 }
@@ -124,6 +148,49 @@ static unsigned bind_to(struct action *a, bool to_exchange)
     a->change->status = 201;
     change_add(a->change, CHANGE_BIND, 0, arguments[0])->binding = r;
     return 0;
+}
+
+static unsigned unbind_from(struct action *a, bool to_exchange)
+{
+    const struct sl_bytes *arguments = a->view->arguments;
+    struct topology *t = broker_topology(a->gateway->broker);
+    struct binding_request r = {.to_exchange = to_exchange};
+
+    topology_lock(t);
+    struct vhost *v = topology_vhost(t, arguments[0]);
+    const struct exchange *e = v == NULL ? NULL : topology_exchange(v, arguments[1]);
+    const struct binding *b = e == NULL ? NULL : find_binding(a, e, to_exchange);
+    if (b != NULL) {
+        r.key = change_keep(a->change, b->key);
+        r.arguments = change_keep(a->change, b->arguments);
+    }
+    topology_unlock(t);
+    if (b == NULL)
+        return view_not_found(a->view);
+    r.source = change_keep(a->change, arguments[1]);
+    r.destination = change_keep(a->change, arguments[2]);
+    change_add(a->change, CHANGE_UNBIND, 0, arguments[0])->binding = r;
+    return 0;
+}
+
+/* Under the topology lock. */
+static const struct binding *find_binding(const struct action *a, const struct exchange *e,
+                                          bool to_exchange)
+{
+    const struct sl_bytes *arguments = a->view->arguments;
+    const struct binding *b;
+    size_t cursor = 0;
+    bool is_that = false;
+
+    while (!is_that && (b = bindings_next(e->bindings, &cursor)) != NULL) {
+        if (to_exchange != (b->to_exchange != NULL) ||
+            !sl_bytes_equal(to_exchange ? b->to_exchange->name : b->to_queue->name, arguments[2]))
+            continue;
+        json_t *key = view_properties_key(b->key, b->arguments);
+        is_that = key != NULL && sl_bytes_are(arguments[3], json_string_value(key));
+        json_decref(key);
+    }
+    return is_that ? b : NULL;
 }
 
 /* How a path says the default exchange. */

@@ -42,8 +42,11 @@ void admin_open(struct admin *a, struct gateway *g, struct loop *loop, struct re
 /* One turn of main's loop: waits at most timeout_ms. */
 void admin_turn(struct admin *a, int timeout_ms);
 /* Before the first turn: imports the file, and returns when all of it is durable.  SL_ESYNTAX and
- * any other error with why; SL_EPRECOND: some of it was done. */
-SL_MUST_CHECK enum sl_err admin_import(struct admin *a, const char *path, struct text *why);
+ * any other error with why; SL_EPRECOND: some of it was done.  After every turn goes_on is asked:
+ * false ends it with SL_EAGAIN, and nothing more of it is begun. */
+SL_MUST_CHECK enum sl_err admin_import(struct admin *a, const char *path,
+                                       bool (*goes_on)(void *context), void *context,
+                                       struct text *why);
 /* Instead of turns: writes what there is, as definitions_export does.  SL_EIO. */
 SL_MUST_CHECK enum sl_err admin_export(struct admin *a, FILE *to);
 /* No more callers.  Pages may still come back. */

@@ -9,7 +9,8 @@
 
 static enum sl_err read_file(struct change *c, const char *path, struct text *why);
 
-enum sl_err admin_import(struct admin *a, const char *path, struct text *why)
+enum sl_err admin_import(struct admin *a, const char *path, bool (*goes_on)(void *context),
+                         void *context, struct text *why)
 {
     struct change *c = change_new(a->gateway->broker, a->ticket);
     enum sl_err err = read_file(c, path, why);
@@ -24,6 +25,8 @@ enum sl_err admin_import(struct admin *a, const char *path, struct text *why)
     while (a->change == c && !change_is_done(c)) {
         a->is_own_change = true;
         admin_turn(a, TURN_MS);
+        if (!goes_on(context))
+            return SL_EAGAIN; /* answers may still come: admin_close frees the change */
     }
     a->is_own_change = false;
     a->change = NULL;

@@ -14,7 +14,7 @@
 #include "gateway/admin/change.h"
 #include "gateway/admin/view.h"
 
-#define DEFINITIONS_NEEDS (NEEDS(QUEUES) | NEEDS(EXCHANGES) | NEEDS(BINDINGS) | NEEDS(VHOSTS))
+enum { DEFINITIONS_NEEDS = NEEDS(QUEUES) | NEEDS(EXCHANGES) | NEEDS(BINDINGS) | NEEDS(VHOSTS) };
 
 /* Gathers the calls.  vhost: of all objects, or {NULL, 0}: they say it themselves.  SL_ESYNTAX: why
  * names the object.  passed_over: parts that mean nothing here, commas between. */

@@ -1,6 +1,7 @@
 /* definitions_export.c - the part of definitions.h that writes: what survives a restart. */
 #include "gateway/admin/definitions.h"
 
+#include "core/base/log.h"
 #include "core/exchange.h"
 #include "core/table.h"
 #include "gateway/admin/account_json.h"
@@ -11,6 +12,7 @@
 static unsigned export(struct view *v);
 static void put_remarks(json_t *root, const struct view *v);
 static void put_accounts(json_t *root, const struct view *v);
+static void note_scrypt(const struct user *u, struct text *to);
 static json_t *policies(const struct view *v);
 static json_t *parameters(const struct view *v);
 static void add_parameter(const struct view *v, json_t *list, const char *component,
@@ -91,11 +93,14 @@ static void put_accounts(json_t *root, const struct view *v)
     struct topic_grant *topic;
     struct user *u;
     size_t cursor = 0;
+    char room[1024];
+    struct text ours = text_on(room, sizeof room);
 
     topology_lock(v->topology);
     while ((u = hash_map_next(&v->topology->accounts->users, &cursor)) != NULL) {
         struct grant *g;
         size_t at = 0;
+        note_scrypt(u, &ours);
         (void)json_array_append_new(users, account_json_user(u));
         while ((g = hash_map_next(&u->grants, &at)) != NULL) {
             if (g->has_permission)
@@ -105,10 +110,23 @@ static void put_accounts(json_t *root, const struct view *v)
         }
     }
     topology_unlock(v->topology);
+    if (ours.len != 0) {
+        json_put(root, "explanation", json_string(room));
+        sl_log_peer(SL_LOG_WARN, "definitions.scrypt", "users=\"%s\"", room);
+    }
     json_put(root, "users", users);
     json_put(root, "vhosts", vhosts(v));
     json_put(root, "permissions", permissions);
     json_put(root, "topic_permissions", topics);
+}
+
+/* RabbitMQ cannot read our hashes, so to it these users have no password. */
+static void note_scrypt(const struct user *u, struct text *to)
+{
+    if (u->password.form != PASSWORD_SCRYPT)
+        return;
+    text_add(to, to->len == 0 ? "RabbitMQ cannot read the passwords of: " : ", ");
+    text_add_bytes(to, u->name);
 }
 
 /* What RabbitMQ keeps as parameters. */

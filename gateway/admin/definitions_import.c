@@ -2,6 +2,7 @@
 #include "gateway/admin/definitions.h"
 
 #include "core/base/limits.h"
+#include "core/cluster_name.h"
 #include "gateway/admin/actions.h"
 #include "gateway/admin/definitions_parts.h"
 #include "gateway/admin/json_table.h"
@@ -17,6 +18,7 @@ struct section {
 static bool read_policy(struct import *in, const json_t *o);
 static bool read_operator_policy(struct import *in, const json_t *o);
 static bool read_queue(struct import *in, const json_t *o);
+static bool is_cluster_queue(struct sl_bytes name);
 static bool read_exchange(struct import *in, const json_t *o);
 static bool read_binding(struct import *in, const json_t *o);
 
@@ -38,7 +40,9 @@ static const struct section SECTIONS[] = {
     {"vhosts",
      FIELDS("name", "description", "tags", "metadata", "tracing", "default_queue_type", "limits"),
      import_vhost},
-    {"users", FIELDS("name", "password_hash", "hashing_algorithm", "tags", "limits", "cluster_id"),
+    {"users",
+     FIELDS("name", "password_hash", "hashing_algorithm", "scrypt_hash", "tags", "limits",
+            "cluster_id"),
      import_user},
     {"permissions", FIELDS("user", "vhost", "configure", "write", "read"), import_permission},
     {"topic_permissions", FIELDS("user", "vhost", "exchange", "write", "read"),
@@ -197,8 +201,19 @@ static bool read_queue(struct import *in, const json_t *o)
     if (d.name.len == 0)
         return false;
     d.may_be_reserved = true; /* it was made by a broker */
+    d.is_cluster = d.is_durable && !d.is_auto_delete && is_cluster_queue(d.name);
     change_add(in->change, CHANGE_DECLARE_QUEUE, PHASE_DECLARE, vhost)->queue = d;
     return true;
+}
+
+/* By its own name, also where clients may not name one that way. */
+static bool is_cluster_queue(struct sl_bytes name)
+{
+    char room[128];
+    struct text ignored = text_on(room, sizeof room);
+    struct cluster_name read;
+
+    return cluster_name_read(name, &read, &ignored) == SL_OK && sl_bytes_equal(name, read.own);
 }
 
 static bool read_exchange(struct import *in, const json_t *o)

@@ -1,6 +1,7 @@
 #include "gateway/admin/facts.h"
 
 #include "core/memory.h"
+#include "core/outcomes.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ void facts_refresh(struct facts *f, const struct gateway *g)
     struct rlimit limit = {0};
 
     f->published = f->unroutable = f->confirmed = f->delivered = 0;
+    f->prepared = f->committed = f->rolled_back = f->checks_sent = 0;
     f->connections_opened = f->connections_closed = 0;
     for (uint32_t i = 0; i < g->workers_count; i++) {
         const struct worker_counters *c = &g->workers[i].core->counters;
@@ -41,6 +43,10 @@ void facts_refresh(struct facts *f, const struct gateway *g)
         f->unroutable += load(&c->unroutable);
         f->confirmed += load(&c->confirmed);
         f->delivered += load(&c->delivered);
+        f->prepared += load(&c->prepared);
+        f->committed += load(&c->outcomes[VERDICT_COMMIT]);
+        f->rolled_back += load(&c->outcomes[VERDICT_ROLLBACK]);
+        f->checks_sent += load(&c->checks_sent);
         f->connections_opened += load(&c->connections_opened);
         f->connections_closed += load(&c->connections_closed);
     }

@@ -24,6 +24,10 @@ struct facts {
     uint64_t unroutable;
     uint64_t confirmed;
     uint64_t delivered;
+    uint64_t prepared;
+    uint64_t committed; /* prepared messages: these two are decided */
+    uint64_t rolled_back;
+    uint64_t checks_sent;
     uint64_t connections_opened;
     uint64_t connections_closed;
 

@@ -86,4 +86,8 @@ json_t *view_render_address(const struct described_session *s);
 void view_see_tags(struct view *v);
 void view_see_connections(struct view *v);
 
+/* Of a binding, as one word of a path: "~" for neither key nor arguments, the key quoted, and
+ * behind a "~" of its own a hash of the arguments. */
+json_t *view_properties_key(struct sl_bytes key, struct sl_bytes arguments);
+
 #endif

@@ -10,6 +10,7 @@ static json_t *queue_totals(const struct inspect_totals *sum);
 static struct inspect_totals sum_queues(const struct view *v);
 static json_t *object_totals(const struct view *v, uint64_t queues, uint64_t consumers);
 static json_t *message_stats(const struct facts *f);
+static json_t *prepared_stats(const struct facts *f);
 static json_t *listeners(const struct facts *f);
 static void add_listener(json_t *to, const struct facts *f, const char *protocol, uint32_t port);
 static json_t *exchange_types(void);
@@ -37,6 +38,7 @@ unsigned view_overview(struct view *v)
     json_put(o, "enable_queue_totals", json_true());
     json_put(o, "default_queue_type", json_string("classic"));
     json_put(o, "message_stats", message_stats(f));
+    json_put(o, "prepared_stats", prepared_stats(f));
     json_put(o, "churn_rates",
              json_pack("{s:I, s:I}", "connection_created", (json_int_t)f->connections_opened,
                        "connection_closed", (json_int_t)f->connections_closed));
@@ -135,6 +137,14 @@ static json_t *message_stats(const struct facts *f)
 {
     return json_pack("{s:I, s:I, s:I}", "publish", (json_int_t)f->published, "confirm",
                      (json_int_t)f->confirmed, "deliver_get", (json_int_t)f->delivered);
+}
+
+/* No field of RabbitMQ's. */
+static json_t *prepared_stats(const struct facts *f)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "prepared", (json_int_t)f->prepared, "committed",
+                     (json_int_t)f->committed, "rolled_back", (json_int_t)f->rolled_back,
+                     "checks_sent", (json_int_t)f->checks_sent);
 }
 
 static json_t *listeners(const struct facts *f)

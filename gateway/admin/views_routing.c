@@ -15,7 +15,6 @@ static bool exchange_is_in_vhost(const struct view *v, const void *row);
 static int compare_exchanges(const void *row, const void *other);
 
 static json_t *render_binding(const struct view *v, const void *row);
-static json_t *properties_key(const struct inspect_binding *b);
 static void add_quoted(struct text *to, struct sl_bytes bytes);
 static uint64_t hash_of(struct sl_bytes bytes);
 static bool binding_is_in_vhost(const struct view *v, const void *row);
@@ -89,6 +88,20 @@ unsigned view_binding_of_exchanges(struct view *v)
     return one_binding(v, binding_is_between_exchanges);
 }
 
+json_t *view_properties_key(struct sl_bytes key, struct sl_bytes arguments)
+{
+    char room[3 * 255 + 32];
+    struct text text = text_on(room, sizeof room);
+    bool has_arguments = arguments.len > 4;
+
+    add_quoted(&text, key);
+    if (has_arguments)
+        text_add(&text, "~%016" PRIx64, hash_of(arguments));
+    else if (key.len == 0)
+        text_add(&text, "~");
+    return json_string(room);
+}
+
 static json_t *render_exchange(const struct view *v, const void *row)
 {
     const struct inspect_exchange *e = row;
@@ -133,24 +146,8 @@ static json_t *render_binding(const struct view *v, const void *row)
     json_put(o, "destination_type", json_string(b->to_exchange ? "exchange" : "queue"));
     json_put(o, "routing_key", json_of_bytes(b->key));
     json_put(o, "arguments", json_of_table(b->arguments));
-    json_put(o, "properties_key", properties_key(b));
+    json_put(o, "properties_key", view_properties_key(b->key, b->arguments));
     return o;
-}
-
-/* Key and arguments as one word of a path: "~" for neither, the key quoted, and behind a "~" of
- * its own a hash of the arguments. */
-static json_t *properties_key(const struct inspect_binding *b)
-{
-    char room[3 * 255 + 32];
-    struct text text = text_on(room, sizeof room);
-    bool has_arguments = b->arguments.len > 4;
-
-    add_quoted(&text, b->key);
-    if (has_arguments)
-        text_add(&text, "~%016" PRIx64, hash_of(b->arguments));
-    else if (b->key.len == 0)
-        text_add(&text, "~");
-    return json_string(room);
 }
 
 static void add_quoted(struct text *to, struct sl_bytes bytes)
@@ -250,7 +247,7 @@ static unsigned one_binding(struct view *v,
     while ((b = findings_next(v->found, INSPECT_BINDINGS, &at)) != NULL) {
         if (!is_between(v, b))
             continue;
-        json_t *key = properties_key(b);
+        json_t *key = view_properties_key(b->key, b->arguments);
         bool is_that = key != NULL && sl_bytes_are(v->arguments[3], json_string_value(key));
         json_decref(key);
         if (is_that)

@@ -1,9 +1,16 @@
 /* commands.c - what sluicectl changes: each command is a row, a request with places to be filled. */
 #include "gateway/ctl/api.h"
 #include "gateway/ctl/ctl.h"
+#include "gateway/ctl/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum special {
+    PLAIN,
+    TAKES_CONDITIONS, /* --if-unused, --if-empty */
+    WANTS_IT_THERE,   /* what it changes; a PUT would make it */
+};
 
 struct command {
     const char *words;     /* "set policy"; rabbitmqctl's set_policy is the same */
@@ -12,62 +19,65 @@ struct command {
     const char *method;
     const char *path; /* v: the virtual host; 1, 2, ...: an argument, where it is given */
     /* "name=1": text, "name:2": JSON, "?" stands for an option, "name*2": that one and the rest as a
-     * list, "name#": an empty text; ":2": all of it is that JSON; NULL: none */
+     * list, "name#": an empty text, "name!2": text, and - stands for standard input; ":2": all of
+     * it is that JSON; NULL: none */
     const char *body;
     const char *help;
-    bool takes_conditions; /* --if-unused, --if-empty */
+    enum special special;
 };
 
 static const struct command COMMANDS[] = {
     {"purge queue", "NAME", 1, 1, "DELETE", "queues/v/1/contents", NULL,
-     "drops what is ready in it", false},
+     "drops what is ready in it", PLAIN},
     {"delete queue", "NAME", 1, 1, "DELETE", "queues/v/1", NULL,
-     "with --if-unused, --if-empty only then", true},
+     "with --if-unused, --if-empty only then", TAKES_CONDITIONS},
     {"delete exchange", "NAME", 1, 1, "DELETE", "exchanges/v/1", NULL,
-     "with --if-unused only when nothing is bound to it", true},
+     "with --if-unused only when nothing is bound to it", TAKES_CONDITIONS},
     {"set policy", "NAME PATTERN DEFINITION", 3, 3, "PUT", "policies/v/1",
      "pattern=2 definition:3 priority? apply-to?",
-     "the definition as JSON; --priority N, --apply-to queues|exchanges|...", false},
-    {"clear policy", "NAME", 1, 1, "DELETE", "policies/v/1", NULL, "", false},
+     "the definition as JSON; --priority N, --apply-to queues|exchanges|...", PLAIN},
+    {"clear policy", "NAME", 1, 1, "DELETE", "policies/v/1", NULL, "", PLAIN},
     {"set operator policy", "NAME PATTERN DEFINITION", 3, 3, "PUT", "operator-policies/v/1",
-     "pattern=2 definition:3 priority? apply-to?", "limits beside which no other counts", false},
-    {"clear operator policy", "NAME", 1, 1, "DELETE", "operator-policies/v/1", NULL, "", false},
-    {"add user", "NAME PASSWORD", 2, 2, "PUT", "users/1", "password=2 tags#", "", false},
-    {"delete user", "NAME", 1, 1, "DELETE", "users/1", NULL, "and closes its connections", false},
-    {"change password", "NAME PASSWORD", 2, 2, "PUT", "users/1", "password=2", "", false},
+     "pattern=2 definition:3 priority? apply-to?", "limits beside which no other counts", PLAIN},
+    {"clear operator policy", "NAME", 1, 1, "DELETE", "operator-policies/v/1", NULL, "", PLAIN},
+    {"add user", "NAME PASSWORD", 2, 2, "PUT", "users/1", "password!2 tags#",
+     "the password - is read from standard input", PLAIN},
+    {"delete user", "NAME", 1, 1, "DELETE", "users/1", NULL, "and closes its connections", PLAIN},
+    {"change password", "NAME PASSWORD", 2, 2, "PUT", "users/1", "password!2", "as above",
+     WANTS_IT_THERE},
     {"clear password", "NAME", 1, 1, "PUT", "users/1", "password_hash#",
-     "it comes in by certificate only", false},
+     "it comes in by certificate only", WANTS_IT_THERE},
     {"set user tags", "NAME [TAG...]", 1, CTL_WORDS_MAX, "PUT", "users/1", "tags*2",
-     "administrator, monitoring, policymaker, management, impersonator, protected", false},
+     "administrator, monitoring, policymaker, management, impersonator, protected", WANTS_IT_THERE},
     {"set cluster", "USER CLUSTERID", 2, 2, "PUT", "users/1", "cluster_id=2",
-     "subscriptions of that account share a cluster's queues", false},
-    {"clear cluster", "USER", 1, 1, "PUT", "users/1", "cluster_id#", "", false},
+     "subscriptions of that account share a cluster's queues", WANTS_IT_THERE},
+    {"clear cluster", "USER", 1, 1, "PUT", "users/1", "cluster_id#", "", WANTS_IT_THERE},
     {"set permissions", "USER CONFIGURE WRITE READ", 4, 4, "PUT", "permissions/v/1",
-     "configure=2 write=3 read=4", "regular expressions for names of queues and exchanges", false},
-    {"clear permissions", "USER", 1, 1, "DELETE", "permissions/v/1", NULL, "", false},
+     "configure=2 write=3 read=4", "regular expressions for names of queues and exchanges", PLAIN},
+    {"clear permissions", "USER", 1, 1, "DELETE", "permissions/v/1", NULL, "", PLAIN},
     {"set topic permissions", "USER EXCHANGE WRITE READ", 4, 4, "PUT", "topic-permissions/v/1",
-     "exchange=2 write=3 read=4", "regular expressions for routing keys", false},
+     "exchange=2 write=3 read=4", "regular expressions for routing keys", PLAIN},
     {"clear topic permissions", "USER [EXCHANGE]", 1, 2, "DELETE", "topic-permissions/v/1/2", NULL,
-     "", false},
-    {"list user permissions", "USER", 1, 1, "GET", "users/1/permissions", NULL, "", false},
+     "", PLAIN},
+    {"list user permissions", "USER", 1, 1, "GET", "users/1/permissions", NULL, "", PLAIN},
     {"list user topic permissions", "USER", 1, 1, "GET", "users/1/topic-permissions", NULL, "",
-     false},
+     PLAIN},
     {"set user limits", "USER LIMITS", 2, 2, "PUT", "user-limits/1", ":2",
      "as JSON: max-connections, max-channels, max-message-bytes, publish-rate, publish-byte-rate",
-     false},
-    {"clear user limits", "USER [LIMIT]", 1, 2, "DELETE", "user-limits/1/2", NULL, "", false},
-    {"add vhost", "NAME", 1, 1, "PUT", "vhosts/1", NULL, "", false},
-    {"delete vhost", "NAME", 1, 1, "DELETE", "vhosts/1", NULL, "with everything in it", false},
+     PLAIN},
+    {"clear user limits", "USER [LIMIT]", 1, 2, "DELETE", "user-limits/1/2", NULL, "", PLAIN},
+    {"add vhost", "NAME", 1, 1, "PUT", "vhosts/1", NULL, "", PLAIN},
+    {"delete vhost", "NAME", 1, 1, "DELETE", "vhosts/1", NULL, "with everything in it", PLAIN},
     {"set vhost limits", "LIMITS", 1, 1, "PUT", "vhost-limits/v", ":1",
-     "as JSON: max-connections, max-queues", false},
-    {"clear vhost limits", "[LIMIT]", 0, 1, "DELETE", "vhost-limits/v/1", NULL, "", false},
+     "as JSON: max-connections, max-queues", PLAIN},
+    {"clear vhost limits", "[LIMIT]", 0, 1, "DELETE", "vhost-limits/v/1", NULL, "", PLAIN},
     {"close connection", "NAME", 1, 1, "DELETE", "connections/1", NULL,
-     "as list connections has it", false},
-    {"reload", "", 0, 0, "POST", "reload", NULL, "reads the settings again", false},
+     "as list connections has it", PLAIN},
+    {"reload", "", 0, 0, "POST", "reload", NULL, "reads the settings again", PLAIN},
     {"export definitions", "[FILE]", 0, 1, "GET", "definitions", NULL,
-     "what is defined, as RabbitMQ has it", false},
+     "what is defined, as RabbitMQ has it", PLAIN},
     {"import definitions", "FILE", 1, 1, "POST", "definitions", "file=1", "the other way round",
-     false},
+     PLAIN},
 };
 #define COMMANDS_COUNT (sizeof COMMANDS / sizeof *COMMANDS)
 
@@ -79,6 +89,7 @@ static json_t *make_body(const struct request *r, const struct command *c,
                          const char *const *arguments, struct text *why);
 static bool add_field(const struct request *r, json_t *body, const char *field, size_t len,
                       const char *const *arguments, struct text *why);
+static bool add_secret(json_t *body, const char *name, struct text *why);
 static json_t *read_json(const char *argument, struct text *why);
 static json_t *list_from(const struct request *r, const char *const *at);
 static bool add_option(const struct request *r, json_t *body, const char *name, struct text *why);
@@ -104,7 +115,8 @@ int ctl_run_command(const struct request *r)
 void ctl_help_commands(FILE *to)
 {
     for (size_t i = 0; i < COMMANDS_COUNT; i++) {
-        fprintf(to, "  %s %s\n", COMMANDS[i].words, COMMANDS[i].arguments);
+        fprintf(to, "  %s%s%s\n", COMMANDS[i].words, *COMMANDS[i].arguments == '\0' ? "" : " ",
+                COMMANDS[i].arguments);
         if (*COMMANDS[i].help != '\0')
             fprintf(to, "        %s\n", COMMANDS[i].help);
     }
@@ -123,7 +135,13 @@ static int run(const struct request *r, const struct command *c, const char *con
     write_path(r, c, arguments, count, &text);
     if (c->body != NULL && (body = make_body(r, c, arguments, &why)) == NULL)
         return ctl_complain(room);
-    enum sl_err err = api_call(r->socket, c->method, path, body, &answer, &why);
+    enum sl_err err = SL_OK;
+    if (c->special == WANTS_IT_THERE)
+        err = api_get(r->socket, path, &answer, &why);
+    json_decref(answer);
+    answer = NULL;
+    if (err == SL_OK)
+        err = api_call(r->socket, c->method, path, body, &answer, &why);
     json_decref(body);
     if (err != SL_OK)
         return ctl_complain(room);
@@ -147,7 +165,7 @@ static void write_path(const struct request *r, const struct command *c,
             text_add(to, "/%.*s", (int)len, at);
         at += len;
     }
-    if (c->takes_conditions)
+    if (c->special == TAKES_CONDITIONS)
         text_add(to, "?if-unused=%s&if-empty=%s", r->if_unused ? "true" : "false",
                  r->if_empty ? "true" : "false");
 }
@@ -183,7 +201,7 @@ static bool add_field(const struct request *r, json_t *body, const char *field, 
                       const char *const *arguments, struct text *why)
 {
     char name[32];
-    size_t n = strcspn(field, "=:?*#");
+    size_t n = strcspn(field, "=:?*#!");
 
     snprintf(name, sizeof name, "%.*s", (int)n, field);
     if (field[n] == '?')
@@ -193,10 +211,23 @@ static bool add_field(const struct request *r, json_t *body, const char *field, 
     if (field[n] == '*')
         return json_object_set_new(body, name, list_from(r, arguments + (field[n + 1] - '1'))) == 0;
     const char *argument = arguments[field[len - 1] - '1'];
-    if (field[n] == '=')
+    if (field[n] == '!' && strcmp(argument, "-") == 0)
+        return add_secret(body, name, why);
+    if (field[n] == '=' || field[n] == '!')
         return json_object_set_new(body, name, json_string(argument)) == 0;
     json_t *value = read_json(argument, why);
     return value != NULL && json_object_set_new(body, name, value) == 0;
+}
+
+static bool add_secret(json_t *body, const char *name, struct text *why)
+{
+    char *secret = secret_read("password: ");
+    bool is_added = secret != NULL && json_object_set_new(body, name, json_string(secret)) == 0;
+
+    if (!is_added)
+        text_add(why, "there is no password on standard input");
+    free(secret);
+    return is_added;
 }
 
 static json_t *read_json(const char *argument, struct text *why)
@@ -238,9 +269,8 @@ static int show(const struct request *r, const struct command *c, const json_t *
                 const char *file)
 {
     if (strcmp(c->path, "definitions") == 0 && strcmp(c->method, "GET") == 0 && file != NULL)
-        return json_dump_file(answer, file, JSON_INDENT(2)) == 0
-                   ? EXIT_SUCCESS
-                   : ctl_complain("the file cannot be written");
+        return secret_write_json(file, answer) == 0 ? EXIT_SUCCESS
+                                                    : ctl_complain("the file cannot be written");
     if (answer == NULL)
         return EXIT_SUCCESS;
     if (r->wants_json || strcmp(c->method, "GET") == 0) {

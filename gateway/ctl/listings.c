@@ -145,7 +145,6 @@ static const struct listing LISTINGS[] = {
       {"apply-to", "apply-to"},
       {"definition", "definition"},
       {"priority", "priority"}}},
-    {"vhosts", "/api/vhosts", {{"name", "name"}, {"messages", "messages"}}},
 };
 
 #define LISTINGS_COUNT (sizeof LISTINGS / sizeof LISTINGS[0])
@@ -261,6 +260,10 @@ static void print_status(const json_t *overview, const json_t *node)
     print_fact("  unacknowledged", overview, "queue_totals.messages_unacknowledged");
     print_fact("published since start", overview, "message_stats.publish");
     print_fact("delivered since start", overview, "message_stats.deliver_get");
+    print_fact("prepared since start", overview, "prepared_stats.prepared");
+    print_fact("  committed", overview, "prepared_stats.committed");
+    print_fact("  rolled back", overview, "prepared_stats.rolled_back");
+    print_fact("  checks sent", overview, "prepared_stats.checks_sent");
     putchar('\n');
     table_print(stdout, json_object_get(overview, "listeners"), LISTENERS, 3);
 }

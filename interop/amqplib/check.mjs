@@ -1,9 +1,9 @@
 // amqplib, unmodified.
 import amqp from 'amqplib';
-import { check, Inbox, run, assert, unique, amqpUrl as url, tlsOptions } from '../checks.mjs';
+import { check, checkWith, Inbox, run, assert, unique, amqpUrl as url, amqpUrlOf, own, tlsOptions } from '../checks.mjs';
 import { receipted, stompClient } from '../stompjs/client.mjs';
 
-check('publishes, consumes and acknowledges', async () => {
+check('publishes consumes and acknowledges', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue(unique('amqplib'), { durable: true });
@@ -22,7 +22,7 @@ check('publishes, consumes and acknowledges', async () => {
   await connection.close();
 });
 
-check('confirms every publish', async () => {
+check('publishes are confirmed', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
@@ -32,7 +32,7 @@ check('confirms every publish', async () => {
   await connection.close();
 });
 
-check('hears of unroutable messages', async () => {
+check('unroutable ones return', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();
   const inbox = new Inbox();
@@ -45,7 +45,7 @@ check('hears of unroutable messages', async () => {
   await connection.close();
 });
 
-check('asks and answers over an exclusive queue', async () => {
+check('a question and its answer', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
@@ -64,7 +64,7 @@ check('asks and answers over an exclusive queue', async () => {
   await connection.close();
 });
 
-check('binds exchanges of every kind', async () => {
+check('exchanges of every kind', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();
   for (const [kind, pattern, key, args] of [['direct', 'k', 'k', {}], ['fanout', '', 'any', {}],
@@ -83,7 +83,7 @@ check('binds exchanges of every kind', async () => {
   await connection.close();
 });
 
-check('a channel error leaves the connection open', async () => {
+check('an error is told and the connection goes on', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const bad = await connection.createChannel();
   bad.on('error', () => {});
@@ -93,7 +93,7 @@ check('a channel error leaves the connection open', async () => {
   await connection.close();
 });
 
-check('is told when its queue is deleted', async () => {
+check("a consumer hears of its queue's end", async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
@@ -104,7 +104,7 @@ check('is told when its queue is deleted', async () => {
   await connection.close();
 });
 
-check('moves a body of five mebibytes', async () => {
+check('a large body comes whole', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
@@ -115,17 +115,46 @@ check('moves a body of five mebibytes', async () => {
   await connection.close();
 });
 
-check('refuses a wrong password', async () => {
+check('a wrong password is refused', async () => {
   await assert.rejects(amqp.connect(url.replace('guest:guest', 'guest:wrong'), tlsOptions), /403|ACCESS/i);
 });
 
-check('meets stompjs on a queue', async () => {
+checkWith(own, 'its own user comes into its own virtual host', async () => {
+  const connection = await amqp.connect(amqpUrlOf(`${own.user}:${own.password}`, own.vhost), tlsOptions);
+  const channel = await connection.createConfirmChannel();
+  const { queue } = await channel.assertQueue(unique(own.user), { durable: true });
+  channel.sendToQueue(queue, Buffer.from('own'));
+  await channel.waitForConfirms();
+  assert.equal((await channel.get(queue, { noAck: true })).content.toString(), 'own');
+  await channel.deleteQueue(queue);
+  await connection.close();
+});
+
+checkWith(own, 'what its user may not is refused', async () => {
+  const login = `${own.user}:${own.password}`;
+  await assert.rejects(amqp.connect(amqpUrlOf(login), tlsOptions), /530|ConnectionClose/);
+  const connection = await amqp.connect(amqpUrlOf(login, own.vhost), tlsOptions);
+  const channel = await connection.createChannel();
+  channel.on('error', () => {});
+  await assert.rejects(channel.assertQueue(unique('foreign')), /403/);
+  await connection.close();
+});
+
+checkWith(tlsOptions?.cert, 'its certificate says who it is', async () => {
+  const connection = await amqp.connect(url.replace('guest:guest@', ''),
+    { ...tlsOptions, credentials: amqp.credentials.external() });
+  const channel = await connection.createChannel();
+  await channel.assertQueue('', { exclusive: true });
+  await connection.close();
+});
+
+check('crosses to the other protocol and back', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createChannel();
   const name = unique('amqplib');
   await channel.assertQueue(name, { durable: true });
   const inbox = new Inbox();
-  await channel.consume(name, (m) => inbox.push(m), { noAck: true });
+  const { consumerTag } = await channel.consume(name, (m) => inbox.push(m), { noAck: true });
   const client = await stompClient();
   await receipted(client, (receipt) => client.publish({
     destination: `/queue/${name}`, body: 'from stompjs',
@@ -137,6 +166,13 @@ check('meets stompjs on a queue', async () => {
   assert.equal(message.properties.contentType, 'text/x');
   assert.equal(message.properties.deliveryMode, 2);
   assert.equal(message.properties.headers.own, 'h');
+  await channel.cancel(consumerTag);
+  const back = new Inbox();
+  await receipted(client, (receipt) =>
+    client.subscribe(`/queue/${name}`, (m) => back.push(m), { receipt }));
+  channel.sendToQueue(name, Buffer.from('from amqplib'), { messageId: 'm-1' });
+  const frame = await back.next();
+  assert.deepEqual([frame.body, frame.headers['amqp-message-id']], ['from amqplib', 'm-1']);
   await channel.deleteQueue(name);
   await client.deactivate();
   await connection.close();

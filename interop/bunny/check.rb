@@ -8,10 +8,21 @@ TLS = ENV['TLS_CA'] ? { tls: true, tls_ca_certificates: [ENV['TLS_CA']], verify_
                         tls_cert: ENV['TLS_CERT'], tls_key: ENV['TLS_KEY'] }.compact : {}
 
 def connect(**more)
-  connection = Bunny.new(host: '127.0.0.1', port: ENV['AMQP_PORT'].to_i, user: 'guest', pass: 'guest',
-                         automatically_recover: false, logger: Logger.new(File::NULL), **TLS, **more)
+  connection = Bunny.new(host: '127.0.0.1', port: ENV['AMQP_PORT'].to_i, automatically_recover: false,
+                         logger: Logger.new(File::NULL), user: 'guest', pass: 'guest', **TLS, **more)
   connection.start
   connection
+end
+
+# A user that may enter one virtual host alone, and there what begins with its name.
+OWN = ENV['LOGIN_USER'] ? { user: ENV['LOGIN_USER'], pass: ENV['LOGIN_PASSWORD'] } : nil
+
+def refused(*kinds)
+  yield
+rescue *kinds
+  nil
+else
+  raise 'it was not refused'
 end
 
 def equal(got, wanted)
@@ -19,7 +30,21 @@ def equal(got, wanted)
 end
 
 CHECKS = {
-  'publishes with confirms, gets and acknowledges' => lambda {
+  'publishes consumes and acknowledges' => lambda {
+    connection = connect
+    channel = connection.create_channel
+    queue = channel.queue('', exclusive: true)
+    got = Queue.new
+    queue.subscribe(manual_ack: true) { |info, _, body| got << [info.delivery_tag, body] }
+    10.times { |i| queue.publish("m#{i}") }
+    10.times do |i|
+      tag, body = Timeout.timeout(20) { got.pop }
+      equal(body, "m#{i}")
+      channel.ack(tag)
+    end
+    connection.close
+  },
+  'publishes are confirmed' => lambda {
     connection = connect
     channel = connection.create_channel
     channel.confirm_select
@@ -35,7 +60,19 @@ CHECKS = {
     queue.delete
     connection.close
   },
-  'consumes what it is sent' => lambda {
+  'a nacked message comes again' => lambda {
+    connection = connect
+    channel = connection.create_channel
+    queue = channel.queue('', exclusive: true)
+    queue.publish('again')
+    info, = queue.pop(manual_ack: true)
+    channel.nack(info.delivery_tag, false, true)
+    info, _, body = queue.pop(manual_ack: true)
+    equal([info.redelivered?, body], [true, 'again'])
+    channel.ack(info.delivery_tag)
+    connection.close
+  },
+  'a large body comes whole' => lambda {
     connection = connect
     channel = connection.create_channel
     queue = channel.queue('', exclusive: true)
@@ -46,30 +83,43 @@ CHECKS = {
     equal(Timeout.timeout(20) { got.pop }, large)
     connection.close
   },
-  'hears of a channel error and goes on' => lambda {
+  'an error is told and the connection goes on' => lambda {
     connection = connect
-    begin
-      connection.create_channel.queue('bunny-nothing', passive: true)
-      raise 'no error came'
-    rescue Bunny::NotFound
-      connection.create_channel.queue('', exclusive: true)
-    end
+    refused(Bunny::NotFound) { connection.create_channel.queue('bunny-nothing', passive: true) }
+    connection.create_channel.queue('', exclusive: true)
     connection.close
   },
-  'is refused with a wrong password' => lambda {
-    begin
+  'a wrong password is refused' => lambda {
+    refused(Bunny::AuthenticationFailureError, Bunny::PossibleAuthenticationFailureError) do
       connect(pass: 'wrong')
-      raise 'it was let in'
-    rescue Bunny::AuthenticationFailureError, Bunny::PossibleAuthenticationFailureError
-      nil
     end
   },
-}.freeze
+  'its own user comes into its own virtual host' => OWN && lambda {
+    connection = connect(**OWN, vhost: ENV['LOGIN_VHOST'])
+    queue = connection.create_channel.queue("#{OWN[:user]}-#{Process.pid}", durable: true)
+    queue.publish('own')
+    equal(queue.pop[2], 'own')
+    queue.delete
+    connection.close
+  },
+  'what its user may not is refused' => OWN && lambda {
+    refused(Bunny::NotAllowedError) { connect(**OWN, vhost: '/') }
+    connection = connect(**OWN, vhost: ENV['LOGIN_VHOST'])
+    refused(Bunny::AccessRefused) { connection.create_channel.queue('foreign') }
+    connection.close
+  },
+  'its certificate says who it is' => TLS[:tls_cert] && lambda {
+    connection = connect(auth_mechanism: 'EXTERNAL')
+    connection.create_channel.queue('', exclusive: true)
+    connection.close
+  },
+}.select { |_, body| body }.freeze
 
 passed = failed = 0
 CHECKS.each do |name, body|
   Timeout.timeout(30) { body.call }
   passed += 1
+  puts "  ok bunny: #{name}"
 rescue StandardError => e
   failed += 1
   puts "  FAILED bunny: #{name}\n    #{e.class}: #{e.message}\n    #{e.backtrace.first(5).join("\n    ")}"

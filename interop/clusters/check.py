@@ -112,9 +112,15 @@ class Shop:
         self.channel.publish("amq.topic", key, body.encode())
         self.channel.wait_confirms()
 
-    def wait_for(self, instances):
-        wait_until(lambda: self.channel.queue_declare(QUEUE, passive=True)[2] == instances,
-                   f"{instances} instances", START_SECONDS)
+    def count(self):
+        return self.channel.queue_declare(QUEUE, passive=True)[2]
+
+    def wait_for(self, instances, processes=()):
+        try:
+            wait_until(lambda: self.count() == instances, f"{instances} instances", START_SECONDS)
+        except AssertionError as error:
+            ended = [p.args for p in processes if p.poll() is not None]
+            raise AssertionError(f"{error}; there are {self.count()}, ended: {ended}") from None
 
 
 class Example:
@@ -147,7 +153,7 @@ def together_they_share_the_orders(_):
             continue
     instances = [Instance(command) for command in commands]
     try:
-        shop.wait_for(len(instances))
+        shop.wait_for(len(instances), [instance.process for instance in instances])
         for i in range(10 * len(instances)):
             shop.order("orders.us", str(i))
         taken = [[instance.lines.get(timeout=20) for _ in range(10)] for instance in instances]
@@ -160,7 +166,7 @@ def together_they_share_the_orders(_):
 
 scratch = tempfile.mkdtemp(prefix="sluice-clusters-")
 try:
-    tally = run_suite(suite, Ports, threads=1)
+    tally = run_suite(suite, Ports, threads=1, verbose=True)
 finally:
     shutil.rmtree(scratch, ignore_errors=True)
 print(tally)

@@ -12,122 +12,227 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-func connect(password string) (*amqp.Connection, error) {
-	where := fmt.Sprintf("://guest:%s@127.0.0.1:%s/", password, os.Getenv("AMQP_PORT"))
-	if os.Getenv("TLS_CA") == "" {
-		return amqp.Dial("amqp" + where)
-	}
-	authority, err := os.ReadFile(os.Getenv("TLS_CA"))
-	if err != nil {
-		return nil, err
-	}
-	rules := &tls.Config{RootCAs: x509.NewCertPool()}
-	rules.RootCAs.AppendCertsFromPEM(authority)
-	if os.Getenv("TLS_CERT") != "" {
-		pair, err := tls.LoadX509KeyPair(os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"))
-		if err != nil {
-			return nil, err
-		}
-		rules.Certificates = []tls.Certificate{pair}
-	}
-	return amqp.DialTLS("amqps"+where, rules)
-}
-
 func must(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
+func connect(user, password, vhost string) (*amqp.Connection, error) {
+	return dial(amqp.Config{Vhost: vhost,
+		SASL: []amqp.Authentication{&amqp.PlainAuth{Username: user, Password: password}}})
+}
+
+func dial(config amqp.Config) (*amqp.Connection, error) {
+	where := "://127.0.0.1:" + os.Getenv("AMQP_PORT") + "/"
+	if os.Getenv("TLS_CA") == "" {
+		return amqp.DialConfig("amqp"+where, config)
+	}
+	authority, err := os.ReadFile(os.Getenv("TLS_CA"))
+	must(err)
+	config.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+	config.TLSClientConfig.RootCAs.AppendCertsFromPEM(authority)
+	if os.Getenv("TLS_CERT") != "" {
+		pair, err := tls.LoadX509KeyPair(os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"))
+		must(err)
+		config.TLSClientConfig.Certificates = []tls.Certificate{pair}
+	}
+	return amqp.DialConfig("amqps"+where, config)
+}
+
+func connectOwn(vhost string) (*amqp.Connection, error) {
+	return connect(os.Getenv("LOGIN_USER"), os.Getenv("LOGIN_PASSWORD"), vhost)
+}
+
 func open() (*amqp.Connection, *amqp.Channel) {
-	connection, err := connect("guest")
+	connection, err := connect("guest", "guest", "/")
 	must(err)
 	channel, err := connection.Channel()
 	must(err)
 	return connection, channel
 }
 
+func declareExclusive(channel *amqp.Channel) string {
+	queue, err := channel.QueueDeclare("", false, false, true, false, nil)
+	must(err)
+	return queue.Name
+}
+
+func publish(channel *amqp.Channel, queue string, message amqp.Publishing) {
+	must(channel.PublishWithContext(context.Background(), "", queue, false, false, message))
+}
+
+// equal compares as text.
+func equal(got, wanted any) {
+	if fmt.Sprint(got) != fmt.Sprint(wanted) {
+		panic(fmt.Sprint("got ", got, ", wanted ", wanted))
+	}
+}
+
+func refused(code int, err error) {
+	if e, ok := err.(*amqp.Error); !ok || e.Code != code {
+		panic(fmt.Sprint("got ", err, ", wanted ", code))
+	}
+}
+
 func publishesAndConsumes() {
 	connection, channel := open()
 	defer connection.Close()
-	must(channel.Confirm(false))
-	queue, err := channel.QueueDeclare("", false, false, true, false, nil)
-	must(err)
-	confirms := channel.NotifyPublish(make(chan amqp.Confirmation, 100))
+	queue := declareExclusive(channel)
 	for i := 0; i < 100; i++ {
-		must(channel.PublishWithContext(context.Background(), "", queue.Name, false, false,
-			amqp.Publishing{Body: []byte(fmt.Sprint(i)), Headers: amqp.Table{"n": int64(i)}}))
+		publish(channel, queue, amqp.Publishing{Body: []byte(fmt.Sprint(i)),
+			Headers: amqp.Table{"n": int64(i)}})
 	}
-	for i := 0; i < 100; i++ {
-		if c := <-confirms; !c.Ack {
-			panic("not confirmed")
-		}
-	}
-	deliveries, err := channel.Consume(queue.Name, "", false, false, false, false, nil)
+	deliveries, err := channel.Consume(queue, "", false, false, false, false, nil)
 	must(err)
 	for i := 0; i < 100; i++ {
 		d := <-deliveries
-		if string(d.Body) != fmt.Sprint(i) || d.Headers["n"] != int64(i) {
-			panic(fmt.Sprint("got ", string(d.Body), d.Headers))
-		}
+		equal(string(d.Body), i)
+		equal(d.Headers["n"], i)
 		must(d.Ack(false))
 	}
 }
 
-func takesLargeBodies() {
+func publishesAreConfirmed() {
 	connection, channel := open()
 	defer connection.Close()
-	queue, err := channel.QueueDeclare("", false, false, true, false, nil)
-	must(err)
-	large := make([]byte, 2000000)
-	must(channel.PublishWithContext(context.Background(), "", queue.Name, false, false,
-		amqp.Publishing{Body: large}))
-	deliveries, err := channel.Consume(queue.Name, "", true, false, false, false, nil)
-	must(err)
-	if d := <-deliveries; len(d.Body) != len(large) {
-		panic("another size")
+	must(channel.Confirm(false))
+	queue := declareExclusive(channel)
+	confirms := channel.NotifyPublish(make(chan amqp.Confirmation, 100))
+	for i := 0; i < 100; i++ {
+		publish(channel, queue, amqp.Publishing{DeliveryMode: amqp.Persistent})
+	}
+	for i := 0; i < 100; i++ {
+		equal((<-confirms).Ack, true)
 	}
 }
 
-func hearsOfErrors() {
+func aNackedMessageComesAgain() {
+	connection, channel := open()
+	defer connection.Close()
+	queue := declareExclusive(channel)
+	publish(channel, queue, amqp.Publishing{Body: []byte("again")})
+	d, _, err := channel.Get(queue, false)
+	must(err)
+	must(d.Nack(false, true))
+	d, _, err = channel.Get(queue, false)
+	must(err)
+	equal([]any{d.Redelivered, string(d.Body)}, []any{true, "again"})
+}
+
+func aLargeBodyComesWhole() {
+	connection, channel := open()
+	defer connection.Close()
+	queue := declareExclusive(channel)
+	large := make([]byte, 2000000)
+	publish(channel, queue, amqp.Publishing{Body: large})
+	deliveries, err := channel.Consume(queue, "", true, false, false, false, nil)
+	must(err)
+	equal(len((<-deliveries).Body), len(large))
+}
+
+func anErrorIsTold() {
 	connection, channel := open()
 	defer connection.Close()
 	_, err := channel.QueueDeclarePassive("go-nothing", false, false, false, false, nil)
-	if e, ok := err.(*amqp.Error); !ok || e.Code != 404 {
-		panic(fmt.Sprint("got ", err))
-	}
+	refused(404, err)
 	_, err = connection.Channel()
 	must(err)
 }
 
-func isRefusedWithAWrongPassword() {
-	if _, err := connect("wrong"); err == nil {
+func aWrongPasswordIsRefused() {
+	_, err := connect("guest", "wrong", "/")
+	refused(403, err)
+}
+
+func itsOwnUserComesIn() {
+	connection, err := connectOwn(os.Getenv("LOGIN_VHOST"))
+	must(err)
+	defer connection.Close()
+	channel, err := connection.Channel()
+	must(err)
+	name := fmt.Sprint(os.Getenv("LOGIN_USER"), "-go-", os.Getpid())
+	_, err = channel.QueueDeclare(name, true, false, false, false, nil)
+	must(err)
+	publish(channel, name, amqp.Publishing{Body: []byte("own")})
+	d, _, err := channel.Get(name, true)
+	must(err)
+	equal(string(d.Body), "own")
+	_, err = channel.QueueDelete(name, false, false, false)
+	must(err)
+}
+
+func whatItMayNotIsRefused() {
+	if _, err := connectOwn("/"); err == nil {
 		panic("it was let in")
+	}
+	connection, err := connectOwn(os.Getenv("LOGIN_VHOST"))
+	must(err)
+	defer connection.Close()
+	channel, err := connection.Channel()
+	must(err)
+	_, err = channel.QueueDeclare("foreign", false, false, false, false, nil)
+	refused(403, err)
+}
+
+func itsCertificateSaysWhoItIs() {
+	connection, err := dial(amqp.Config{SASL: []amqp.Authentication{&amqp.ExternalAuth{}}})
+	must(err)
+	defer connection.Close()
+	channel, err := connection.Channel()
+	must(err)
+	declareExclusive(channel)
+}
+
+type check struct {
+	name string
+	body func()
+}
+
+func checks() []check {
+	all := []check{
+		{"publishes consumes and acknowledges", publishesAndConsumes},
+		{"publishes are confirmed", publishesAreConfirmed},
+		{"a nacked message comes again", aNackedMessageComesAgain},
+		{"a large body comes whole", aLargeBodyComesWhole},
+		{"an error is told and the connection goes on", anErrorIsTold},
+		{"a wrong password is refused", aWrongPasswordIsRefused},
+	}
+	if os.Getenv("LOGIN_USER") != "" {
+		all = append(all, check{"its own user comes into its own virtual host", itsOwnUserComesIn},
+			check{"what its user may not is refused", whatItMayNotIsRefused})
+	}
+	if os.Getenv("TLS_CERT") != "" {
+		all = append(all, check{"its certificate says who it is", itsCertificateSaysWhoItIs})
+	}
+	return all
+}
+
+// run gives what went wrong, nil when nothing did.
+func run(body func()) any {
+	done := make(chan any, 1)
+	go func() {
+		defer func() { done <- recover() }()
+		body()
+	}()
+	select {
+	case trouble := <-done:
+		return trouble
+	case <-time.After(20 * time.Second):
+		return "nothing came in time"
 	}
 }
 
 func main() {
 	passed, failed := 0, 0
-	for name, body := range map[string]func(){
-		"publishes and consumes": publishesAndConsumes, "takes large bodies": takesLargeBodies,
-		"hears of errors": hearsOfErrors, "is refused with a wrong password": isRefusedWithAWrongPassword} {
-		done := make(chan any, 1)
-		go func() {
-			defer func() { done <- recover() }()
-			body()
-		}()
-		var trouble any
-		select {
-		case trouble = <-done:
-		case <-time.After(20 * time.Second):
-			trouble = "nothing came in time"
-		}
-		if trouble == nil {
-			passed++
+	for _, c := range checks() {
+		if trouble := run(c.body); trouble != nil {
+			failed++
+			fmt.Printf("  FAILED amqp091-go: %s\n    %v\n", c.name, trouble)
 			continue
 		}
-		failed++
-		fmt.Printf("  FAILED amqp091-go: %s\n    %v\n", name, trouble)
+		passed++
+		fmt.Printf("  ok amqp091-go: %s\n", c.name)
 	}
 	fmt.Printf("%d passed, %d failed, 0 skipped\n", passed, failed)
 	if failed != 0 {

@@ -7,22 +7,22 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
-from support import Ports, Tls, run, stomp_connection  # noqa: E402
+from support import Login, Ports, Tls, run, stomp_connection, test_with  # noqa: E402
 
 from ends import unique  # noqa: E402
 from suite import Suite, equal, has  # noqa: E402
 
 suite = Suite("amqp-tools")
-# It compares host names with the certificate's, no addresses.
-WHERE = [f"--url=amqps://guest:guest@localhost:{Ports.amqp}" if Tls.ca else
-         f"--url=amqp://guest:guest@127.0.0.1:{Ports.amqp}"]
-WHERE += [f"--{name}={value}" for name, value in (
+# The library compares host names with the certificate's, no addresses.
+PLACE = f"localhost:{Ports.amqp}" if Tls.ca else f"127.0.0.1:{Ports.amqp}"
+CERTIFICATES = [f"--{name}={value}" for name, value in (
     ("cacert", Tls.ca), ("cert", Tls.cert), ("key", Tls.key)) if value]
 
 
-def tool(name, *arguments, body=None, status=0):
-    """Runs amqp-NAME; gives its standard output."""
-    result = subprocess.run([f"amqp-{name}", *WHERE, *arguments], input=body,
+def tool(name, *arguments, body=None, status=0, login="guest:guest", vhost="%2f"):
+    """Runs amqp-NAME; gives its standard output, or what it complains of."""
+    url = f"--url={'amqps' if Tls.ca else 'amqp'}://{login}@{PLACE}/{vhost}"
+    result = subprocess.run([f"amqp-{name}", url, *CERTIFICATES, *arguments], input=body,
                             capture_output=True, timeout=30)
     if result.returncode != status:
         raise AssertionError(f"amqp-{name} {arguments}: {result.returncode} {result.stderr!r}")
@@ -43,7 +43,7 @@ def declares_publishes_gets_and_deletes(_):
 
 
 @suite.test
-def consumes_and_acknowledges(_):
+def publishes_consumes_and_acknowledges(_):
     queue = unique("tools")
     tool("declare-queue", "-d", "-q", queue)
     for i in range(5):
@@ -53,7 +53,7 @@ def consumes_and_acknowledges(_):
 
 
 @suite.test
-def publishes_a_body_of_many_frames(_):
+def a_large_body_comes_whole(_):
     queue, body = unique("tools"), bytes(range(256)) * 4000
     tool("declare-queue", "-q", queue, "-d")
     tool("publish", "-r", queue, body=body)
@@ -62,13 +62,35 @@ def publishes_a_body_of_many_frames(_):
 
 
 @suite.test
-def errors_are_told(_):
+def an_error_is_told(_):
     has(tool("publish", "-e", unique("nothing"), "-r", "k", "-b", "x", status=1).decode(),
         "404")
 
 
 @suite.test
-def meets_stomp_py(_):
+def a_wrong_password_is_refused(_):
+    has(tool("declare-queue", "-q", "q", status=1, login="guest:wrong").decode(), "403")
+
+
+@test_with(suite, Login.user)
+def its_own_user_comes_into_its_own_virtual_host(_):
+    own, queue = {"login": f"{Login.user}:{Login.password}", "vhost": Login.vhost}, unique(Login.user)
+    tool("declare-queue", "-d", "-q", queue, **own)
+    tool("publish", "-r", queue, "-b", "own", **own)
+    equal(tool("get", "-q", queue, **own), b"own")
+    tool("delete-queue", "-q", queue, **own)
+
+
+@test_with(suite, Login.user)
+def what_its_user_may_not_is_refused(_):
+    login = f"{Login.user}:{Login.password}"
+    has(tool("declare-queue", "-q", "q", status=1, login=login, vhost="%2f").decode(), "530")
+    has(tool("declare-queue", "-q", unique("foreign"), status=1, login=login,
+             vhost=Login.vhost).decode(), "403")
+
+
+@suite.test
+def crosses_to_the_other_protocol_and_back(_):
     queue = unique("tools")
     stomp, inbox = stomp_connection()
     stomp.send(f"/queue/{queue}", "from stomp.py", receipt="sent")

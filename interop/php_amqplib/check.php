@@ -2,23 +2,61 @@
 // php-amqplib as Debian packages it, unmodified.
 require_once 'PhpAmqpLib/autoload.php';
 
+use PhpAmqpLib\Connection\AMQPConnectionConfig;
+use PhpAmqpLib\Connection\AMQPConnectionFactory;
 use PhpAmqpLib\Connection\AMQPSSLConnection;
 use PhpAmqpLib\Connection\AMQPStreamConnection;
-use PhpAmqpLib\Exception\AMQPProtocolChannelException;
 use PhpAmqpLib\Message\AMQPMessage;
 use PhpAmqpLib\Wire\AMQPTable;
 
-function connect(string $password = 'guest')
+// A user that may enter one virtual host alone, and there what begins with its name.
+$own = getenv('LOGIN_USER') ?: null;
+
+function connect(string $user = 'guest', string $password = 'guest', string $vhost = '/')
 {
     $port = (int)getenv('AMQP_PORT');
     if (!getenv('TLS_CA')) {
-        return new AMQPStreamConnection('127.0.0.1', $port, 'guest', $password);
+        return new AMQPStreamConnection('127.0.0.1', $port, $user, $password, $vhost);
     }
     $options = ['cafile' => getenv('TLS_CA'), 'verify_peer' => true];
     if (getenv('TLS_CERT')) {
         $options += ['local_cert' => getenv('TLS_CERT'), 'local_pk' => getenv('TLS_KEY')];
     }
-    return new AMQPSSLConnection('127.0.0.1', $port, 'guest', $password, '/', $options);
+    return new AMQPSSLConnection('127.0.0.1', $port, $user, $password, $vhost, $options);
+}
+
+function connect_own(string $vhost)
+{
+    return connect(getenv('LOGIN_USER'), getenv('LOGIN_PASSWORD'), $vhost);
+}
+
+// By its certificate alone.
+function connect_external()
+{
+    $config = new AMQPConnectionConfig();
+    $config->setHost('127.0.0.1');
+    $config->setPort((int)getenv('AMQP_PORT'));
+    $config->setUser('');
+    $config->setPassword('');
+    $config->setLoginMethod(AMQPConnectionConfig::AUTH_EXTERNAL);
+    $config->setIsSecure(true);
+    $config->setNetworkProtocol('ssl');
+    $config->setSslCaCert(getenv('TLS_CA'));
+    $config->setSslCert(getenv('TLS_CERT'));
+    $config->setSslKey(getenv('TLS_KEY'));
+    return AMQPConnectionFactory::create($config);
+}
+
+// What must fail, with this code unless it is null.
+function refused(?int $code, callable $body)
+{
+    try {
+        $body();
+    } catch (Exception $e) {
+        equal($code ?? $e->getCode(), $e->getCode());
+        return;
+    }
+    throw new Error('it was not refused');
 }
 
 function equal($got, $wanted)
@@ -29,7 +67,25 @@ function equal($got, $wanted)
 }
 
 $checks = [
-    'publishes with confirms, gets and acknowledges' => function () {
+    'publishes consumes and acknowledges' => function () {
+        $connection = connect();
+        $channel = $connection->channel();
+        [$queue] = $channel->queue_declare('', false, false, true);
+        $got = [];
+        $channel->basic_consume($queue, '', false, false, false, false, function ($m) use (&$got) {
+            $got[] = $m->body;
+            $m->ack();
+        });
+        for ($i = 0; $i < 10; $i++) {
+            $channel->basic_publish(new AMQPMessage("m$i"), '', $queue);
+        }
+        while (count($got) < 10) {
+            $channel->wait(null, false, 20);
+        }
+        equal($got, array_map(fn ($i) => "m$i", range(0, 9)));
+        $connection->close();
+    },
+    'publishes are confirmed' => function () {
         $connection = connect();
         $channel = $connection->channel();
         $channel->confirm_select();
@@ -50,7 +106,17 @@ $checks = [
         $channel->queue_delete($queue);
         $connection->close();
     },
-    'consumes what it is sent' => function () {
+    'a nacked message comes again' => function () {
+        $connection = connect();
+        $channel = $connection->channel();
+        [$queue] = $channel->queue_declare('', false, false, true);
+        $channel->basic_publish(new AMQPMessage('again'), '', $queue);
+        $channel->basic_get($queue)->nack(true);
+        $message = $channel->basic_get($queue);
+        equal([$message->isRedelivered(), $message->body], [true, 'again']);
+        $connection->close();
+    },
+    'a large body comes whole' => function () {
         $connection = connect();
         $channel = $connection->channel();
         [$queue] = $channel->queue_declare('', false, false, true);
@@ -66,32 +132,44 @@ $checks = [
         equal($got[0] === $large, true);
         $connection->close();
     },
-    'hears of a channel error and goes on' => function () {
+    'an error is told and the connection goes on' => function () {
         $connection = connect();
-        try {
-            $connection->channel()->queue_declare('php-nothing', true);
-            throw new Exception('no error came');
-        } catch (AMQPProtocolChannelException $e) {
-            equal($e->getCode(), 404);
-        }
+        refused(404, fn () => $connection->channel()->queue_declare('php-nothing', true));
         $connection->channel()->queue_declare('', false, false, true);
         $connection->close();
     },
-    'is refused with a wrong password' => function () {
-        try {
-            connect('wrong');
-        } catch (Exception $e) {
-            return;
-        }
-        throw new Exception('it was let in');
+    'a wrong password is refused' => function () {
+        refused(null, fn () => connect('guest', 'wrong'));
     },
+    'its own user comes into its own virtual host' => $own ? function () use ($own) {
+        $connection = connect_own(getenv('LOGIN_VHOST'));
+        $channel = $connection->channel();
+        $queue = "$own-php-" . getmypid();
+        $channel->queue_declare($queue, false, true, false, false);
+        $channel->basic_publish(new AMQPMessage('own'), '', $queue);
+        equal($channel->basic_get($queue, true)->body, 'own');
+        $channel->queue_delete($queue);
+        $connection->close();
+    } : null,
+    'what its user may not is refused' => $own ? function () {
+        refused(null, fn () => connect_own('/'));
+        $connection = connect_own(getenv('LOGIN_VHOST'));
+        refused(403, fn () => $connection->channel()->queue_declare('foreign'));
+        $connection->close();
+    } : null,
+    'its certificate says who it is' => getenv('TLS_CERT') ? function () {
+        $connection = connect_external();
+        $connection->channel()->queue_declare('', false, false, true);
+        $connection->close();
+    } : null,
 ];
 
 $passed = $failed = 0;
-foreach ($checks as $name => $body) {
+foreach (array_filter($checks) as $name => $body) {
     try {
         $body();
         $passed++;
+        echo "  ok php-amqplib: $name\n";
     } catch (Throwable $e) {
         $failed++;
         echo "  FAILED php-amqplib: $name\n    " . get_class($e) . ': ' . $e->getMessage() . "\n";

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 import pika  # noqa: E402
-from support import pika_parameters, run, stomp_connection  # noqa: E402
+from support import Login, Tls, pika_parameters, run, stomp_connection, test_with  # noqa: E402
 
 from ends import unique  # noqa: E402
 from suite import Suite, equal, raises  # noqa: E402
@@ -43,20 +43,28 @@ def publishes_consumes_and_acknowledges(_):
 
 
 @suite.test
-def confirms_and_mandatory_returns(_):
+def publishes_are_confirmed(_):
     connection = connect()
     channel = connection.channel()
     channel.confirm_delivery()
     queue = channel.queue_declare("", exclusive=True).method.queue
     channel.basic_publish("", queue, "x", pika.BasicProperties(delivery_mode=2), mandatory=True)
-    raises(pika.exceptions.UnroutableError, channel.basic_publish, "", unique("nowhere"), "x",
-           mandatory=True)
     channel.basic_publish("", unique("nowhere"), "x")
     connection.close()
 
 
 @suite.test
-def nacked_and_rejected(_):
+def unroutable_ones_return(_):
+    connection = connect()
+    channel = connection.channel()
+    channel.confirm_delivery()
+    raises(pika.exceptions.UnroutableError, channel.basic_publish, "", unique("nowhere"), "x",
+           mandatory=True)
+    connection.close()
+
+
+@suite.test
+def a_nacked_message_comes_again(_):
     connection = connect()
     channel = connection.channel()
     queue = channel.queue_declare("", exclusive=True).method.queue
@@ -90,7 +98,7 @@ def exchanges_of_every_kind(_):
 
 
 @suite.test
-def properties_come_back_as_they_went(_):
+def properties_and_headers_come_back(_):
     connection = connect()
     channel = connection.channel()
     queue = channel.queue_declare("", exclusive=True).method.queue
@@ -105,7 +113,7 @@ def properties_come_back_as_they_went(_):
 
 
 @suite.test
-def a_channel_error_leaves_the_connection_open(_):
+def an_error_is_told_and_the_connection_goes_on(_):
     connection = connect()
     channel = connection.channel()
     closed = raises(pika.exceptions.ChannelClosedByBroker, channel.queue_declare,
@@ -116,7 +124,7 @@ def a_channel_error_leaves_the_connection_open(_):
 
 
 @suite.test
-def heartbeats_keep_an_idle_connection(_):
+def heart_beats_keep_an_idle_connection(_):
     connection = connect(heartbeat=1)
     connection.process_data_events(time_limit=3)
     connection.channel().queue_declare("", exclusive=True)
@@ -124,7 +132,7 @@ def heartbeats_keep_an_idle_connection(_):
 
 
 @suite.test
-def a_large_body_over_small_frames(_):
+def a_large_body_comes_whole(_):
     connection = connect(frame_max=4096)
     channel = connection.channel()
     queue = channel.queue_declare("", exclusive=True).method.queue
@@ -140,8 +148,52 @@ def a_wrong_password_is_refused(_):
            credentials=pika.PlainCredentials("guest", "wrong"))
 
 
+@test_with(suite, Login.user)
+def its_own_user_comes_into_its_own_virtual_host(_):
+    connection = connect(credentials=pika.PlainCredentials(Login.user, Login.password),
+                         virtual_host=Login.vhost)
+    channel = connection.channel()
+    channel.confirm_delivery()
+    queue = unique(Login.user)
+    channel.queue_declare(queue, durable=True)
+    channel.basic_publish("", queue, "own")
+    equal(channel.basic_get(queue, auto_ack=True)[2], b"own")
+    connection.close()
+
+
+@test_with(suite, Login.user)
+def what_its_user_may_not_is_refused(_):
+    own = {"credentials": pika.PlainCredentials(Login.user, Login.password)}
+    raises(pika.exceptions.ProbableAccessDeniedError, connect, virtual_host="/", **own)
+    connection = connect(virtual_host=Login.vhost, **own)
+    closed = raises(pika.exceptions.ChannelClosedByBroker, connection.channel().queue_declare,
+                    unique("foreign"))
+    equal(closed.reply_code, 403)
+    connection.channel().queue_declare(unique(Login.user), exclusive=True)
+    connection.close()
+
+
+@test_with(suite, Tls.cert)
+def its_certificate_says_who_it_is(_):
+    connection = connect(credentials=pika.credentials.ExternalCredentials())
+    connection.channel().queue_declare("", exclusive=True)
+    connection.close()
+
+
 @suite.test
-def many_channels(_):
+def a_cluster_queue_answers_to_each_of_its_names(_):
+    connection = connect()
+    channel = connection.channel()
+    topic = unique("VirtualTopic.pika")
+    for name in (f"/queue/Consumer.billing.{topic}", f"/exchange/amq.topic/{topic}@billing",
+                 f"/topic/{topic}@billing"):
+        equal(channel.queue_declare(name, durable=True).method.queue, name)
+    channel.queue_delete(f"/topic/{topic}@billing")
+    connection.close()
+
+
+@suite.test
+def many_channels_on_one_connection(_):
     connection = connect()
     channels = [connection.channel() for _ in range(100)]
     queue = channels[0].queue_declare("", exclusive=True).method.queue
@@ -155,7 +207,7 @@ def many_channels(_):
 
 
 @suite.test
-def meets_stomp_py_on_a_queue(_):
+def crosses_to_the_other_protocol_and_back(_):
     connection = connect()
     channel = connection.channel()
     name = unique("pika")

@@ -9,7 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import pika  # noqa: E402
 import stomp  # noqa: E402
-from support import Ports, over_tls, pika_parameters, run, stomp_connection  # noqa: E402
+from support import (Login, Ports, Tls, over_tls, pika_parameters, run,  # noqa: E402
+                     stomp_connection, test_with)
 
 from ends import unique  # noqa: E402
 from suite import Suite, equal, raises  # noqa: E402
@@ -19,7 +20,7 @@ KINDS = (stomp.Connection10, stomp.Connection11, stomp.Connection12)
 
 
 @suite.test
-def connects_with_every_version(_):
+def every_version_of_the_protocol(_):
     for kind in KINDS:
         connection, _ = stomp_connection(kind)
         assert connection.is_connected()
@@ -69,7 +70,15 @@ def a_nacked_message_comes_again(_):
 
 
 @suite.test
-def receipts_and_transactions(_):
+def publishes_are_confirmed(_):
+    connection, inbox = stomp_connection()
+    connection.send("/queue/" + unique("stomp.py"), "x", receipt="sent")
+    inbox.wait_receipt("sent")
+    connection.disconnect()
+
+
+@suite.test
+def transactions(_):
     connection, inbox = stomp_connection()
     destination = "/queue/" + unique("stomp.py")
     connection.subscribe(destination, id="1")
@@ -77,15 +86,14 @@ def receipts_and_transactions(_):
     connection.send(destination, "dropped", transaction=name)
     connection.abort(name)
     name = connection.begin()
-    connection.send(destination, "kept", transaction=name, receipt="sent")
+    connection.send(destination, "kept", transaction=name)
     connection.commit(name)
     equal(inbox.next().body, "kept")
-    inbox.wait_receipt("sent")
     connection.disconnect()
 
 
 @suite.test
-def binary_bodies_and_odd_headers(_):
+def binary_bodies_and_escaped_headers_come_back(_):
     connection, inbox = stomp_connection(auto_decode=False)
     destination = "/queue/" + unique("stomp.py")
     connection.subscribe(destination, id="1")
@@ -97,8 +105,8 @@ def binary_bodies_and_odd_headers(_):
 
 @suite.test
 def heart_beats_keep_an_idle_connection(_):
-    connection, inbox = stomp_connection(heartbeats=(400, 400))
-    deadline = time.monotonic() + 2.5
+    connection, inbox = stomp_connection(heartbeats=(1000, 1000))
+    deadline = time.monotonic() + 3.5
     while time.monotonic() < deadline:
         assert connection.is_connected(), "lost the connection"
         time.sleep(0.1)
@@ -116,8 +124,39 @@ def a_wrong_password_is_refused(_):
     raises(stomp.exception.ConnectFailedException, connection.connect, "guest", "wrong", wait=True)
 
 
+@test_with(suite, Login.user)
+def its_own_user_comes_into_its_own_virtual_host(_):
+    connection, inbox = stomp_connection(login=(Login.user, Login.password), vhost=Login.vhost)
+    destination = "/queue/" + unique(Login.user)
+    connection.subscribe(destination, id="1")
+    connection.send(destination, "own")
+    equal(inbox.next().body, "own")
+    connection.disconnect()
+
+
+@test_with(suite, Login.user)
+def what_its_user_may_not_is_refused(_):
+    login = (Login.user, Login.password)
+    raises(stomp.exception.ConnectFailedException, stomp_connection, login=login, vhost="/",
+           reconnect_attempts_max=1)
+    connection, inbox = stomp_connection(login=login, vhost=Login.vhost)
+    connection.subscribe("/queue/" + unique("foreign"), id="1")
+    equal(inbox.errors.get(timeout=20).headers["message"], "access_refused")
+    connection.disconnect()
+
+
+@test_with(suite, Tls.cert)
+def its_certificate_says_who_it_is(_):
+    connection, inbox = stomp_connection(login=())
+    destination = "/queue/" + unique("stomp.py")
+    connection.subscribe(destination, id="1")
+    connection.send(destination, "mine")
+    equal(inbox.next().body, "mine")
+    connection.disconnect()
+
+
 @suite.test
-def an_error_frame_is_reported(_):
+def an_error_is_told(_):
     connection, inbox = stomp_connection()
     connection.send("/garden/x", "x")
     equal(inbox.errors.get(timeout=20).headers["message"], "Unknown destination")
@@ -125,7 +164,7 @@ def an_error_frame_is_reported(_):
 
 
 @suite.test
-def meets_pika_on_a_topic(_):
+def crosses_to_the_other_protocol_and_back(_):
     topic = unique("stomp.py")
     connection, inbox = stomp_connection()
     connection.subscribe(f"/topic/{topic}.#", id="1", headers={"receipt": "ready"})
@@ -137,6 +176,12 @@ def meets_pika_on_a_topic(_):
     equal((frame.body, frame.headers["destination"]), ("from pika", f"/topic/{topic}.a.b"))
     equal([frame.headers[n] for n in ("correlation-id", "priority", "own", "number")],
           ["c-1", "4", "header", "5"])
+    channel = amqp.channel()
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    connection.send(f"/amq/queue/{queue}", "from stomp.py", headers={"own": "h"}, receipt="sent")
+    inbox.wait_receipt("sent")
+    _, properties, body = channel.basic_get(queue, auto_ack=True)
+    equal((body, properties.headers["own"]), (b"from stomp.py", "h"))
     amqp.close()
     connection.disconnect()
 

@@ -1,10 +1,10 @@
 // @stomp/stompjs, unmodified, over TCP.
 import { Versions } from '@stomp/stompjs';
-import { check, Inbox, run, assert, unique, amqpUrl, tlsOptions } from '../checks.mjs';
+import { check, checkWith, Inbox, run, assert, unique, amqpUrl, own, tlsOptions } from '../checks.mjs';
 import { receipted, stompClient } from './client.mjs';
 import amqp from 'amqplib';
 
-check('connects with every version', async () => {
+check('every version of the protocol', async () => {
   for (const version of [Versions.V1_0, Versions.V1_1, Versions.V1_2]) {
     const client = await stompClient({ stompVersions: new Versions([version]) });
     assert.equal(client.connectedVersion, version);
@@ -12,7 +12,7 @@ check('connects with every version', async () => {
   }
 });
 
-check('publishes, consumes and acknowledges', async () => {
+check('publishes consumes and acknowledges', async () => {
   const client = await stompClient();
   const queue = `/queue/${unique('stompjs')}`;
   const inbox = new Inbox();
@@ -41,7 +41,7 @@ check('a nacked message comes again', async () => {
   await client.deactivate();
 });
 
-check('sends binary bodies and escaped headers', async () => {
+check('binary bodies and escaped headers come back', async () => {
   const client = await stompClient();
   const queue = `/queue/${unique('stompjs')}`;
   const inbox = new Inbox();
@@ -54,7 +54,7 @@ check('sends binary bodies and escaped headers', async () => {
   await client.deactivate();
 });
 
-check('commits and aborts transactions', async () => {
+check('transactions', async () => {
   const client = await stompClient();
   const queue = `/queue/${unique('stompjs')}`;
   const inbox = new Inbox();
@@ -69,14 +69,14 @@ check('commits and aborts transactions', async () => {
   await client.deactivate();
 });
 
-check('receipts confirm a publish', async () => {
+check('publishes are confirmed', async () => {
   const client = await stompClient();
   await receipted(client, (receipt) =>
     client.publish({ destination: '/topic/nobody', body: 'x', headers: { receipt } }));
   await client.deactivate();
 });
 
-check('heart-beats keep an idle connection', async () => {
+check('heart beats keep an idle connection', async () => {
   const client = await stompClient({ heartbeatIncoming: 300, heartbeatOutgoing: 300 });
   let closed = false;
   client.onWebSocketClose = () => { closed = true; };
@@ -87,7 +87,7 @@ check('heart-beats keep an idle connection', async () => {
   await client.deactivate();
 });
 
-check('an ERROR is reported with its message', async () => {
+check('an error is told', async () => {
   let report;
   const reported = new Promise((resolve) => { report = resolve; });
   const client = await stompClient({ onStompError: (frame) => report(frame) });
@@ -97,7 +97,45 @@ check('an ERROR is reported with its message', async () => {
   await client.deactivate();
 });
 
-check('meets amqplib on a topic', async () => {
+check('a wrong password is refused', async () => {
+  await assert.rejects(stompClient({
+    connectHeaders: { login: 'guest', passcode: 'wrong', host: '/' } }), /Access refused|Bad CONNECT/i);
+});
+
+const ofOwn = (vhost) => ({ connectHeaders: { login: own.user, passcode: own.password, host: vhost } });
+
+checkWith(own, 'its own user comes into its own virtual host', async () => {
+  const client = await stompClient(ofOwn(own.vhost));
+  const queue = `/queue/${unique(own.user)}`;
+  const inbox = new Inbox();
+  client.subscribe(queue, (m) => inbox.push(m));
+  client.publish({ destination: queue, body: 'own' });
+  assert.equal((await inbox.next()).body, 'own');
+  await client.deactivate();
+});
+
+checkWith(own, 'what its user may not is refused', async () => {
+  await assert.rejects(stompClient(ofOwn('/')), /ERROR/);
+  let report;
+  const reported = new Promise((resolve) => { report = resolve; });
+  const client = await stompClient({ ...ofOwn(own.vhost), onStompError: (frame) => report(frame) });
+  client.subscribe(`/queue/${unique('foreign')}`, () => {});
+  assert.equal((await reported).headers.message, 'access_refused');
+  client.forceDisconnect();
+  await client.deactivate();
+});
+
+checkWith(tlsOptions?.cert, 'its certificate says who it is', async () => {
+  const client = await stompClient({ connectHeaders: { host: '/' } });
+  const queue = `/queue/${unique('stompjs')}`;
+  const inbox = new Inbox();
+  client.subscribe(queue, (m) => inbox.push(m));
+  client.publish({ destination: queue, body: 'mine' });
+  assert.equal((await inbox.next()).body, 'mine');
+  await client.deactivate();
+});
+
+check('crosses to the other protocol and back', async () => {
   const client = await stompClient();
   const topic = unique('stompjs');
   const inbox = new Inbox();
@@ -112,6 +150,11 @@ check('meets amqplib on a topic', async () => {
   assert.equal(message.headers['correlation-id'], 'c-1');
   assert.equal(message.headers.own, 'header');
   assert.equal(message.headers.number, '5');
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await receipted(client, (receipt) => client.publish({
+    destination: `/amq/queue/${queue}`, body: 'from stompjs', headers: { receipt, own: 'h' } }));
+  const back = await channel.get(queue, { noAck: true });
+  assert.deepEqual([back.content.toString(), back.properties.headers.own], ['from stompjs', 'h']);
   await connection.close();
   await client.deactivate();
 });

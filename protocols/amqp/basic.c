@@ -119,11 +119,13 @@ static void limit_channel(struct amqp_channel *ch, uint16_t count)
 {
     struct amqp_connection *c = ch->connection;
 
+    uint32_t limit = count == 0 ? SL_LOANS_PER_CHANNEL_MAX : count;
+
     if (ch->group != NULL) {
-        broker_set_group_limit(amqp_client(c), ch->group, count);
+        broker_set_group_limit(amqp_client(c), ch->group, limit);
         return;
     }
-    ch->group = credit_group_new(count);
+    ch->group = credit_group_new(limit);
     amqp_consumer_join_all(ch);
 }
 

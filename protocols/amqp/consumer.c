@@ -37,6 +37,7 @@ static void declare_first(struct amqp_channel *ch, struct sl_bytes queue, struct
                           uint8_t bits, int64_t priority);
 static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
                       uint8_t bits, int64_t priority);
+static void share_loans(struct amqp_channel *ch);
 static struct amqp_consumer *consumer_new(struct amqp_channel *ch, struct sl_bytes tag);
 static void retire(struct amqp_consumer *consumer);
 static void sweep(struct amqp_channel *ch);
@@ -261,6 +262,8 @@ static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_
                       uint8_t bits, int64_t priority)
 {
     struct amqp_connection *c = ch->connection;
+    if (ch->prefetch == 0 && (bits & CONSUME_NO_ACK) == 0)
+        share_loans(ch);
     struct amqp_consumer *consumer = consumer_new(ch, tag);
     struct subscribe_options options = {
         .queue = queue,
@@ -283,6 +286,15 @@ static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_
         return;
     }
     ch->pending = consumer;
+}
+
+/* A channel's only consumer is held by its own limit, and pays for no other. */
+static void share_loans(struct amqp_channel *ch)
+{
+    if (ch->group != NULL || (ch->consumers.count == 0 && ch->retired_count == 0))
+        return;
+    ch->group = credit_group_new(SL_LOANS_PER_CHANNEL_MAX);
+    amqp_consumer_join_all(ch);
 }
 
 static struct amqp_consumer *consumer_new(struct amqp_channel *ch, struct sl_bytes tag)

@@ -111,15 +111,18 @@ void amqp_queue_declare(struct amqp_channel *ch, struct sl_reader *r)
     };
     if (declaration.is_passive && !amqp_queue_name(ch, &declaration.name))
         return;
+    note_last_queue(ch, declaration.name); /* a refusal closes the channel, and so forgets it */
     uint64_t ticket = amqp_channel_wait(ch, (bits & QUEUE_NO_WAIT) != 0);
     broker_declare_queue(amqp_client(ch->connection), ticket, &declaration, "amq.gen-");
 }
 
 void amqp_queue_declared(struct amqp_channel *ch, struct answer *a)
 {
-    struct sl_bytes name = {(const uint8_t *)a->name, a->name_len};
-
-    note_last_queue(ch, name);
+    /* The client hears the name that it said: some wait for exactly that one, and a cluster queue
+     * has several. */
+    if (ch->last_queue.len == 0)
+        note_last_queue(ch, (struct sl_bytes){(const uint8_t *)a->name, a->name_len});
+    struct sl_bytes name = ch->last_queue;
     if (ch->is_no_wait)
         return;
     struct amqp_writing writing =

@@ -54,7 +54,8 @@ static void describe_one(const struct amqp_channel *ch, struct inspect_page *pag
     if (row == NULL)
         return;
     row->prefetch = ch->prefetch;
-    row->global_prefetch = ch->group == NULL ? 0 : atomic_load(&ch->group->limit);
+    uint32_t limit = ch->group == NULL ? 0 : atomic_load(&ch->group->limit);
+    row->global_prefetch = limit == SL_LOANS_PER_CHANNEL_MAX ? 0 : limit;
     row->consumers = ch->consumers.count;
     row->unacked = ch->settlement.open;
     row->is_confirming = ch->is_confirming;

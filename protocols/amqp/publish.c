@@ -38,9 +38,11 @@ static enum sl_err check_properties(struct amqp_channel *ch, struct sl_bytes pro
                                     struct text *why);
 static enum sl_err check_values(struct amqp_connection *c, struct sl_bytes properties,
                                 struct text *why);
+static bool names_another(const struct amqp_connection *c, struct sl_bytes properties);
 static enum sl_err find_route(struct amqp_channel *ch, struct sl_bytes properties,
                               const struct route **route);
 static void publish(struct amqp_channel *ch, const struct route *route, struct message *msg);
+static uint64_t await_answer(struct amqp_channel *ch);
 static void ask(struct amqp_channel *ch, struct message *msg);
 
 size_t amqp_publish_whole(struct amqp_connection *c, struct sl_bytes in)
@@ -158,11 +160,14 @@ void amqp_publish_refuse_route(struct amqp_channel *ch, enum sl_err err, const s
 
 void amqp_publish_answered(struct amqp_channel *ch, struct answer *a)
 {
-    (void)a;
     if (!ch->is_confirming)
         return;
     ch->published++;
-    if (list_is_empty(&ch->of_unannounced))
+    broker_confirm_after(amqp_client(ch->connection), a->safe_at);
+    if (a->is_refused)
+        broker_confirm_refused(amqp_client(ch->connection), amqp_channel_ticket(ch),
+                               (sl_tag){ch->published});
+    else if (list_is_empty(&ch->of_unannounced))
         list_push(&ch->connection->unannounced, &ch->of_unannounced);
 }
 
@@ -290,7 +295,7 @@ static enum sl_err check_properties(struct amqp_channel *ch, struct sl_bytes pro
         return err;
     }
     SL_TRY(check_values(ch->connection, properties, why));
-    if (properties.len <= sizeof p->properties) {
+    if (properties.len <= sizeof p->properties && !names_another(ch->connection, properties)) {
         memcpy(p->properties, properties.at, properties.len);
         p->properties_len = (uint8_t)properties.len;
     }
@@ -321,6 +326,17 @@ static enum sl_err check_values(struct amqp_connection *c, struct sl_bytes flat,
         return SL_EPRECOND;
     }
     return SL_OK;
+}
+
+/* That may be forbidden at any time, so it is looked at each time. */
+static bool names_another(const struct amqp_connection *c, struct sl_bytes flat)
+{
+    struct properties p;
+
+    if ((sl_load_u16(flat.at) & PROPERTY_USER_ID) == 0)
+        return false;
+    properties_decode(flat, &p);
+    return !sl_bytes_equal(p.user_id, c->user);
 }
 
 static enum sl_err find_route(struct amqp_channel *ch, struct sl_bytes properties,
@@ -362,9 +378,16 @@ static void publish(struct amqp_channel *ch, const struct route *route, struct m
     /* A return comes before the confirm, which waits for its place in the order. */
     if (route->count == 0 && is_mandatory)
         amqp_send_return(c, ch->number, AMQP_NO_ROUTE, msg);
+    bool may_ask = ch->is_confirming && route->limited != 0;
+    if (may_ask)
+        broker_ask_refusal(amqp_client(c), amqp_channel_ticket(ch));
     bool is_refused = broker_publish(amqp_client(c), route, msg) != NULL;
     if (!ch->is_confirming)
         return;
+    if (may_ask && broker_has_asked(amqp_client(c))) {
+        (void)await_answer(ch);
+        return;
+    }
     ch->published++;
     if (is_refused)
         broker_confirm_refused(amqp_client(c), amqp_channel_ticket(ch), (sl_tag){ch->published});
@@ -372,8 +395,15 @@ static void publish(struct amqp_channel *ch, const struct route *route, struct m
         list_push(&c->unannounced, &ch->of_unannounced);
 }
 
-/* What is prepared or decided is answered by the broker, and confirmed in its place: until then
- * the channel is parked. */
+/* The broker answers what it came to, and it is confirmed in its place: until then the channel is
+ * parked. */
+static uint64_t await_answer(struct amqp_channel *ch)
+{
+    ch->connection->method = AMQP_BASIC_PUBLISH;
+    return amqp_channel_wait(ch, false);
+}
+
+/* It is prepared, or the outcome of what was. */
 static void ask(struct amqp_channel *ch, struct message *msg)
 {
     struct amqp_connection *c = ch->connection;
@@ -385,5 +415,5 @@ static void ask(struct amqp_channel *ch, struct message *msg)
                           "a transaction cannot hold a prepared message or an outcome");
         return;
     }
-    broker_prepared_step(amqp_client(c), amqp_channel_wait(ch, false), msg);
+    broker_prepared_step(amqp_client(c), await_answer(ch), msg);
 }

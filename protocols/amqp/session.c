@@ -2,6 +2,7 @@
 #include "protocols/protocol.h"
 
 #include "core/base/limits.h"
+#include "core/identity.h"
 #include "protocols/amqp/channel.h"
 #include "protocols/amqp/confirm.h"
 #include "protocols/amqp/connection.h"
@@ -218,6 +219,8 @@ static void on_close(struct session *s)
             amqp_channel_free(c->channels[i]);
     }
     free(c->channels);
+    if (c->is_logging_in)
+        identity_forget(&s->client);
     free((void *)(uintptr_t)c->user.at);
     free((void *)(uintptr_t)c->client_properties.at);
     broker_client_close(&s->client);

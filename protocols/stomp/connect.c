@@ -135,7 +135,9 @@ static enum identity_verdict log_in(struct stomp_session *s, const struct stomp_
 
     if (login.user.at == NULL)
         find_user(s, &login);
-    if (s->login != NULL) {
+    if (s->login != NULL && !s->login->is_known) {
+        verdict = IDENTITY_WAIT;
+    } else if (s->login != NULL) {
         verdict = s->login->verdict;
         free(s->login);
         s->login = NULL;
@@ -143,7 +145,8 @@ static enum identity_verdict log_in(struct stomp_session *s, const struct stomp_
         verdict = identity_login(&s->base.client, 0, &login);
     }
     if (verdict == IDENTITY_WAIT) {
-        s->login = calloc(1, sizeof *s->login);
+        if (s->login == NULL)
+            s->login = calloc(1, sizeof *s->login);
         SL_ASSERT(s->login != NULL);
         s->base.is_parked = true;
     } else if (verdict == IDENTITY_OK) {

@@ -15,6 +15,7 @@ static struct sl_bytes keep(uint8_t **at, struct sl_bytes bytes);
 static uint64_t next_ticket(struct stomp_session *s);
 static void bind(struct stomp_session *s);
 static void consume(struct stomp_session *s);
+static void owe_prepared(struct stomp_session *s, sl_lsn safe_at);
 static void refuse(struct stomp_session *s, const struct answer *a);
 static void complete(struct stomp_session *s);
 
@@ -72,8 +73,8 @@ void stomp_operation_on_answer(struct stomp_session *s, struct answer *a)
         stomp_subscription_live(s, o->subscription);
         o->subscription = NULL;
         break;
-    case STOMP_STEP_DELETE:
-    case STOMP_STEP_PREPARED: break;
+    case STOMP_STEP_DELETE: break;
+    case STOMP_STEP_PREPARED: owe_prepared(s, a->safe_at); return;
     }
     complete(s);
 }
@@ -166,6 +167,16 @@ static void consume(struct stomp_session *s)
         stomp_fail_with(s, o->receipt, SL_EFULL, "too many subscriptions");
         stomp_operation_drop(s);
     }
+}
+
+/* It is done; its receipt waits for the disk, and what comes next does not. */
+static void owe_prepared(struct stomp_session *s, sl_lsn safe_at)
+{
+    broker_confirm_after(&s->base.client, safe_at);
+    stomp_receipts_owe(s, s->operation->receipt);
+    stomp_receipts_ask(s);
+    stomp_operation_drop(s);
+    session_resume(&s->base);
 }
 
 static void refuse(struct stomp_session *s, const struct answer *a)

@@ -15,7 +15,6 @@
 static enum sl_err gather(struct stomp_session *s, struct sl_bytes part);
 static struct message *finish_gathered(struct stomp_publication *p);
 static void publish(struct stomp_session *s, struct message *msg, struct sl_bytes receipt);
-static bool has_id(const struct route *route, const struct message *msg);
 static void out_of_memory(struct stomp_session *s);
 
 bool stomp_publication_take_room(struct stomp_session *s, const struct stomp_frame *f)
@@ -106,7 +105,7 @@ void stomp_publish(struct stomp_session *s, const struct route *route, struct me
                    struct sl_bytes receipt)
 {
     struct client *c = &s->base.client;
-    bool asks = receipt.at != NULL && has_id(route, msg);
+    bool asks = receipt.at != NULL && broker_may_know(route, msg);
     uint64_t ticket = asks ? stomp_receipts_verdict_ticket(s) : 0;
 
     if (broker_may_be_prepared_step(route, msg) && broker_is_prepared_step(msg)) {
@@ -123,13 +122,6 @@ void stomp_publish(struct stomp_session *s, const struct route *route, struct me
         stomp_receipts_owe(s, receipt);
     else if (receipt.at != NULL)
         stomp_refuse_about(s, receipt, "Message refused", "queue '", full->queue, "' is full");
-}
-
-/* Some queue may take it for a duplicate, by what is known here. */
-static bool has_id(const struct route *route, const struct message *msg)
-{
-    return (msg->marks & MARK_DEDUP) != 0 || route->asks_ids ||
-           (sl_load_u16(message_properties(msg).at) & PROPERTY_MESSAGE_ID) != 0;
 }
 
 bool stomp_publication_keeps_pace(struct stomp_session *s)

@@ -9,10 +9,12 @@
 /* in the place of a ticket */
 #define VERDICT_NONE 0u
 #define VERDICT_DUPLICATE 1u
+#define VERDICT_REFUSED 2u /* nothing is owed any more */
 
 static void add(struct stomp_session *s, uint64_t tag, uint64_t verdict, struct sl_bytes id);
+static void decide(struct stomp_session *s, uint8_t *entry, const struct answer *a);
 static void say_what_is_due(struct stomp_session *s);
-static bool next_owed(struct stomp_receipts *r, struct sl_bytes *id, bool *is_duplicate);
+static bool next_owed(struct stomp_receipts *r, struct sl_bytes *id, uint64_t *verdict);
 static void tidy(struct stomp_receipts *r);
 
 void stomp_receipts_init(struct stomp_receipts *r)
@@ -69,7 +71,7 @@ void stomp_receipts_owe_verdict(struct stomp_session *s, struct sl_bytes id, uin
 }
 
 /* Verdicts mostly come in the order of their questions. */
-void stomp_receipts_on_verdict(struct stomp_session *s, uint64_t ticket, bool is_duplicate)
+void stomp_receipts_on_verdict(struct stomp_session *s, const struct answer *a)
 {
     struct stomp_receipts *r = &s->receipts;
     size_t at = r->decided > r->first ? r->decided : r->first;
@@ -78,26 +80,38 @@ void stomp_receipts_on_verdict(struct stomp_session *s, uint64_t ticket, bool is
     while (at < r->owed.len) {
         uint8_t *entry = r->owed.at + at;
         uint64_t verdict = sl_load_u64(entry + 8);
-        if (verdict == ticket)
-            sl_store_u64(entry + 8, is_duplicate ? VERDICT_DUPLICATE : VERDICT_NONE);
+        if (verdict == a->ticket)
+            decide(s, entry, a);
         else if ((verdict & STOMP_VERDICT_TICKET) != 0)
             are_decided = false;
         at += ENTRY_BYTES + sl_load_u32(entry + 16);
         if (are_decided)
             r->decided = at;
-        if (verdict == ticket)
+        if (verdict == a->ticket)
             break;
     }
     say_what_is_due(s);
 }
 
+static void decide(struct stomp_session *s, uint8_t *entry, const struct answer *a)
+{
+    const struct sl_bytes id = {entry + ENTRY_BYTES, sl_load_u32(entry + 16)};
+
+    if (a->is_refused)
+        stomp_refuse(s, id, "Message refused", a->reason);
+    sl_store_u64(entry + 8, a->is_refused      ? VERDICT_REFUSED
+                            : a->messages != 0 ? VERDICT_DUPLICATE
+                                               : VERDICT_NONE);
+}
+
 static void say_what_is_due(struct stomp_session *s)
 {
-    bool is_duplicate;
     struct sl_bytes id;
+    uint64_t verdict;
 
-    while (next_owed(&s->receipts, &id, &is_duplicate))
-        stomp_say_receipt(s, id, is_duplicate);
+    while (next_owed(&s->receipts, &id, &verdict))
+        if (verdict != VERDICT_REFUSED)
+            stomp_say_receipt(s, id, verdict == VERDICT_DUPLICATE);
     tidy(&s->receipts);
 }
 
@@ -117,16 +131,15 @@ static void add(struct stomp_session *s, uint64_t tag, uint64_t verdict, struct 
     sl_buffer_grow(&s->receipts.owed, ENTRY_BYTES + id.len);
 }
 
-static bool next_owed(struct stomp_receipts *r, struct sl_bytes *id, bool *is_duplicate)
+static bool next_owed(struct stomp_receipts *r, struct sl_bytes *id, uint64_t *verdict)
 {
     struct sl_reader reader = sl_reader_of(sl_bytes_skip(sl_buffer_bytes(&r->owed), r->first));
 
     if (sl_reader_left(&reader) == 0 || sl_read_u64(&reader) > r->confirmed)
         return false;
-    uint64_t verdict = sl_read_u64(&reader);
-    if ((verdict & STOMP_VERDICT_TICKET) != 0)
+    *verdict = sl_read_u64(&reader);
+    if ((*verdict & STOMP_VERDICT_TICKET) != 0)
         return false;
-    *is_duplicate = verdict == VERDICT_DUPLICATE;
     *id = sl_read_long_string(&reader);
     r->first += ENTRY_BYTES + id->len;
     return true;

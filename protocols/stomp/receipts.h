@@ -14,6 +14,7 @@
 #define STOMP_RECEIPTS_BYTES_HIGH (1024u * 1024) /* from here on frames with a receipt wait */
 #define STOMP_RECEIPTS_BYTES_KEPT (16u * 1024)   /* memory kept while nothing is owed */
 
+struct answer;
 struct stomp_session;
 
 struct stomp_receipts {
@@ -48,7 +49,8 @@ void stomp_receipts_owe(struct stomp_session *s, struct sl_bytes id);
 #define STOMP_VERDICT_TICKET (1ull << 63) /* set in tickets of verdicts */
 uint64_t stomp_receipts_verdict_ticket(struct stomp_session *s);
 void stomp_receipts_owe_verdict(struct stomp_session *s, struct sl_bytes id, uint64_t ticket);
-void stomp_receipts_on_verdict(struct stomp_session *s, uint64_t ticket, bool is_duplicate);
+/* Of one that was refused there is an ERROR at once, and no RECEIPT. */
+void stomp_receipts_on_verdict(struct stomp_session *s, const struct answer *a);
 
 /* Owes id as soon as everything owed before it is out: at once, when that is nothing. */
 void stomp_receipts_owe_next(struct stomp_session *s, struct sl_bytes id);

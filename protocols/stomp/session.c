@@ -1,6 +1,7 @@
 #include "protocols/stomp/session.h"
 
 #include "core/base/limits.h"
+#include "core/identity.h"
 #include "protocols/stomp/ack.h"
 #include "protocols/stomp/connect.h"
 #include "protocols/stomp/describe.h"
@@ -176,7 +177,7 @@ static void on_answer(struct session *base, struct answer *a)
         stomp_operation_on_answer(s, a);
         return;
     }
-    stomp_receipts_on_verdict(s, a->ticket, a->messages != 0);
+    stomp_receipts_on_verdict(s, a);
     after_receipts(s);
 }
 
@@ -254,6 +255,8 @@ static void on_close(struct session *base)
 
     stomp_transactions_deinit(s);
     stomp_operation_drop(s);
+    if (s->login != NULL)
+        identity_forget(&base->client);
     free(s->login);
     s->login = NULL;
     broker_client_close(&base->client);

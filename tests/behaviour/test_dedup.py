@@ -224,6 +224,19 @@ def what_cannot_be_is_refused(broker):
                 channel_of(broker), **{name: value})
 
 
+@suite.test
+def what_cannot_be_is_refused_of_an_exchange_too(broker):
+    only_sluice(broker, "its plugin is not there")
+    for kind, name, value in (("x-message-deduplication", "x-cache-size", -1),
+                              ("x-message-deduplication", "x-cache-size", "many"),
+                              ("x-message-deduplication", "x-cache-ttl", 0),
+                              ("x-message-deduplication", "x-cache-persistence", "tape"),
+                              ("fanout", "x-message-deduplication", "true"),
+                              ("fanout", "x-dedup-window-ms", 999)):
+        refused(406, f"invalid arg '{name}' for exchange", channel_of(broker).exchange_declare,
+                unique("e"), kind, arguments={name: value})
+
+
 # --- what is not asked, and what is not remembered
 
 
@@ -304,6 +317,104 @@ def a_duplicate_drops_no_head_and_takes_no_place(broker):
     equal(bodies(channel, full), [b"a", b"b"])
 
 
+# --- a full queue that has the id
+
+
+def confirms(channel, last):
+    """What each publish up to that number came to, in the order of the confirms."""
+    said = []
+    while len(said) < last:
+        name, (tag, multiple, *_) = channel.wait("basic.ack", "basic.nack")
+        count = tag - len(said) if multiple else 1
+        equal(tag, len(said) + count)  # none is passed over
+        said += [name == "basic.ack"] * count
+    return said
+
+
+@suite.test
+def a_duplicate_of_what_a_full_queue_has_is_confirmed(broker):
+    only_sluice(broker, "it has no ids of messages")
+    channel = channel_of(broker)
+    channel.confirm_select()
+    queue = queue_of(channel, max_length=1, overflow="reject-publish")
+    wanted = []
+    for n in range(300):
+        ident = "a" if n % 3 or n == 0 else f"n{n}"
+        channel.publish("", queue, b"x", {"headers": {"dedup-id": ident}})
+        wanted.append(ident == "a")
+    channel.publish("", queue, b"without an id", {})
+    equal(confirms(channel, 301), wanted + [False])
+    equal(ready(channel, queue), 1)
+
+
+@suite.test
+def a_full_queue_that_renames_the_header_is_asked_too(broker):
+    only_sluice(broker, "it has no ids of messages")
+    channel = channel_of(broker)
+    channel.confirm_select()
+    queue = queue_of(channel, max_length=1, overflow="reject-publish", dedup_message_id=True,
+                     deduplication_header="mine")
+    for properties in ({"headers": {"mine": 1}}, {"headers": {"mine": 1}},
+                       {"headers": {"mine": 2}}, {"message_id": "1"}, {"message_id": "2"}):
+        channel.publish("", queue, b"x", properties)
+    equal(confirms(channel, 5), [True, True, False, True, False])
+
+
+@suite.test
+def a_full_queue_refuses_for_all_whatever_the_others_had(broker):
+    only_sluice(broker, "it has no ids of messages")
+    channel, c = channel_of(broker), stomp_client.connect(broker)
+    channel.confirm_select()
+    exchange, full, other = unique("e"), None, queue_of(channel)
+    channel.exchange_declare(exchange, "fanout", durable=True)
+    full = queue_of(channel, max_length=1, overflow="reject-publish")
+
+    def asked(ident):
+        return c.ask("SEND", {"destination": f"/exchange/{exchange}/", "dedup-id": ident,
+                              "persistent": "true"}, b"x").headers.get("duplicate")
+
+    channel.queue_bind(full, exchange, "")
+    equal(asked("a"), None)
+    channel.queue_bind(other, exchange, "")
+    equal([asked("a"), asked("a")], [None, "true"])  # first the other one takes it
+    refusal = raises(stomp_client.ErrorFrame, asked, "b")
+    equal((refusal.message, refusal.body), ("Message refused", f"queue '{full}' is full\n"))
+    equal([asked("a"), ready(channel, full), ready(channel, other)], ["true", 1, 2])
+    for ident in ("b", "a"):
+        channel.publish(exchange, "", b"x", {"headers": {"dedup-id": ident}})
+    equal(confirms(channel, 2), [False, True])
+
+
+@suite.test
+def a_duplicate_that_a_full_queue_has_is_not_dead_lettered(broker):
+    only_sluice(broker, "it has no ids of messages")
+    channel = channel_of(broker)
+    channel.confirm_select()
+    box = queue_of(channel)
+    queue = queue_of(channel, max_length=1, overflow="reject-publish-dlx",
+                     dead_letter_exchange="", dead_letter_routing_key=box)
+    for ident in ("a", "a", "b", "a"):
+        channel.publish("", queue, ident.encode(), {"headers": {"dedup-id": ident}})
+    equal(confirms(channel, 4), [True, True, False, True])
+    comes_to_hold(channel, box, 1)
+    equal(taken(channel, box).body, b"b")
+
+
+@suite.test
+def refusals_and_receipts_of_a_full_queue_are_one_each(broker):
+    only_sluice(broker, "it has no ids of messages")
+    channel, c = channel_of(broker), stomp_client.connect(broker)
+    queue = queue_of(channel, max_length=1, overflow="reject-publish")
+    for n in range(100):
+        c.send("SEND", {"destination": f"/amq/queue/{queue}", "receipt": str(n),
+                        "dedup-id": "a" if n % 2 == 0 else str(n)}, b"x")
+    said = {}
+    for _ in range(100):
+        frame = c.wait(lambda f: True)
+        said.setdefault(frame.headers["receipt-id"], frame.command)
+    equal(said, {str(n): "ERROR" if n % 2 else "RECEIPT" for n in range(100)})
+
+
 # --- policies, and ends of the process
 
 
@@ -364,6 +475,15 @@ def a_receipt_says_that_every_queue_had_the_id(broker):
         equal((said("a"), said("a"), said("a")), (None, "true", "true"))
     equal((said(None), said(None), said("b"), said("b")), (None, None, None, "true"))
     equal([ready(channel, queue) for queue in queues], [4, 4])
+
+
+@suite.test
+def a_receipt_says_so_of_a_renamed_header_too(broker):
+    only_sluice(broker, "it has no ids of messages")
+    channel, p = channel_of(broker), StompPublisher(broker)
+    queue = queue_of(channel, deduplication_header="mine")
+    said = [p.say(queue, b"x", mine="a").headers.get("duplicate") for _ in range(2)]
+    equal(said, [None, "true"])
 
 
 @suite.test

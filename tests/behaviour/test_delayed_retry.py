@@ -6,8 +6,9 @@ import stomp_client
 from ends import unique
 from rules import (CLASSIC, KINDS, QUORUM, bodies, channel_of, comes_to_hold, confirmed, letter_box, ready,
                    refused)
-from suite import Suite, equal, wait_until
+from suite import Suite, equal, raises, wait_until
 from takers import AMQP, BOTH, expect, take
+from wire import Late
 
 suite = Suite("delayed retry")
 
@@ -159,6 +160,26 @@ def what_waits_is_neither_ready_nor_with_a_consumer(broker):
     equal(ready(channel, queue), 1)
     equal(channel.get(queue).body, b"2")
     equal(channel.get(queue), None)
+
+
+@suite.test
+def with_65536_that_wait_nothing_more_is_lent(broker):
+    channel, prefetch, bound = channel_of(broker), 512, 65536
+    queue = patient(channel, least=3600 * 1000)
+    for _ in range(bound + 2 * prefetch):
+        channel.publish("", queue)
+    channel.qos(prefetch)
+    channel.consume(queue, "c")
+    for _ in range(bound // prefetch):
+        for _ in range(prefetch):
+            last = channel.message()
+        channel.nack(last.tag, multiple=True)
+    channel.round_trip()
+    raises(Late, channel.message, 0.3)
+    equal(channel.get(queue), None)
+    equal(channel.queue_purge(queue), bound + 2 * prefetch)
+    channel.publish("", queue, b"next")
+    equal(bytes(channel.message().body), b"next")
 
 
 @suite.test

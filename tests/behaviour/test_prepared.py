@@ -5,6 +5,7 @@ the settings of a gateway is in tests/system/prepared."""
 import threading
 
 import amqp_client
+import broker as brokers
 import stomp_client
 from amqp_client import ChannelClosed
 from ends import unique
@@ -588,3 +589,34 @@ def hundreds_at_once_over_many_sessions(broker):
     bodies = {other.take(queue).body.decode() for _ in range(6 * 40)}
     equal(bodies, {f"{queue}-{n}-{i}" for n in range(6) for i in range(60) if i % 3})
     equal(other.ready(queue), 0)
+
+
+def prepare_until_refused(preparer, target):
+    """Gives how many were prepared, each known by some 1 KB, and the refusal."""
+    for i in range(4000):
+        try:
+            preparer.prepare(target, f"{i:0250}", check=f"/queue/{target}")
+        except Refused as refused:
+            return i, refused
+    raise AssertionError("none was refused")
+
+
+@suite.test(alone=True)
+def what_waits_for_outcomes_does_not_hold_publishers(broker):
+    only_sluice(broker, "it prepares nothing")
+    with brokers.Broker(broker.binary, "--memory-budget", "4m") as own:
+        preparer, other = AmqpPreparer(own), amqp_client.connect(own).channel()
+        target = unique("a" * 200)
+        other.queue_declare(target, durable=True)
+        count, refused = prepare_until_refused(preparer, target)
+        equal(refused.code, 406)
+        has(refused.text, "cannot prepare message")
+        again = raises(Refused, preparer.prepare, target, "short")
+        has(again.text, f"{count} wait for their outcomes already")
+        other.confirm_select()
+        other.publish("", target, b"x" * 1000, {"delivery_mode": 2})
+        other.wait_confirms()
+        for i in range(2):
+            preparer.decide(f"{i:0250}", "commit")
+        preparer.prepare(target, "another")
+        equal(other.queue_declare(target, passive=True)[1], 3)

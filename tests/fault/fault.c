@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #define SEGMENT_BYTES 16384u
+#define WINDOW_MS 86400000u
 #define BUDGET_BYTES 8192u /* little: most is paged out */
 
 struct fault {
@@ -59,6 +60,9 @@ static bool settle(struct fault *f);
 static bool keep(struct fault *f);
 static bool settle_and_judge_bindings(struct fault *f);
 static void publish_many(struct actor *a);
+static void publish_with_ids(struct actor *a);
+static void prepare_some(struct actor *a);
+static void decide_some(struct actor *a);
 static void publish_far_apart(struct actor *a);
 static void settle_some(struct actor *a);
 static void clear_faults(struct fault *f);
@@ -196,6 +200,9 @@ static void begin(struct fault *f, uint64_t name)
     world_init(&f->world, 2, SEGMENT_BYTES);
     f->world.budget_bytes = BUDGET_BYTES;
     f->world.look = memory_pause;
+    f->model.queues[1].rules.window_ms = WINDOW_MS;
+    f->model.queues[4].rules.until_settled = true;
+    model_make_clusters(&f->model);
     cast_init(&f->cast, &f->model, &f->world, 1);
 }
 
@@ -256,6 +263,10 @@ static bool play_first(struct fault *f)
     for (uint32_t i = 0; i < 4; i++)
         act_declare_queue(p, i, i != 3, false, false);
     act_declare_exchange(c, 2, EXCHANGE_TOPIC, true, false);
+    act_declare_paid(p);
+    act_operate(c, 0, true);
+    act_operate(c, 2, true);
+    act_operate(c, 3, true);
     act_declare_exchange(c, 3, EXCHANGE_FANOUT, true, true);
     if (!settle(f))
         return false;
@@ -267,10 +278,15 @@ static bool play_first(struct fault *f)
     if (!settle(f))
         return false;
     publish_many(p);
+    publish_with_ids(p);
+    prepare_some(p);
     if (!settle(f))
         return false;
     if (!keep(f))
         return false;
+    act_operate(c, 0, false);
+    act_operate(c, 3, false);
+    decide_some(p);
     settle_some(c);
     act_get(p, 1, false);
     act_purge(p, 2);
@@ -293,6 +309,9 @@ static bool play_second(struct fault *f)
     act_subscribe(c, 1, false, 5);
     if (!settle(f))
         return false;
+    publish_with_ids(p); /* again what was not confirmed, and more */
+    prepare_some(c);
+    decide_some(c);
     publish_many(p);
     act_delete_queue(p, 2);
     if (!settle(f))
@@ -364,6 +383,30 @@ static void publish_many(struct actor *a)
     act_publish(a, 0, 0, true, 100, 0); /* reaches nobody */
     act_publish_to_queue(a, 1, true, 70000, 0);
     act_confirm(a);
+}
+
+static void publish_with_ids(struct actor *a)
+{
+    if (a->publisher == NULL)
+        again_enter(a);
+    broker_worker_refresh(a->client.worker);
+    for (uint32_t i = 0; i < 8; i++)
+        again_publish(a, 0);
+    if (a->publisher != NULL)
+        again_publish_open(a);
+    act_confirm(a);
+}
+
+static void prepare_some(struct actor *a)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        act_prepare(a);
+}
+
+static void decide_some(struct actor *a)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        act_decide(a);
 }
 
 /* A few small ones, which stay, among much that does not. */

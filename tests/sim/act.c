@@ -4,35 +4,75 @@
 #include "core/table.h"
 #include "tests/sim/actor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-#define ARGUMENTS_BYTES 256u
-#define PROPERTIES_BYTES 64u
+#define ARGUMENTS_BYTES 512u
+#define PROPERTIES_BYTES 128u
 
 static struct sl_bytes arguments_of(const struct sim_rules *r, uint8_t room[ARGUMENTS_BYTES]);
-static struct sl_bytes properties_of(bool is_persistent, uint8_t priority, uint8_t key,
-                                     bool expires, uint8_t room[PROPERTIES_BYTES]);
-static void publish(struct actor *a, const char *exchange, const char *key, bool is_persistent,
-                    uint32_t len, uint32_t group);
+static struct sl_bytes properties_of(const struct sim_message *m, uint8_t room[PROPERTIES_BYTES]);
+static uint32_t make_message(struct actor *a, bool is_persistent, uint32_t len, uint32_t group);
+static void publish(struct actor *a, const struct sending *s, const struct route *route);
 static void note_targets(struct actor *a, uint32_t message, const struct route *route);
 static void note_refused(struct actor *a, uint32_t message);
-static void add_deed(struct actor *a, uint32_t message, uint32_t queue, bool is_settle);
+static bool ask_own(struct model *m, uint32_t queue, const struct sim_own *own);
 static void end_loan(struct actor *a, uint32_t loan, enum settle_verdict verdict, uint32_t group);
 static void squeeze_loans(struct actor *a);
-static uint64_t ask(struct actor *a, struct question q);
 static struct binding_request binding_of(uint32_t exchange, uint32_t destination, uint32_t key);
 
 void act_publish(struct actor *a, uint32_t exchange, uint32_t key, bool is_persistent, uint32_t len,
                  uint32_t group)
 {
-    publish(a, SIM_EXCHANGE_NAMES[exchange], SIM_KEY_NAMES[key], is_persistent, len, group);
+    struct sending s = {exchange, key, 0};
+    const struct route *route = act_route(a, &s);
+
+    if (route == NULL)
+        return;
+    s.message = make_message(a, is_persistent, len, group);
+    publish(a, &s, route);
 }
 
 void act_publish_to_queue(struct actor *a, uint32_t queue, bool is_persistent, uint32_t len,
                           uint32_t group)
 {
     if (!model_has_grave(a->cast->model) || queue != SIM_GRAVE)
-        publish(a, "", SIM_QUEUE_NAMES[queue], is_persistent, len, group);
+        act_publish(a, SIM_EXCHANGES, queue, is_persistent, len, group);
+}
+
+void act_publish_as(struct actor *a, const struct sending *s, uint32_t id, uint32_t group)
+{
+    struct model *m = a->cast->model;
+    struct sending sending = *s;
+    const struct route *route = act_route(a, s);
+
+    if (route == NULL)
+        return;
+    sending.message = make_message(a, true, 8 + dice_roll(&a->cast->dice, 2000), group);
+    struct sim_message *msg = model_message(m, sending.message);
+    msg->session = a->publisher->name;
+    msg->id = id != 0 ? id : sending.message;
+    model_message(m, msg->id)->id_from = a->cast->world->flushed_at;
+    model_message(m, msg->id)->id_to = UINT64_MAX;
+    publish(a, &sending, route);
+}
+
+void act_publish_again(struct actor *a, const struct sending *s)
+{
+    struct sim_message *msg = model_message(a->cast->model, s->message);
+    const struct route *route = act_route(a, s);
+
+    if (route == NULL)
+        return;
+    msg->group = 0;
+    msg->worker = a->client.worker->index;
+    msg->life = a->cast->model->life;
+    msg->again = a->cast->model->messages_count;
+    struct sim_message *first = model_message(a->cast->model, msg->id);
+    if (first->id_from > a->cast->world->flushed_at)
+        first->id_from = a->cast->world->flushed_at; /* a crash took the time back */
+    first->id_to = UINT64_MAX;
+    publish(a, s, route);
 }
 
 void act_confirm(struct actor *a)
@@ -50,6 +90,12 @@ void act_confirm(struct actor *a)
     for (uint32_t i = 0; i < a->deeds_count; i++)
         if (a->deeds[i].tag == 0)
             a->deeds[i].tag = a->asked;
+}
+
+void act_add_deed(struct actor *a, uint32_t message, uint32_t queue, enum deed_kind kind)
+{
+    a->deeds = sim_grow(a->deeds, a->deeds_count, &a->deeds_room, sizeof *a->deeds);
+    a->deeds[a->deeds_count++] = (struct actor_deed){0, message, queue, kind};
 }
 
 void act_settle(struct actor *a, uint32_t loan, bool is_multiple, enum settle_verdict verdict,
@@ -88,7 +134,7 @@ void act_subscribe(struct actor *a, uint32_t queue, bool is_no_ack, uint32_t pre
         q->is_lossy = true;
         model_doubt(a->cast->model, queue, GONE_HANDED_OVER);
     }
-    uint64_t ticket = ask(a, (struct question){.kind = ASK_SUBSCRIBE, .queue = queue});
+    uint64_t ticket = act_ask(a, (struct question){.kind = ASK_SUBSCRIBE, .queue = queue});
     struct subscription *s = broker_subscribe(&a->client, ticket, &options);
     SL_ASSERT(s != NULL);
     a->questions[a->questions_count - 1].cookie = s->cookie;
@@ -103,7 +149,7 @@ void act_get(struct actor *a, uint32_t queue, bool is_no_ack)
         q->is_lossy = true;
         model_doubt(a->cast->model, queue, GONE_HANDED_OVER);
     }
-    uint64_t ticket = ask(a, (struct question){.kind = ASK_GET, .queue = queue});
+    uint64_t ticket = act_ask(a, (struct question){.kind = ASK_GET, .queue = queue});
     broker_get(&a->client, ticket, sl_bytes_of(SIM_QUEUE_NAMES[queue]), is_no_ack);
 }
 
@@ -112,13 +158,21 @@ void act_declare_queue(struct actor *a, uint32_t queue, bool is_durable, bool is
 {
     struct sim_queue *q = &a->cast->model->queues[queue];
     struct queue_declaration d = {.name = sl_bytes_of(SIM_QUEUE_NAMES[queue])};
+    const struct sim_own *own = model_own(a->cast->model, queue);
     uint8_t room[ARGUMENTS_BYTES];
 
     if (model_has_grave(a->cast->model) && queue == SIM_GRAVE) {
         is_durable = true; /* and stays */
         is_auto_delete = is_exclusive = false;
     }
-    if (!name_may_ask(&q->name, ASK_DECLARE_QUEUE) || q->purging > 0 || q->binding > 0)
+    if (own != NULL) {
+        is_durable = true;
+        is_auto_delete = is_exclusive = false;
+        if (dice_chance(&a->cast->dice, 50))
+            d.name = sl_bytes_of(own->spelling);
+    }
+    if (!name_may_ask(&q->name, ASK_DECLARE_QUEUE) || q->purging > 0 || q->binding > 0 ||
+        (own != NULL && !ask_own(a->cast->model, queue, own)))
         return;
     name_declare(&q->name, q->is_durable);
     if (q->name.pending == 0 && q->name.state != PRESENT) {
@@ -133,8 +187,24 @@ void act_declare_queue(struct actor *a, uint32_t queue, bool is_durable, bool is
     d.is_auto_delete = q->is_auto_delete;
     d.is_exclusive = q->is_exclusive;
     name_ask(&q->name, ASK_DECLARE_QUEUE);
-    broker_declare_queue(
-        &a->client, ask(a, (struct question){.kind = ASK_DECLARE_QUEUE, .queue = queue}), &d, "");
+    broker_declare_queue(&a->client,
+                         act_ask(a, (struct question){.kind = ASK_DECLARE_QUEUE, .queue = queue}),
+                         &d, "");
+}
+
+/* A cluster queue brings its own binding along.  False: of that something else is asked just now. */
+static bool ask_own(struct model *m, uint32_t queue, const struct sim_own *own)
+{
+    struct sim_name *name = &m->bindings[own->exchange][queue][own->key].name;
+    struct sim_exchange *x = &m->exchanges[own->exchange];
+
+    if (!name_may_ask(name, ASK_BIND) || x->name.pending > 0)
+        return false;
+    x->was_bound = true;
+    x->binding++;
+    m->queues[queue].binding++;
+    name_ask(name, ASK_BIND);
+    return true;
 }
 
 void act_delete_queue(struct actor *a, uint32_t queue)
@@ -148,8 +218,9 @@ void act_delete_queue(struct actor *a, uint32_t queue)
     for (uint32_t x = 0; x < SIM_EXCHANGES; x++)
         for (uint32_t k = 0; k < SIM_KEYS; k++)
             m->bindings[x][queue][k].name.state = UNKNOWN;
+    q->was_deleted = true;
     name_ask(&q->name, ASK_DELETE_QUEUE);
-    uint64_t ticket = ask(a, (struct question){.kind = ASK_DELETE_QUEUE, .queue = queue});
+    uint64_t ticket = act_ask(a, (struct question){.kind = ASK_DELETE_QUEUE, .queue = queue});
     broker_delete_queue(&a->client, ticket, sl_bytes_of(SIM_QUEUE_NAMES[queue]),
                         dice_chance(&a->cast->dice, 20), dice_chance(&a->cast->dice, 20));
 }
@@ -163,7 +234,7 @@ void act_purge(struct actor *a, uint32_t queue)
         return;
     q->purging++;
     model_doubt(m, queue, GONE_PURGED);
-    uint64_t ticket = ask(
+    uint64_t ticket = act_ask(
         a, (struct question){.kind = ASK_PURGE, .queue = queue, .newest = m->messages_count - 1});
     broker_purge_queue(&a->client, ticket, sl_bytes_of(SIM_QUEUE_NAMES[queue]));
 }
@@ -188,7 +259,8 @@ void act_declare_exchange(struct actor *a, uint32_t exchange, uint8_t type, bool
                                      .is_auto_delete = x->is_auto_delete};
     name_ask(&x->name, ASK_DECLARE_EXCHANGE);
     broker_declare_exchange(
-        &a->client, ask(a, (struct question){.kind = ASK_DECLARE_EXCHANGE, .queue = exchange}), &d);
+        &a->client, act_ask(a, (struct question){.kind = ASK_DECLARE_EXCHANGE, .queue = exchange}),
+        &d);
 }
 
 void act_delete_exchange(struct actor *a, uint32_t exchange)
@@ -207,7 +279,7 @@ void act_delete_exchange(struct actor *a, uint32_t exchange)
             m->bindings[exchange][d][k].name.state = UNKNOWN;
     name_ask(&x->name, ASK_DELETE_EXCHANGE);
     broker_delete_exchange(
-        &a->client, ask(a, (struct question){.kind = ASK_DELETE_EXCHANGE, .queue = exchange}),
+        &a->client, act_ask(a, (struct question){.kind = ASK_DELETE_EXCHANGE, .queue = exchange}),
         sl_bytes_of(SIM_EXCHANGE_NAMES[exchange]), false);
 }
 
@@ -230,7 +302,7 @@ void act_bind(struct actor *a, uint32_t exchange, uint32_t destination, uint32_t
     m->exchanges[exchange].binding++;
     ++*binding;
     name_ask(&b->name, kind);
-    uint64_t ticket = ask(
+    uint64_t ticket = act_ask(
         a,
         (struct question){.kind = kind, .queue = exchange, .destination = destination, .key = key});
     if (is_bind)
@@ -242,7 +314,7 @@ void act_bind(struct actor *a, uint32_t exchange, uint32_t destination, uint32_t
 void act_cancel(struct actor *a, struct subscription *s)
 {
     ((struct part *)s->context)->is_cancelling = true;
-    uint64_t ticket = ask(a, (struct question){.kind = ASK_CANCEL, .cookie = s->cookie});
+    uint64_t ticket = act_ask(a, (struct question){.kind = ASK_CANCEL, .cookie = s->cookie});
     broker_cancel(&a->client, ticket, s);
 }
 
@@ -272,6 +344,12 @@ static struct sl_bytes arguments_of(const struct sim_rules *r, uint8_t room[ARGU
         table_write_s64(&w, SL_BYTES_LITERAL("x-delivery-limit"), r->delivery_limit);
     if (r->max_priority != 0)
         table_write_s64(&w, SL_BYTES_LITERAL("x-max-priority"), r->max_priority);
+    if (r->is_single)
+        table_write_bool(&w, SL_BYTES_LITERAL("x-single-active-consumer"), true);
+    if (r->window_ms != 0)
+        table_write_s64(&w, SL_BYTES_LITERAL("x-dedup-window-ms"), r->window_ms);
+    if (r->until_settled)
+        table_write_bool(&w, SL_BYTES_LITERAL("x-message-deduplication"), true);
     if (r->retry_ms != 0) {
         table_write_string(&w, SL_BYTES_LITERAL("x-delayed-retry-type"), SL_BYTES_LITERAL("all"));
         table_write_s64(&w, SL_BYTES_LITERAL("x-delayed-retry-min"), r->retry_ms);
@@ -287,63 +365,79 @@ static struct sl_bytes arguments_of(const struct sim_rules *r, uint8_t room[ARGU
 }
 
 /* Nothing but what is wanted of them. */
-static struct sl_bytes properties_of(bool is_persistent, uint8_t priority, uint8_t key,
-                                     bool expires, uint8_t room[PROPERTIES_BYTES])
+static struct sl_bytes properties_of(const struct sim_message *m, uint8_t room[PROPERTIES_BYTES])
 {
     struct sl_writer w = {room, room + PROPERTIES_BYTES, false};
+    char id[16];
 
-    sl_write_u16(&w, (uint16_t)((key != 0 ? PROPERTY_HEADERS : 0) |
-                                (is_persistent ? PROPERTY_DELIVERY_MODE : 0) |
-                                (priority != 0 ? PROPERTY_PRIORITY : 0) |
-                                (expires ? PROPERTY_EXPIRATION : 0)));
-    if (key != 0) {
+    sl_write_u16(&w, (uint16_t)((m->key != 0 || m->id != 0 ? PROPERTY_HEADERS : 0) |
+                                (m->is_persistent ? PROPERTY_DELIVERY_MODE : 0) |
+                                (m->priority != 0 ? PROPERTY_PRIORITY : 0) |
+                                (m->expires ? PROPERTY_EXPIRATION : 0)));
+    if (m->key != 0 || m->id != 0) {
         uint8_t *start = table_write_start(&w);
-        table_write_string(&w, SL_BYTES_LITERAL("JMSXGroupID"), (struct sl_bytes){&key, 1});
+        if (m->key != 0)
+            table_write_string(&w, SL_BYTES_LITERAL("JMSXGroupID"), (struct sl_bytes){&m->key, 1});
+        (void)snprintf(id, sizeof id, "%u", m->id);
+        if (m->id != 0)
+            table_write_string(&w, SL_BYTES_LITERAL("x-deduplication-header"), sl_bytes_of(id));
         table_write_finish(&w, start);
     }
-    if (is_persistent)
+    if (m->is_persistent)
         sl_write_u8(&w, 2);
-    if (priority != 0)
-        sl_write_u8(&w, priority);
-    if (expires)
+    if (m->priority != 0)
+        sl_write_u8(&w, m->priority);
+    if (m->expires)
         sl_write_short_string(&w, SL_BYTES_LITERAL("700"));
+    SL_ASSERT(!w.overflowed);
     return (struct sl_bytes){room, (size_t)(w.pos - room)};
 }
 
-static void publish(struct actor *a, const char *exchange, const char *key, bool is_persistent,
-                    uint32_t len, uint32_t group)
+static uint32_t make_message(struct actor *a, bool is_persistent, uint32_t len, uint32_t group)
 {
-    uint8_t room[PROPERTIES_BYTES];
-    uint8_t priority = a->cast->model->is_ruled ? (uint8_t)dice_roll(&a->cast->dice, 4) : 0;
-    uint8_t order_key = a->cast->model->is_ruled && dice_chance(&a->cast->dice, 60)
-                            ? (uint8_t)dice_roll(&a->cast->dice, SIM_KEYS_OF_ORDER)
-                            : 0;
-    bool expires = a->cast->model->is_ruled && dice_chance(&a->cast->dice, 8);
-    struct sl_bytes properties = properties_of(is_persistent, priority, order_key, expires, room);
-    const struct route *route;
-    uint8_t *body = malloc(len);
+    struct model *m = a->cast->model;
+    struct dice *d = &a->cast->dice;
+    uint8_t priority = m->is_ruled ? (uint8_t)dice_roll(d, 4) : 0;
+    uint8_t key = m->is_ruled && dice_chance(d, 60) ? (uint8_t)dice_roll(d, SIM_KEYS_OF_ORDER) : 0;
+    bool expires = m->is_ruled && dice_chance(d, 8);
+    uint32_t number =
+        model_publish(m, a->session, a->client.worker->index, group, is_persistent, len);
 
-    SL_ASSERT(body != NULL && len >= 8);
-    enum sl_err err = broker_route(&a->client, sl_bytes_of(exchange), sl_bytes_of(key),
-                                   (struct sl_bytes){NULL, 0}, &route);
+    model_describe(m, number, priority, key, expires);
+    return number;
+}
+
+const struct route *act_route(struct actor *a, const struct sending *s)
+{
+    bool is_default = s->exchange == SIM_EXCHANGES;
+    const struct route *route;
+    enum sl_err err =
+        broker_route(&a->client, sl_bytes_of(is_default ? "" : SIM_EXCHANGE_NAMES[s->exchange]),
+                     sl_bytes_of(is_default ? SIM_QUEUE_NAMES[s->key] : SIM_KEY_NAMES[s->key]),
+                     (struct sl_bytes){NULL, 0}, &route);
+
     SL_ASSERT(err == SL_OK || err == SL_ENOENT || err == SL_ENOMEM);
-    struct message *msg = NULL;
-    if (err == SL_OK)
-        msg = message_new_routed(route->encoded, properties, len);
+    return err == SL_OK ? route : NULL;
+}
+
+static void publish(struct actor *a, const struct sending *s, const struct route *route)
+{
+    const struct sim_message *m = model_message(a->cast->model, s->message);
+    uint8_t room[PROPERTIES_BYTES];
+    uint8_t *body = malloc(m->len);
+
+    SL_ASSERT(body != NULL && m->len >= 8);
+    model_write_body(s->message, body, m->len);
+    struct message *msg = message_new_routed(route->encoded, properties_of(m, room), m->len);
+    if (msg != NULL && message_append(&msg, (struct sl_bytes){body, m->len}) != SL_OK) {
+        message_unref(msg);
+        msg = NULL;
+    }
     if (msg != NULL) {
-        uint32_t number = model_publish(a->cast->model, a->session, a->client.worker->index, group,
-                                        is_persistent, len);
-        model_describe(a->cast->model, number, priority, order_key, expires);
-        model_write_body(number, body, len);
-        err = message_append(&msg, (struct sl_bytes){body, len});
-        if (err != SL_OK)
-            message_unref(msg);
-        else {
-            note_targets(a, number, route);
-            add_deed(a, number, 0, false);
-            if (broker_publish(&a->client, route, msg) != NULL)
-                note_refused(a, number);
-        }
+        note_targets(a, s->message, route);
+        act_add_deed(a, s->message, 0, DEED_PUBLISH);
+        if (broker_publish(&a->client, route, msg) != NULL)
+            note_refused(a, s->message);
     }
     free(body);
 }
@@ -355,8 +449,14 @@ static void note_targets(struct actor *a, uint32_t message, const struct route *
     topology_lock(t);
     for (uint32_t i = 0; i < route->count; i++) {
         const struct topology_queue *q = topology_queue_at(t, route->targets[i]);
-        if (q != NULL) /* else deleted meanwhile */
-            model_add_copy(a->cast->model, message, q->name.at[1] - '0', q->ref.number);
+        if (q == NULL)
+            continue; /* deleted meanwhile */
+        uint32_t queue = model_queue_of(q->name);
+        struct sim_copy *c = model_copy(a->cast->model, message, queue);
+        if (c == NULL)
+            model_add_copy(a->cast->model, message, queue, q->ref.number);
+        else
+            model_come_again(a->cast->model, message, c);
     }
     topology_unlock(t);
 }
@@ -372,15 +472,9 @@ static void note_refused(struct actor *a, uint32_t message)
     for (uint32_t i = 0; i < split->refused_count; i++) {
         const struct topology_queue *q = topology_queue_at(t, split->refused[i]);
         if (q != NULL)
-            model_refuse_copy(a->cast->model, message, q->name.at[1] - '0');
+            model_refuse_copy(a->cast->model, message, model_queue_of(q->name));
     }
     topology_unlock(t);
-}
-
-static void add_deed(struct actor *a, uint32_t message, uint32_t queue, bool is_settle)
-{
-    a->deeds = sim_grow(a->deeds, a->deeds_count, &a->deeds_room, sizeof *a->deeds);
-    a->deeds[a->deeds_count++] = (struct actor_deed){0, message, queue, is_settle};
 }
 
 /* In the model; the loan's place stays until squeeze_loans. */
@@ -392,7 +486,7 @@ static void end_loan(struct actor *a, uint32_t loan, enum settle_verdict verdict
         model_return(a->cast->model, l->message, l->queue);
     else {
         model_settle(a->cast->model, l->message, l->queue, group, verdict == SETTLE_REJECTED);
-        add_deed(a, l->message, l->queue, true);
+        act_add_deed(a, l->message, l->queue, DEED_SETTLE);
     }
     l->tag = 0;
 }
@@ -407,7 +501,7 @@ static void squeeze_loans(struct actor *a)
     a->loans_count = to;
 }
 
-static uint64_t ask(struct actor *a, struct question q)
+uint64_t act_ask(struct actor *a, struct question q)
 {
     static const char *const QUESTIONS[] = {
         [ASK_DECLARE_QUEUE] = "declare queue",
@@ -420,6 +514,12 @@ static uint64_t ask(struct actor *a, struct question q)
         [ASK_SUBSCRIBE] = "subscribe",
         [ASK_CANCEL] = "cancel",
         [ASK_GET] = "get",
+        [ASK_DECLARE_PAID] = "declare the queue of what is committed",
+        [ASK_PREPARE] = "prepare",
+        [ASK_OUTCOME] = "decide",
+        [ASK_PURGE_CHECKS] = "purge checks",
+        [ASK_SET] = "set",
+        [ASK_CLEAR] = "clear",
     };
 
     q.ticket = ++a->next_ticket;

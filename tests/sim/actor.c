@@ -10,9 +10,11 @@
 #define RETRY_MS 500u /* time that passes where only time helps */
 
 static void lose_questions(struct actor *a);
+static void lose_binding(struct model *m, uint32_t exchange, uint32_t destination, uint32_t key);
 static void free_parts(struct actor *a);
 static struct actor *find(struct cast *c, struct sl_handle handle);
 static bool is_log_quiet(struct world *w);
+static bool is_deciding(struct cast *c);
 
 void cast_init(struct cast *c, struct model *m, struct world *w, uint64_t seed)
 {
@@ -22,6 +24,8 @@ void cast_init(struct cast *c, struct model *m, struct world *w, uint64_t seed)
 void cast_deinit(struct cast *c)
 {
     free(c->actors);
+    for (uint32_t i = 0; i < PUBLISHERS_MAX; i++)
+        free(c->publishers[i].open);
 }
 
 struct actor *cast_enter(struct cast *c, uint32_t worker)
@@ -45,6 +49,7 @@ struct actor *cast_enter(struct cast *c, uint32_t worker)
     sim_tell(c->model, "session %u comes, on worker %u", a->session, worker);
     struct sl_handle handle = {slot, a->session, worker};
     broker_client_init(&a->client, broker_worker_at(c->world->broker, worker), handle);
+    a->client.user = SL_BYTES_LITERAL("guest");
     SL_ASSERT(broker_open_vhost(&a->client, sl_bytes_of("/")) == SL_OK);
     settlement_init(&a->settlement);
     c->actors[slot] = a;
@@ -68,6 +73,7 @@ void cast_leave(struct cast *c, struct actor *a)
         for (uint32_t i = 0; i < c->world->workers; i++)
             cast_run_shard(c, i);
     }
+    again_leave(c, a->session);
     c->actors[a->slot] = NULL;
     free(a->loans);
     free(a->deeds);
@@ -150,6 +156,7 @@ void cast_turn(struct cast *c, uint32_t worker)
     cast_run_shard(c, worker);
     cast_take_mail(c, worker);
     cast_take_confirms(c, worker);
+    cast_hand_over(c, worker); /* what sessions did in answer to all that */
 }
 
 void cast_settle(struct cast *c)
@@ -172,7 +179,8 @@ void cast_settle(struct cast *c)
             moved = true;
         }
         moved |= world_fetch(w);
-        if (!moved && world_is_retrying(w) && is_log_quiet(w) && !faulty_disk_is_off(w->disk)) {
+        if (!moved && (world_is_retrying(w) || is_deciding(c)) && is_log_quiet(w) &&
+            !faulty_disk_is_off(w->disk)) {
             w->now_ms += RETRY_MS;
             moved = true;
         }
@@ -245,6 +253,7 @@ void cast_abandon(struct cast *c)
         for (uint32_t n = 0; n < a->loans_count; n++)
             model_return(c->model, a->loans[n].message, a->loans[n].queue);
         lose_questions(a);
+        again_leave(c, a->session);
     }
 }
 
@@ -265,23 +274,24 @@ void actor_sweep(struct actor *a)
 static void lose_questions(struct actor *a)
 {
     struct model *m = a->cast->model;
+    const struct sim_own *own;
 
     for (uint32_t i = 0; i < a->questions_count; i++) {
         const struct question *q = &a->questions[i];
         switch (q->kind) {
         case ASK_DECLARE_QUEUE:
+            name_lose(&m->queues[q->queue].name);
+            own = model_own(m, q->queue);
+            if (own != NULL)
+                lose_binding(m, own->exchange, q->queue, own->key);
+            break;
         case ASK_DELETE_QUEUE: name_lose(&m->queues[q->queue].name); break;
         case ASK_DECLARE_EXCHANGE:
         case ASK_DELETE_EXCHANGE: name_lose(&m->exchanges[q->queue].name); break;
         case ASK_BIND:
-        case ASK_UNBIND:
-            name_lose(&m->bindings[q->queue][q->destination][q->key].name);
-            m->exchanges[q->queue].binding--;
-            if (q->destination < SIM_QUEUES)
-                m->queues[q->destination].binding--;
-            else
-                m->exchanges[q->destination - SIM_QUEUES].binding--;
-            break;
+        case ASK_UNBIND: lose_binding(m, q->queue, q->destination, q->key); break;
+        case ASK_SET:
+        case ASK_CLEAR: name_lose(&m->operated[q->queue]); break;
         case ASK_PURGE:
             m->queues[q->queue].purging--;
             m->queues[q->queue].purge_lost_in = m->life;
@@ -289,6 +299,16 @@ static void lose_questions(struct actor *a)
         default: break;
         }
     }
+}
+
+static void lose_binding(struct model *m, uint32_t exchange, uint32_t destination, uint32_t key)
+{
+    name_lose(&m->bindings[exchange][destination][key].name);
+    m->exchanges[exchange].binding--;
+    if (destination < SIM_QUEUES)
+        m->queues[destination].binding--;
+    else
+        m->exchanges[destination - SIM_QUEUES].binding--;
 }
 
 static void free_parts(struct actor *a)
@@ -311,4 +331,14 @@ static struct actor *find(struct cast *c, struct sl_handle handle)
 static bool is_log_quiet(struct world *w)
 {
     return commit_log_durable(w->log).v >= commit_log_end(w->log).v;
+}
+
+/* Somebody waits for an outcome: its message could not be read, and is tried again later. */
+static bool is_deciding(struct cast *c)
+{
+    for (uint32_t i = 0; i < c->room; i++)
+        for (uint32_t n = 0; c->actors[i] != NULL && n < c->actors[i]->questions_count; n++)
+            if (c->actors[i]->questions[n].kind == ASK_OUTCOME)
+                return true;
+    return false;
 }

@@ -10,12 +10,28 @@
 #include "tests/sim/model.h"
 #include "tests/sim/world.h"
 
+struct sending {       /* where a message goes */
+    uint32_t exchange; /* SIM_EXCHANGES: the default one, and key is a queue */
+    uint32_t key;
+    uint32_t message; /* 0: to be made */
+};
+
+struct publisher {        /* gives its messages ids, and comes again when its session is gone */
+    uint32_t name;        /* its first session */
+    uint32_t player;      /* session that it has; 0: none */
+    struct sending *open; /* not confirmed, in their order */
+    uint32_t open_count, open_room;
+};
+
+#define PUBLISHERS_MAX 3u
+
 struct cast { /* all that plays */
     struct model *model;
     struct world *world;
     struct dice dice;
     struct actor **actors; /* by slot of their handle; NULL: gone */
     uint32_t room;
+    struct publisher publishers[PUBLISHERS_MAX];
 };
 
 struct actor_loan {
@@ -25,11 +41,13 @@ struct actor_loan {
     uint32_t queue;
 };
 
+enum deed_kind { DEED_PUBLISH, DEED_SETTLE, DEED_PREPARE, DEED_OUTCOME };
+
 struct actor_deed { /* waits to be confirmed */
     uint64_t tag;   /* 0: no confirm is asked for yet */
     uint32_t message;
-    uint32_t queue;
-    bool is_settle;
+    uint32_t queue; /* or verdict */
+    enum deed_kind kind;
 };
 
 enum question_kind {
@@ -43,6 +61,12 @@ enum question_kind {
     ASK_SUBSCRIBE,
     ASK_CANCEL,
     ASK_GET,
+    ASK_DECLARE_PAID,
+    ASK_PREPARE,
+    ASK_OUTCOME,
+    ASK_PURGE_CHECKS,
+    ASK_SET,
+    ASK_CLEAR,
 };
 
 struct question { /* asked, not answered */
@@ -51,8 +75,9 @@ struct question { /* asked, not answered */
     uint32_t queue; /* or exchange, or a binding's source */
     uint32_t destination;
     uint32_t key;
-    uint32_t newest; /* message when it was asked */
-    uint32_t cookie; /* of the subscription */
+    uint32_t newest;              /* message when it was asked */
+    uint32_t cookie;              /* of the subscription */
+    bool is_prepared, is_decided; /* when it was asked, that was known of a message */
 };
 
 struct actor {
@@ -61,6 +86,7 @@ struct actor {
     struct cast *cast;
     uint32_t session; /* its number in the model */
     uint32_t slot;
+    struct publisher *publisher; /* or NULL */
     uint64_t next_tag;
     uint64_t next_ticket;
     uint64_t asked; /* the newest tag that was to be confirmed */
@@ -105,11 +131,19 @@ void cast_abandon(struct cast *c);
 
 /* ---- act.c: what an actor does; targets are indices of the model ---- */
 
+uint64_t act_ask(struct actor *a, struct question q); /* gives the ticket */
 void act_publish(struct actor *a, uint32_t exchange, uint32_t key, bool is_persistent, uint32_t len,
                  uint32_t group);
 void act_publish_to_queue(struct actor *a, uint32_t queue, bool is_persistent, uint32_t len,
                           uint32_t group);
+/* NULL: there is no such exchange, or no memory. */
+const struct route *act_route(struct actor *a, const struct sending *s);
+/* Of an actor that is a publisher: with an id, its own or that of id, a message; and once more. */
+void act_publish_as(struct actor *a, const struct sending *s, uint32_t id, uint32_t group);
+void act_publish_again(struct actor *a, const struct sending *s);
 void act_confirm(struct actor *a);
+/* What it has done, and what the next confirm is for. */
+void act_add_deed(struct actor *a, uint32_t message, uint32_t queue, enum deed_kind kind);
 /* Settles the loan at that index, with multiple all before it too. */
 void act_settle(struct actor *a, uint32_t loan, bool is_multiple, enum settle_verdict verdict,
                 uint32_t group);
@@ -127,13 +161,37 @@ void act_bind(struct actor *a, uint32_t exchange, uint32_t destination, uint32_t
 void act_cancel(struct actor *a, struct subscription *s); /* live */
 void act_drop(struct actor *a, struct subscription *s);
 
+/* ---- prepared.c ---- */
+
+void act_declare_paid(struct actor *a);
+void act_prepare(struct actor *a);
+void act_decide(struct actor *a);
+void act_purge_checks(struct actor *a);
+void hear_of_prepared(struct actor *a, const struct question *q, const struct answer *answer);
+void prepared_confirmed(struct model *m, const struct actor_deed *deed);
+
+/* ---- operate.c ---- */
+
+/* A policy or a user, of SIM_OPERATED, is set or cleared. */
+void act_operate(struct actor *a, uint32_t what, bool is_set);
+
+/* ---- again.c: publishers that publish again ---- */
+
+/* The actor may go on for a publisher whose session is gone, and publishes again what that did not
+ * hear of. */
+void again_enter(struct actor *a);
+void again_leave(struct cast *c, uint32_t session);
+void again_publish(struct actor *a, uint32_t group);
+void again_publish_open(struct actor *a);
+void again_confirmed(struct actor *a, uint32_t message);
+
 /* ---- whim.c ---- */
 
 /* A transaction of publishes and settles, and its confirm. */
 void act_commit(struct actor *a);
 /* One of everything, by weight. */
 void act_something(struct actor *a, const uint32_t weights[]);
-#define ACT_KINDS 16u
+#define ACT_KINDS 19u
 
 /* ---- hear.c ---- */
 

@@ -12,6 +12,7 @@ struct leftovers { /* of a purge */
 };
 
 static bool has_refused(struct actor *a, uint64_t tag);
+static void hear_done(struct actor *a, const struct actor_deed *deed);
 static void hear_declared(struct actor *a, const struct question *q, bool is_done);
 static void hear_deleted(struct actor *a, const struct question *q, bool is_done);
 static void hear_exchange(struct actor *a, const struct question *q, bool is_done);
@@ -54,6 +55,15 @@ void hear_answer(struct actor *a, const struct answer *answer)
     case ASK_SUBSCRIBE: hear_subscribed(a, &q, answer); break;
     case ASK_CANCEL: hear_cancel_done(a, &q); break;
     case ASK_GET: hear_got(a, &q, answer); break;
+    case ASK_SET:
+    case ASK_CLEAR:
+        name_answer(&a->cast->model->operated[q.queue], is_done,
+                    q.kind == ASK_SET ? PRESENT : ABSENT);
+        break;
+    case ASK_DECLARE_PAID:
+    case ASK_PREPARE:
+    case ASK_OUTCOME:
+    case ASK_PURGE_CHECKS: hear_of_prepared(a, &q, answer); break;
     }
 }
 
@@ -68,7 +78,7 @@ void hear_deliveries(struct actor *a, const struct delivery_mail *mail)
         struct part *part = s->context;
         struct sim_delivery delivery = {a->session,        part->queue, s->queue_number,
                                         s->consumer.shard, d->returns,  d->is_redelivered,
-                                        s->is_no_ack,      part->newest};
+                                        s->is_no_ack,      s->cookie,   part->newest};
         uint32_t message = model_deliver(a->cast->model, &delivery, message_body(d->msg));
         if (s->is_no_ack)
             settlement_skip(&a->settlement);
@@ -107,10 +117,8 @@ void hear_confirm(struct actor *a, uint64_t tag, bool is_refused)
         const struct actor_deed *deed = &a->deeds[i];
         if (deed->tag == 0 || deed->tag > tag)
             a->deeds[to++] = *deed;
-        else if (deed->is_settle)
-            model_copy(m, deed->message, deed->queue)->must_be_gone = true;
         else
-            model_message(m, deed->message)->is_confirmed = true;
+            hear_done(a, deed);
     }
     a->deeds_count = to;
 }
@@ -125,9 +133,25 @@ static bool has_refused(struct actor *a, uint64_t tag)
     return true;
 }
 
+static void hear_done(struct actor *a, const struct actor_deed *deed)
+{
+    struct model *m = a->cast->model;
+
+    switch (deed->kind) {
+    case DEED_PUBLISH:
+        model_confirm(m, deed->message);
+        again_confirmed(a, deed->message);
+        break;
+    case DEED_SETTLE: model_copy(m, deed->message, deed->queue)->must_be_gone = true; break;
+    case DEED_PREPARE:
+    case DEED_OUTCOME: prepared_confirmed(m, deed); break;
+    }
+}
+
 static void hear_declared(struct actor *a, const struct question *q, bool is_done)
 {
     struct sim_queue *queue = &a->cast->model->queues[q->queue];
+    const struct sim_own *own = model_own(a->cast->model, q->queue);
     const struct topology_queue *def = world_queue(a->cast->world, SIM_QUEUE_NAMES[q->queue]);
 
     name_answer(&queue->name, is_done, PRESENT);
@@ -137,6 +161,12 @@ static void hear_declared(struct actor *a, const struct question *q, bool is_don
         queue->name.state = UNKNOWN;
         queue->number = 0;
     }
+    if (own != NULL)
+        hear_binding(
+            a,
+            &(struct question){
+                .kind = ASK_BIND, .queue = own->exchange, .destination = q->queue, .key = own->key},
+            is_done);
 }
 
 static void hear_deleted(struct actor *a, const struct question *q, bool is_done)
@@ -208,7 +238,8 @@ static void hear_purged(struct actor *a, const struct question *q, bool is_done)
             continue;
         if (c->is_found)
             c->gone &= (uint8_t)~GONE_PURGED;
-        else if (i <= q->newest && (c->gone & ~GONE_PURGED) == 0 && c->holder == 0 &&
+        else if (i <= q->newest && msg->again <= q->newest && (c->gone & ~GONE_PURGED) == 0 &&
+                 c->holder == 0 &&
                  model_other_end(m, i, c) == NULL && /* else it may have died first */
                  (msg->life < m->life || msg->worker == a->client.worker->index))
             c->is_settled = c->must_be_gone = true;
@@ -267,6 +298,7 @@ static void hear_got(struct actor *a, const struct question *q, const struct ans
                              answer->returns,
                              answer->is_redelivered,
                              is_no_ack,
+                             SIM_GETTER,
                              NULL};
     uint32_t message = model_deliver(a->cast->model, &d, message_body(answer->msg));
     if (is_no_ack) {

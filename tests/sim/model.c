@@ -7,14 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const SIM_QUEUE_NAMES[SIM_QUEUES] = {"q0", "q1", "q2", "q3", "q4", "q5"};
+static const char *const ORDINARY[SIM_QUEUES] = {"q0", "q1", "q2", "q3", "q4", "q5"};
+static const struct {
+    uint32_t queue;
+    const char *name;
+    struct sim_own own;
+} CLUSTERS[] = {
+    {3, "/topic/a.*@c1", {1, 2, "/exchange/amq.topic/a.*@c1"}},
+    {4, "/exchange/x3/a.b@c2", {3, 0, "/exchange/x3/a.b@c2"}},
+};
+
+const char *SIM_QUEUE_NAMES[SIM_QUEUES];
 const char *const SIM_EXCHANGE_NAMES[SIM_EXCHANGES] = {"amq.fanout", "amq.topic", "x2",
                                                        "x3",         "x4",        "x5"};
 const char *const SIM_KEY_NAMES[SIM_KEYS] = {"a.b", "a.c", "a.*", "#"};
 
 static void add_note(struct model *m, uint32_t message, const struct sim_copy *c, uint32_t worker);
 static void check_death(struct model *m, uint32_t message, const struct sim_copy *c);
-static void check_key(const struct model *m, uint32_t number, const struct sim_delivery *d);
+static uint8_t doubts_of(const struct model *m, uint32_t message, uint32_t queue);
+static void check_others(const struct model *m, uint32_t number, const struct sim_delivery *d);
 static void check_count(struct model *m, uint32_t message, const struct sim_copy *c,
                         uint32_t returns, bool is_redelivered);
 
@@ -58,9 +69,12 @@ void *sim_grow(void *array, uint32_t count, uint32_t *room, size_t size)
 void model_init(struct model *m, uint64_t seed, struct sim_totals *totals)
 {
     *m = (struct model){.seed = seed, .messages_count = 1, .totals = totals};
+    memcpy(SIM_QUEUE_NAMES, ORDINARY, sizeof SIM_QUEUE_NAMES);
     m->messages = sim_grow(NULL, 0, &m->messages_room, sizeof *m->messages);
     for (uint32_t i = 0; i < SIM_QUEUES; i++)
         m->queues[i].name.state = ABSENT;
+    for (uint32_t i = 0; i < SIM_OPERATED; i++)
+        m->operated[i].state = ABSENT;
     for (uint32_t i = 0; i < SIM_EXCHANGES; i++) {
         m->exchanges[i].name.state = i < SIM_EXCHANGES_OWN ? PRESENT : ABSENT;
         m->exchanges[i].is_durable = i < SIM_EXCHANGES_OWN;
@@ -75,6 +89,31 @@ void model_deinit(struct model *m)
     free(m->messages);
     free(m->parts);
     free(m->notes);
+    free(m->prepared);
+}
+
+uint32_t model_queue_of(struct sl_bytes name)
+{
+    uint32_t i = 0;
+
+    while (!sl_bytes_are(name, SIM_QUEUE_NAMES[i]))
+        i++;
+    return i;
+}
+
+void model_make_clusters(struct model *m)
+{
+    m->has_clusters = true;
+    for (size_t i = 0; i < sizeof CLUSTERS / sizeof *CLUSTERS; i++)
+        SIM_QUEUE_NAMES[CLUSTERS[i].queue] = CLUSTERS[i].name;
+}
+
+const struct sim_own *model_own(const struct model *m, uint32_t queue)
+{
+    for (size_t i = 0; m->has_clusters && i < sizeof CLUSTERS / sizeof *CLUSTERS; i++)
+        if (CLUSTERS[i].queue == queue)
+            return &CLUSTERS[i].own;
+    return NULL;
 }
 
 struct sim_message *model_message(struct model *m, uint32_t number)
@@ -152,20 +191,24 @@ static void add_grave_copy(struct model *m, uint32_t message)
         c->gone |= GONE_RULED; /* a dead letter may find nothing there */
 }
 
+/* Why what comes there now may be gone at any time. */
+static uint8_t doubts_of(const struct model *m, uint32_t message, uint32_t queue)
+{
+    const struct sim_queue *q = &m->queues[queue];
+
+    return (uint8_t)((q->is_lossy ? GONE_HANDED_OVER : 0) | (q->purging > 0 ? GONE_PURGED : 0) |
+                     model_ruled(m, message, queue));
+}
+
 void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t number)
 {
     struct sim_message *msg = model_message(m, message);
-    const struct sim_queue *q = &m->queues[queue];
     struct sim_copy *c = &msg->copies[msg->copies_count++];
 
-    *c = (struct sim_copy){.queue = (uint8_t)queue, .number = number};
+    *c = (struct sim_copy){.queue = (uint8_t)queue, .number = number, .group = msg->group};
     c->is_logged = number != 0 && msg->is_persistent;
-    if (q->is_lossy)
-        c->gone |= GONE_HANDED_OVER;
-    if (q->purging > 0)
-        c->gone |= GONE_PURGED;
-    c->gone |= model_ruled(m, message, queue);
-    if (q->rules.is_mortal)
+    c->gone = doubts_of(m, message, queue);
+    if (m->queues[queue].rules.is_mortal)
         add_grave_copy(m, message);
     sim_tell(m, "message %u of session %u, group %u, %s to %s (%llu)", message, msg->session,
              msg->group, msg->is_persistent ? "persistent" : "transient", SIM_QUEUE_NAMES[queue],
@@ -174,6 +217,27 @@ void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t 
         m->parts = sim_grow(m->parts, m->parts_count, &m->parts_room, sizeof *m->parts);
         m->parts[m->parts_count++] = (struct sim_part){msg->group, message, (uint8_t)queue, false};
     }
+}
+
+void model_come_again(struct model *m, uint32_t message, struct sim_copy *c)
+{
+    if (!c->is_dead || c->is_confirmed || c->must_be_gone)
+        return; /* it is there, or was */
+    *c = (struct sim_copy){
+        .queue = c->queue,
+        .number = c->number,
+        .is_logged = c->is_logged,
+        .gone = (uint8_t)((c->gone != 0 ? GONE_BEFORE : 0) | doubts_of(m, message, c->queue))};
+    m->totals->again++;
+    sim_tell(m, "message %u may come to %s again", message, SIM_QUEUE_NAMES[c->queue]);
+}
+
+void model_confirm(struct model *m, uint32_t message)
+{
+    struct sim_message *msg = model_message(m, message);
+
+    for (uint32_t i = 0; i < msg->copies_count; i++)
+        msg->copies[i].is_confirmed |= !msg->copies[i].is_dead;
 }
 
 void model_refuse_copy(struct model *m, uint32_t message, uint32_t queue)
@@ -213,19 +277,28 @@ uint32_t model_read_body(const struct model *m, struct sl_bytes body)
     return (uint32_t)number;
 }
 
-/* What is out of its message group is out with the same session. */
-static void check_key(const struct model *m, uint32_t number, const struct sim_delivery *d)
+/* What is out of its message group, or of a queue with a single active consumer, is out with the
+ * same one. */
+static void check_others(const struct model *m, uint32_t number, const struct sim_delivery *d)
 {
+    const struct sim_queue *q = &m->queues[d->queue];
+    bool is_single = q->rules.is_single;
     uint8_t key = m->messages[number].key;
 
-    for (uint32_t i = 1; key != 0 && i < m->messages_count; i++) {
+    if (d->number == 0 && (q->was_deleted || (q->is_auto_delete && q->was_consumed)))
+        return; /* what is out may be of one before it, which had no other number */
+    if (is_single ? d->consumer == SIM_GETTER : key == 0)
+        return;
+    for (uint32_t i = 1; i < m->messages_count; i++) {
         const struct sim_message *other = &m->messages[i];
-        for (uint32_t j = 0; other->key == key && j < other->copies_count; j++) {
+        for (uint32_t j = 0; (is_single || other->key == key) && j < other->copies_count; j++) {
             const struct sim_copy *c = &other->copies[j];
-            if (c->queue == d->queue && c->number == d->number && !c->is_dead && c->holder != 0 &&
-                c->holder != d->session)
-                sim_fail(m, "message %u of %s goes to %u, and %u of its group is out with %u",
-                         number, SIM_QUEUE_NAMES[d->queue], d->session, i, c->holder);
+            if (c->queue != d->queue || c->number != d->number || c->is_dead || c->holder == 0 ||
+                (c->holder == d->session && c->consumer == d->consumer) ||
+                (is_single && c->consumer == SIM_GETTER))
+                continue;
+            sim_fail(m, "message %u of %s goes to %u, and %u, which goes with it, is out with %u",
+                     number, SIM_QUEUE_NAMES[d->queue], d->session, i, c->holder);
         }
     }
 }
@@ -252,7 +325,7 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
                  d->session);
     check_count(m, number, c, d->returns, d->is_redelivered);
     if (!d->is_no_ack) /* else it may have been over before */
-        check_key(m, number, d);
+        check_others(m, number, d);
     if (c->is_grave)
         check_death(m, number, c);
     else if (!d->is_redelivered && d->newest != NULL) {
@@ -262,8 +335,8 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
                      number, queue, d->newest[row]);
         d->newest[row] = number;
     }
-    if (msg->group != 0 && !c->is_grave)
-        msg->is_confirmed = true; /* lent only when its group is durable; it may die before */
+    if (c->group != 0 && !c->is_grave)
+        model_confirm(m, number); /* lent only when its group is durable; it may die before */
     if (d->returns > c->shown) {
         c->returned += d->returns - c->shown;
         if (c->is_logged)
@@ -275,8 +348,10 @@ uint32_t model_deliver(struct model *m, const struct sim_delivery *d, struct sl_
     if (d->is_no_ack) {
         c->is_settled = true;
         c->gone |= GONE_HANDED_OVER;
-    } else
+    } else {
         c->holder = d->session;
+        c->consumer = d->consumer;
+    }
     return number;
 }
 

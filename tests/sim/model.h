@@ -11,7 +11,8 @@
  *     whose count does not grow with each return;
  *   - first deliveries to one consumer that are not in their publisher's order, within a priority
  *     and a message group;
- *   - one of a message group of which something is out with somebody else;
+ *   - one of a message group, or of a queue with a single active consumer, of which something is out
+ *     with another consumer;
  *   - a dead letter of a message that is out, or settled, in the queue that it comes from.
  *
  * Queues may have rules (sim_rules): what they make go is not missed, and one that refuses when it is
@@ -19,6 +20,9 @@
  * have a dead-letter exchange, by which everything that it does not keep comes to SIM_GRAVE, a queue
  * that nothing else comes to: a message is in one of the two, and its copy in the grave is in the
  * model from the start, as one that may come.
+ *
+ * A message with an id may be published again, and stays the same message of this model: where a queue
+ * takes it twice within its window, that is one of the above.
  *
  * What it makes of a restart is in verdict.h.
  */
@@ -35,13 +39,14 @@
 #define SIM_EXCHANGES_OWN 2u
 #define SIM_DESTINATIONS (SIM_QUEUES + SIM_EXCHANGES)
 #define SIM_KEYS 4u
+#define SIM_OPERATED 4u /* policies, and as many users */
 #define SIM_SESSIONS_MAX 400u
 #define SIM_MORTAL 0u
 #define SIM_GRAVE 5u
 #define SIM_PRIORITIES 3u
 #define SIM_KEYS_OF_ORDER 3u /* message groups, and none */
 
-extern const char *const SIM_QUEUE_NAMES[SIM_QUEUES];
+extern const char *SIM_QUEUE_NAMES[SIM_QUEUES]; /* of this run */
 extern const char *const SIM_EXCHANGE_NAMES[SIM_EXCHANGES];
 extern const char *const SIM_KEY_NAMES[SIM_KEYS];
 
@@ -52,6 +57,7 @@ enum gone { /* why a copy may be gone: bits */
             GONE_HANDED_OVER = 8, /* to somebody who does not acknowledge */
             GONE_RULED = 16,      /* by a rule of its queue, or its own expiration */
             GONE_REJECTED = 32,   /* to the grave */
+            GONE_BEFORE = 64,     /* by any of these, before it was published again */
 };
 
 struct sim_copy {    /* one message in one queue */
@@ -66,20 +72,27 @@ struct sim_copy {    /* one message in one queue */
     bool was_out;
     bool was_out_now;  /* in this life */
     bool is_grave;     /* it comes there when it dies elsewhere */
+    bool is_confirmed; /* that it came there */
+    uint32_t group;    /* by which it came there; 0: by none */
     uint32_t holder;   /* session that has it; 0: nobody */
+    uint32_t consumer; /* of that session; see sim_delivery */
     uint32_t shown;    /* returns that were last seen */
     uint32_t returned; /* times that it came back and was written down */
     uint32_t synced;   /* of these, durable */
 };
 
 struct sim_message {
-    uint32_t session; /* who published it */
+    uint32_t session; /* who published it: the first session of a publisher that came again */
     uint32_t group;   /* 0: in no transaction */
+    uint32_t id;      /* the message whose number is its id; 0: it has none */
+    uint64_t
+        id_from;    /* as whose id this one was last used, by the time of the order: not before, */
+    uint64_t id_to; /* and not after */
+    uint32_t again; /* when it was published again: the number of the next message */
     uint32_t worker;
     uint32_t life;
     uint32_t len;
     bool is_persistent;
-    bool is_confirmed;
     bool expires; /* of itself */
     uint8_t priority;
     uint8_t key; /* its message group; 0: none */
@@ -102,6 +115,18 @@ struct sim_note { /* a return that was written down: when will it be durable? */
     uint64_t place;  /* 0: not handed over yet */
 };
 
+struct sim_prepared {
+    uint32_t message;
+    bool is_prepared;     /* for certain, */
+    bool is_safe;         /* and after a restart, too */
+    bool is_asked[2];     /* to be rolled back, committed; it may be, or be so after a restart */
+    bool is_decided;      /* likewise, */
+    bool is_decided_safe; /* and that */
+    uint8_t verdict;      /* an index of is_asked */
+    uint64_t asked_at;    /* for the first outcome, or before; 0: it was not */
+    bool is_found;        /* while a queue is read */
+};
+
 enum certainty { UNKNOWN, PRESENT, ABSENT };
 
 struct sim_name { /* does it exist? */
@@ -120,6 +145,9 @@ struct sim_rules { /* the same for all of a run; 0: none */
     uint32_t max_priority;
     uint32_t retry_ms;
     bool is_mortal;
+    bool is_single;     /* active consumer */
+    uint32_t window_ms; /* for which it remembers ids; 0: it does not */
+    bool until_settled; /* it remembers the id of what it has */
 };
 
 struct sim_queue {
@@ -128,6 +156,7 @@ struct sim_queue {
     uint64_t number;                               /* as of the answer */
     bool is_durable, is_auto_delete, is_exclusive; /* as asked for last */
     bool was_consumed;                             /* an auto-delete one may be gone at any time */
+    bool was_deleted;                              /* in this life, perhaps */
     bool was_ever_read;                            /* anything of it may have been out */
     bool is_lossy;                                 /* somebody takes without acknowledging */
     uint32_t purging;
@@ -152,6 +181,8 @@ struct sim_totals {
     uint64_t lives, crashes, kills, stops, refused_starts, torn;
     uint64_t published, refused, confirmed, delivered, settled, groups, recovered, answers;
     uint64_t checkpoints, released, moved, fetches;
+    uint64_t decided; /* prepared messages */
+    uint64_t again;   /* copies that were lost, and published again */
 };
 
 struct model {
@@ -166,12 +197,18 @@ struct model {
     uint32_t parts_count, parts_room;
     struct sim_note *notes;
     uint32_t notes_count, notes_room;
+    struct sim_prepared *prepared;
+    uint32_t prepared_count, prepared_room;
+    struct sim_name operated[SIM_OPERATED];
+    bool has_paid; /* the queue of what is committed was declared */
     struct sim_queue queues[SIM_QUEUES];
     struct sim_exchange exchanges[SIM_EXCHANGES];
     struct sim_binding bindings[SIM_EXCHANGES][SIM_DESTINATIONS][SIM_KEYS];
     struct sim_totals *totals;
     bool is_ruled; /* messages have priorities and expirations, and queues rules */
-    bool is_told;  /* print every step */
+    bool has_clusters;
+    bool has_ids; /* there are publishers that publish again what was not confirmed */
+    bool is_told; /* print every step */
 };
 
 /* A promise is broken: prints the seed, the step and the words, and ends the program. */
@@ -184,6 +221,15 @@ void *sim_grow(void *array, uint32_t count, uint32_t *room, size_t size);
 void model_init(struct model *m, uint64_t seed, struct sim_totals *totals);
 void model_deinit(struct model *m);
 
+uint32_t model_queue_of(struct sl_bytes name); /* which of SIM_QUEUE_NAMES that is */
+/* Some are cluster queues from now on; each has a binding of its own. */
+void model_make_clusters(struct model *m);
+struct sim_own { /* binding */
+    uint32_t exchange;
+    uint32_t key;
+    const char *spelling; /* of the queue's name, another one */
+};
+const struct sim_own *model_own(const struct model *m, uint32_t queue); /* NULL: an ordinary one */
 struct sim_message *model_message(struct model *m, uint32_t number);
 struct sim_copy *model_copy(struct model *m, uint32_t number, uint32_t queue); /* NULL: none */
 
@@ -207,11 +253,18 @@ uint32_t model_row(const struct model *m, uint32_t message, uint32_t queue);
 #define SIM_ROWS (SIM_SESSIONS_MAX * SIM_PRIORITIES)
 #define SIM_DELIVERY_ROWS (SIM_ROWS * SIM_KEYS_OF_ORDER) /* by key, too */
 void model_add_copy(struct model *m, uint32_t message, uint32_t queue, uint64_t number);
+/* It was published again, with its id, and comes to a queue in which it was; what became of the first
+ * time, if it came there then, is known to the window of that queue. */
+void model_come_again(struct model *m, uint32_t message, struct sim_copy *c);
+/* What the publisher heard of it holds for all its copies. */
+void model_confirm(struct model *m, uint32_t message);
 /* The queue is full and refused it: its copy, added before, must never come. */
 void model_refuse_copy(struct model *m, uint32_t message, uint32_t queue);
 /* The bytes of a message, at least eight; and back: 0 when they are no message's. */
 void model_write_body(uint32_t message, uint8_t *at, uint32_t len);
 uint32_t model_read_body(const struct model *m, struct sl_bytes body);
+
+#define SIM_GETTER UINT32_MAX
 
 struct sim_delivery {
     uint32_t session;
@@ -221,7 +274,8 @@ struct sim_delivery {
     uint32_t returns;
     bool is_redelivered;
     bool is_no_ack;
-    uint32_t *newest; /* first deliveries to this consumer, by publisher; NULL: not looked at */
+    uint32_t consumer; /* of the session, or SIM_GETTER */
+    uint32_t *newest;  /* first deliveries to this consumer, by publisher; NULL: not looked at */
 };
 
 /* Gives the message's number. */

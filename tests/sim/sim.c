@@ -44,6 +44,8 @@ static void run_seed(uint64_t seed, struct sim_totals *totals, bool is_told);
 static void choose_weights(struct sim *s);
 static void choose_world(struct sim *s);
 static void choose_rules(struct dice *d, struct sim_rules *r);
+static void choose_window(struct model *m, struct dice *d, uint32_t queue);
+static void tell_rules(const struct model *m);
 static uint64_t some_wall_ms(struct dice *d);
 static void step(struct sim *s);
 static void work(struct sim *s);
@@ -113,6 +115,7 @@ static void run_seed(uint64_t seed, struct sim_totals *totals, bool is_told)
     world_init(&s.world, 1 + dice_roll(d, WORLD_WORKERS_MAX), 16384u << dice_roll(d, 3));
     choose_weights(&s);
     choose_world(&s);
+    tell_rules(&s.model);
     start(&s, false);
     for (uint32_t steps = 300 + dice_roll(d, 700); s.model.step < steps; s.model.step++)
         step(&s);
@@ -129,7 +132,8 @@ static void run_seed(uint64_t seed, struct sim_totals *totals, bool is_told)
 /* Each seed has its own habits: what it does all the time, and what never. */
 static void choose_weights(struct sim *s)
 {
-    static const uint32_t USUAL[ACT_KINDS] = {30, 20, 20, 8, 6, 10, 2, 2, 4, 1, 8, 3, 8, 2, 2, 4};
+    static const uint32_t USUAL[ACT_KINDS] = {30, 20, 20, 8, 6, 10, 2, 2, 4, 1,
+                                              8,  3,  8,  2, 2, 4,  8, 8, 3};
     static const uint32_t TIMES[] = {0, 1, 1, 2, 4};
     struct dice *d = &s->cast.dice;
 
@@ -156,6 +160,11 @@ static void choose_world(struct sim *s)
         if (i != SIM_GRAVE)
             choose_rules(d, &s->model.queues[i].rules);
     s->model.queues[SIM_MORTAL].rules.is_mortal = s->model.is_ruled;
+    if (dice_chance(d, 50))
+        model_make_clusters(&s->model);
+    s->model.has_ids = dice_chance(d, 60);
+    for (uint32_t i = 0; s->model.has_ids && i < SIM_QUEUES; i++)
+        choose_window(&s->model, d, i);
 }
 
 static void choose_rules(struct dice *d, struct sim_rules *r)
@@ -169,8 +178,32 @@ static void choose_rules(struct dice *d, struct sim_rules *r)
         r->delivery_limit = 1 + dice_roll(d, 5);
     if (dice_chance(d, 30))
         r->max_priority = 1 + dice_roll(d, SIM_PRIORITIES - 1);
+    r->is_single = dice_chance(d, 20);
     if (dice_chance(d, 25))
         r->retry_ms = 10u << dice_roll(d, 8);
+}
+
+static void choose_window(struct model *m, struct dice *d, uint32_t queue)
+{
+    struct sim_rules *r = &m->queues[queue].rules;
+
+    if (r->refuses || r->is_mortal || (m->is_ruled && queue == SIM_GRAVE) || dice_chance(d, 20))
+        return;
+    r->until_settled = dice_chance(d, 25);
+    if (!r->until_settled)
+        r->window_ms = dice_chance(d, 70) ? 7 * DAY_MS : 1000u << dice_roll(d, 3);
+}
+
+static void tell_rules(const struct model *m)
+{
+    for (uint32_t i = 0; i < SIM_QUEUES; i++) {
+        const struct sim_rules *r = &m->queues[i].rules;
+        sim_tell(
+            m, "queue %s: ttl %u, length %u%s, limit %u, priorities %u, retry %u%s%s, ids %u%s",
+            SIM_QUEUE_NAMES[i], r->ttl_ms, r->max_length, r->refuses ? " refuses" : "",
+            r->delivery_limit, r->max_priority, r->retry_ms, r->is_mortal ? ", mortal" : "",
+            r->is_single ? ", single" : "", r->window_ms, r->until_settled ? " until settled" : "");
+    }
 }
 
 /* Mostly a day to and fro; now and then anything. */
@@ -380,6 +413,8 @@ static void settle_in(struct sim *s, struct actor *a)
 
     if (a == NULL)
         return;
+    if (s->model.has_ids && dice_chance(d, 60))
+        again_enter(a);
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t queue = dice_roll(d, SIM_QUEUES);
         if (dice_chance(d, 60))
@@ -396,7 +431,7 @@ static void end_run(struct sim *s)
 {
     struct world *w = &s->world;
 
-    if (w->failed || faulty_disk_is_off(w->disk))
+    while (w->failed || faulty_disk_is_off(w->disk)) /* publishers that come flush */
         end_life(s);
     faulty_disk_power_off_at(w->disk, 0);
     for (uint32_t op = 0; op <= FAULTY_OPS; op++) {
@@ -426,7 +461,11 @@ static void print_totals(const struct sim_totals *t, uint64_t seeds)
            (unsigned long long)t->confirmed, (unsigned long long)t->delivered,
            (unsigned long long)t->settled, (unsigned long long)t->groups,
            (unsigned long long)t->answers, (unsigned long long)t->recovered);
-    printf("sim: %llu checkpoints, %llu segments released, %llu records moved, %llu fetches\n",
-           (unsigned long long)t->checkpoints, (unsigned long long)t->released,
-           (unsigned long long)t->moved, (unsigned long long)t->fetches);
+    printf("sim: %llu decided, %llu checkpoints, %llu segments released, %llu records moved, %llu "
+           "fetches, %llu "
+           "copies "
+           "brought by publishing again\n",
+           (unsigned long long)t->decided, (unsigned long long)t->checkpoints,
+           (unsigned long long)t->released, (unsigned long long)t->moved,
+           (unsigned long long)t->fetches, (unsigned long long)t->again);
 }

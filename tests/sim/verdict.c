@@ -55,6 +55,8 @@ void verdict_pass(struct model *m, struct world *w, bool was_stopped)
     judge_missing(m, numbers);
     judge_gaps(m);
     judge_groups(m);
+    prepared_judge(m, w, was_stopped);
+    operated_judge(m, w);
     take_over(m);
 }
 
@@ -67,9 +69,11 @@ void verdict_bindings(struct model *m, struct world *w)
 static void count_all_as_answered(struct model *m)
 {
     for (uint32_t i = 1; i < m->messages_count; i++) {
-        m->messages[i].is_confirmed = true;
+        model_confirm(m, i);
         for (uint32_t n = 0; n < m->messages[i].copies_count; n++) {
             struct sim_copy *c = &m->messages[i].copies[n];
+            if (c->is_dead)
+                continue;
             c->must_be_gone |= (c->gone & (GONE_SETTLED | GONE_COMMITTED | GONE_REJECTED)) != 0;
         }
     }
@@ -278,7 +282,7 @@ static void judge_missing(struct model *m, uint64_t numbers[SIM_QUEUES])
                 continue;
             if (!c->is_logged || c->number != numbers[c->queue])
                 c->is_dead = true;
-            else if (m->messages[i].is_confirmed && !may_be_gone(m, i, c))
+            else if (c->is_confirmed && !may_be_gone(m, i, c))
                 sim_fail(m, "message %u was confirmed and is not in %s", i,
                          SIM_QUEUE_NAMES[c->queue]);
         }
@@ -310,7 +314,6 @@ static void judge_groups(struct model *m)
     SL_ASSERT(seen != NULL);
     for (uint32_t i = 0; i < m->parts_count; i++) {
         const struct sim_part *p = &m->parts[i];
-        const struct sim_message *msg = &m->messages[p->message];
         const struct sim_copy *c = model_copy(m, p->message, p->queue);
         if (c->is_dead)
             continue; /* its queue is gone */
@@ -318,7 +321,7 @@ static void judge_groups(struct model *m)
             seen[p->group] |= p->is_settle ? 2 : 1;
         else if (!p->is_settle && !may_be_gone(m, p->message, c))
             seen[p->group] |= 2;
-        else if (p->is_settle && msg->is_confirmed && c->gone == GONE_COMMITTED &&
+        else if (p->is_settle && c->is_confirmed && c->gone == GONE_COMMITTED &&
                  model_other_end(m, p->message, c) == NULL) /* else it may have died */
             seen[p->group] |= 1;
         if (seen[p->group] == 3)
@@ -344,7 +347,7 @@ static void take_over(struct model *m)
                                            .is_grave = true};
                 continue;
             }
-            m->messages[i].is_confirmed = true;
+            c->is_confirmed = true;
             c->gone = model_ruled(m, i, c->queue);
             c->is_settled = c->was_out_now = false;
             c->holder = 0;

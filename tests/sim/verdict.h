@@ -18,6 +18,9 @@
  *   - a message that died in a queue with a dead-letter exchange is in one of both, never in both,
  *     and in none only where it may be gone.
  *
+ *   - a policy or a user that was set with an answer is there, and likewise not (operate.c);
+ *   - what was prepared waits, or is decided as was answered (prepared.c).
+ *
  * After a stop, besides: every publish and every settle counts as confirmed, and what was never
  * out does not say redelivered.
  *
@@ -30,6 +33,10 @@
 #include "tests/sim/world.h"
 
 void verdict_pass(struct model *m, struct world *w, bool was_stopped);
+/* Of that, what is said of prepared messages (prepared.c). */
+void prepared_judge(struct model *m, struct world *w, bool was_stopped);
+/* Of that, what is said of policies and users (operate.c). */
+void operated_judge(struct model *m, struct world *w);
 /* Of that, what is said of bindings; also of a world that runs and has answered everything. */
 void verdict_bindings(struct model *m, struct world *w);
 

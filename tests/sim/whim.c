@@ -41,6 +41,8 @@ void act_something(struct actor *a, const uint32_t weights[])
     case 0:
         for (uint32_t n = 1 + dice_roll(d, 4); n > 0; n--)
             publish_something(a, 0);
+        if (a->publisher != NULL && dice_chance(d, 5))
+            again_publish_open(a);
         break;
     case 1: act_confirm(a); break;
     case 2: settle_something(a, 0); break;
@@ -65,6 +67,19 @@ void act_something(struct actor *a, const uint32_t weights[])
         if ((s = live_subscription(a)) != NULL)
             act_drop(a, s);
         break;
+    case 18: act_operate(a, dice_roll(d, SIM_OPERATED), dice_chance(d, 60)); break;
+    case 16:
+        if (dice_chance(d, 10))
+            act_declare_paid(a);
+        else
+            act_prepare(a);
+        break;
+    case 17:
+        if (dice_chance(d, 5))
+            act_purge_checks(a);
+        else
+            act_decide(a);
+        break;
     case 15: broker_client_written(&a->client, a->cost); break;
     }
 }
@@ -87,6 +102,10 @@ static void publish_something(struct actor *a, uint32_t group)
 
     if ((a->client.worker->held_by & ~HELD_BY_MEMORY) != 0)
         return; /* and where memory is short, more comes all the same: it is paged out */
+    if (a->publisher != NULL && dice_chance(d, 70)) {
+        again_publish(a, group);
+        return;
+    }
     if (dice_chance(d, 50))
         act_publish_to_queue(a, dice_roll(d, SIM_QUEUES), is_persistent, len, group);
     else

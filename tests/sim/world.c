@@ -1,12 +1,15 @@
 #include "tests/sim/world.h"
 
 #include "core/base/assert.h"
+#include "core/dedup.h"
 #include "core/fetch.h"
 #include "core/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define CHECK_AGAIN_MS 700u
+#define CHECKS_MAX 4u
 #define BUDGET_BYTES (1ull << 30)
 
 static uint64_t monotonic_ms(void *self);
@@ -36,11 +39,13 @@ void world_deinit(struct world *w)
 
 enum sl_err world_start(struct world *w)
 {
-    struct broker_options options = {.workers = w->workers,
-                                     .memory_budget_bytes = w->budget_bytes,
-                                     .clock = &w->clock,
-                                     .wake = wake,
-                                     .wake_context = w};
+    struct broker_options options = {
+        .workers = w->workers,
+        .memory_budget_bytes = w->budget_bytes,
+        .clock = &w->clock,
+        .prepared = {.check_again_ms = CHECK_AGAIN_MS, .checks_max = CHECKS_MAX},
+        .wake = wake,
+        .wake_context = w};
     struct log_options log_options = {.files = faulty_disk_ops(w->disk),
                                       .segment_bytes = w->segment_bytes,
                                       .announce = announce,
@@ -52,6 +57,8 @@ enum sl_err world_start(struct world *w)
     w->broker = broker_new(&options);
     if (w->broker == NULL)
         return SL_ENOMEM;
+    /* Ids never go before their time, whatever else memory is short of. */
+    broker_worker_at(w->broker, 0)->shard->dedup->budget = BUDGET_BYTES;
     struct log_visitor visitor = broker_recovery_begin(w->broker);
     enum sl_err err = commit_log_open(&log_options, &visitor, &w->findings, &w->log);
     if (err != SL_OK)
@@ -61,6 +68,7 @@ enum sl_err world_start(struct world *w)
         err = end;
     if (err == SL_OK)
         err = start_keeper(w);
+    w->flushed_at = world_time(w);
     if (err != SL_OK)
         world_kill(w);
     return err;
@@ -98,6 +106,13 @@ void world_flush(struct world *w)
 
     SL_ASSERT(err == SL_OK || err == SL_EFULL || err == SL_EIO);
     w->failed |= err == SL_EIO;
+    if (err == SL_OK)
+        w->flushed_at = world_time(w);
+}
+
+uint64_t world_time(struct world *w)
+{
+    return order_time(broker_worker_at(w->broker, 0)->run.order);
 }
 
 void world_prepare(struct world *w)

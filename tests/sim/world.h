@@ -27,7 +27,8 @@ struct world {
     uint64_t checkpoint_bytes; /* between checkpoints; 0: a segment */
     struct sl_clock clock;
     uint64_t now_ms;
-    uint64_t wall_ms; /* may go back */
+    uint64_t wall_ms;    /* may go back */
+    uint64_t flushed_at; /* by the time of the order: what is not flushed yet is not older */
     bool is_woken[WORLD_WORKERS_MAX];
     bool failed;                   /* the log ended: the process is to stop */
     void (*look)(bool is_looking); /* told around looking into queues; or NULL */
@@ -48,6 +49,7 @@ void world_crash(struct world *w, uint64_t seed);
 /* The process ends in order, behind broker_on_stopped. */
 void world_end(struct world *w);
 
+uint64_t world_time(struct world *w); /* of the order */
 void world_flush(struct world *w);
 void world_prepare(struct world *w);
 bool world_fetch(struct world *w); /* false: nothing was to be read */

@@ -53,8 +53,8 @@ class ErrorFrame(Exception):
 
 
 class Connection:
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None):
-        self.prepare(Wire(port, host, receive_buffer))
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, source=None):
+        self.prepare(Wire(port, host, receive_buffer, source))
 
     def prepare(self, wire):
         self.wire = wire

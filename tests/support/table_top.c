@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/fetch.h"
 #include "core/properties.h"
+#include "core/shard.h"
 
 #include <stdlib.h>
 
@@ -311,4 +312,14 @@ static struct sitter *find(struct table *t, struct sl_handle handle)
     if (handle.slot >= t->sitters_count || t->sitters[handle.slot]->client.is_closed)
         return NULL;
     return t->sitters[handle.slot];
+}
+
+struct queue *table_queue(struct table *t)
+{
+    const struct shard *s = broker_worker_at(t->broker, 0)->shard;
+
+    for (uint32_t i = 0; i < s->queues_room; i++)
+        if (s->queues[i] != NULL)
+            return s->queues[i];
+    return NULL;
 }

@@ -82,6 +82,8 @@ void table_publish_persistent(struct sitter *s, const char *exchange, const char
                               uint64_t body);
 void table_publish_with(struct sitter *s, const char *exchange, const char *key,
                         struct sl_bytes properties, uint64_t body);
+/* A queue of the first worker; NULL: it has none. */
+struct queue *table_queue(struct table *t);
 /* What is ready in the queue, as a passive declaration tells; -1: there is none. */
 int64_t table_ready(struct table *t, struct sitter *s, const char *queue);
 

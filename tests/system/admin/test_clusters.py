@@ -1,11 +1,12 @@
 """Cluster queues as administration shows them: topic, ClusterID, instances, lag, age."""
 
+import admin
 import amqp_client
 import broker as brokers
 from clusters import Publisher, amqp_name, stomp_name
 from ctl import data_dir, get, listing, run
 from ends import unique
-from suite import Suite, equal, has, wait_until
+from suite import Suite, equal, has, raises, wait_until
 from urllib.parse import quote
 
 suite = Suite("clusters")
@@ -51,6 +52,22 @@ def every_spelling_names_the_queue_in_a_path(gateway):
     equal(get(gateway, "/api/queues/%2F/" + quote("/topic/x@a b", safe=""))[0], 404)
     equal(get(gateway, "/api/clusters/nowhere")[0], 404)
     equal([row["id"] for row in get(gateway, "/api/clusters/%2F")[1] if row["id"] == ident], [ident])
+
+
+@suite.test
+def every_spelling_deletes_the_queue(gateway):
+    ident = unique("c")
+    channel = amqp_client.connect(gateway).channel()
+    for spelling in (f"/topic/VirtualTopic.x@{ident}", f"/exchange/amq.topic/VirtualTopic.x@{ident}",
+                     f"/queue/Consumer.{ident}.VirtualTopic.x"):
+        channel.queue_declare(f"/topic/VirtualTopic.x@{ident}")
+        channel.publish("amq.topic", "VirtualTopic.x", b"")
+        channel.round_trip()
+        admin.delete(gateway, "queues", "/", spelling, "contents")
+        equal(channel.queue_declare(f"/topic/VirtualTopic.x@{ident}", passive=True)[1], 0)
+        admin.delete(gateway, "queues", "/", spelling)
+        equal(row_of(gateway, ident), None)
+        equal(raises(admin.Refused, admin.delete, gateway, "queues", "/", spelling).status, 404)
 
 
 @suite.test

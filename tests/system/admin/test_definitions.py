@@ -4,13 +4,16 @@ import glob
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+from types import SimpleNamespace
 
 import admin
+import amqp_client
 import broker as brokers
 from ctl import data_dir
-from suite import Skip, Suite, equal, has, raises
+from suite import Skip, Suite, equal, has, raises, wait_until
 
 suite = Suite("definitions")
 
@@ -78,6 +81,49 @@ def a_file_that_cannot_be_read_refuses_the_start_and_names_the_object(gateway):
             has(done.stderr, text)
 
 
+def loading(gateway, directory, queues):
+    path = written(directory, {"queues": [{"name": f"q{n}", "vhost": "/", "durable": True}
+                                          for n in range(queues)]})
+    port = brokers.free_port()
+    process = subprocess.Popen(
+        [gateway.binary, "--amqp-port", str(port), "--stomp-port", "0", "--data-dir",
+         os.path.join(directory, "data"), "--load-definitions", path],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return process, port
+
+
+def is_open(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
+@suite.test
+def nobody_is_let_in_before_all_is_loaded(gateway):
+    with tempfile.TemporaryDirectory() as directory:
+        process, port = loading(gateway, directory, 3000)
+        try:
+            wait_until(lambda: is_open(port), "the port")
+            equal(len(admin.get(SimpleNamespace(directory=directory), "queues")), 3000)
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+        equal(process.returncode, 0)
+
+
+@suite.test
+def who_loads_can_be_told_to_stop(gateway):
+    with tempfile.TemporaryDirectory() as directory:
+        process, _ = loading(gateway, directory, 100000)
+        path = os.path.join(directory, "data", "sluice.sock")
+        wait_until(lambda: os.path.exists(path), "its socket")  # signals are read from before
+        process.terminate()
+        out, errors = process.communicate(timeout=60)
+        equal((process.returncode, "sluice ready" in out), (0, False), errors)
+
+
 @suite.test
 def nothing_is_done_when_an_object_cannot_be_read(gateway):
     definitions = {"queues": [{"name": "never-made", "vhost": "/"}, {"name": 1, "vhost": "/"}]}
@@ -95,6 +141,38 @@ def what_means_nothing_here_is_named(gateway):
     for part in ("parameters.shovel", "global_parameters.mqtt", "novelties", "queues.colour"):
         has(gateway.log_text(), part)
     admin.delete(gateway, "queues", "/", "novel")
+
+
+@suite.test
+def a_cluster_queue_comes_back_as_one_whoever_may_name_it(gateway):
+    name = "/topic/orders.*@shop"
+    definitions = {"queues": [{"name": name, "vhost": "/", "durable": True}]}
+    with brokers.Broker(gateway.binary, "--cluster-names", "off") as own:
+        for _ in range(2):
+            admin.call(own, "POST", "definitions", body=definitions)
+            queue = admin.get(own, "queues", "/", name)
+            equal(queue["cluster"]["id"], "shop")
+            equal(sorted(b["source"] for b in admin.get(own, "bindings")
+                         if b["destination"] == name), ["", "amq.topic"])
+
+
+@suite.test
+def a_password_of_our_own_is_for_us_and_its_user_is_named(gateway):
+    with brokers.Broker(gateway.binary) as one, brokers.Broker(gateway.binary) as other:
+        admin.put(one, "users", "shop", password="secret", tags="")
+        got = admin.get(one, "definitions")
+        users = {user["name"]: user for user in got["users"]}
+        assert "password_hash" not in users["shop"] and "hashing_algorithm" not in users["shop"]
+        assert "password_hash" in users["guest"]
+        has(got["explanation"], "shop")
+        assert "guest" not in got["explanation"]
+        has(one.log_text(), "definitions.scrypt")
+        got["permissions"].append({"user": "shop", "vhost": "/", "configure": "", "write": "",
+                                   "read": ""})
+        admin.call(other, "POST", "definitions", body=got)
+        amqp_client.connect(other, user="shop", password="secret")
+        raises(amqp_client.ConnectionClosed,
+               lambda: amqp_client.connect(other, user="shop", password="other"))
 
 
 @suite.test

@@ -6,10 +6,11 @@ import socket
 import subprocess
 import time
 
+import admin
 import amqp_client
 from ctl import Caller, get, socket_path
 from ends import unique
-from suite import Skip, Suite, equal, has
+from suite import Skip, Suite, equal, has, raises
 
 suite = Suite("http")
 OVERVIEW = b"GET /api/overview HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -164,3 +165,29 @@ def only_root_and_its_own_user_may_ask(gateway):
         assert "200" not in done.stdout, done.stdout
     finally:
         os.chmod(socket_path(gateway), 0o600)
+
+
+@suite.test
+def one_binding_of_several_is_deleted_by_its_properties_key(gateway):
+    queue, exchange = unique("q"), unique("e")
+    admin.put(gateway, "queues", "/", queue)
+    admin.put(gateway, "exchanges", "/", exchange, type="headers")
+    for body in ({}, {"routing_key": "a/b"}, {"routing_key": "a/b", "arguments": {"x": 1}},
+                 {"routing_key": "a/b", "arguments": {"x": 2}}):
+        admin.call(gateway, "POST", "bindings", "/", "e", exchange, "q", queue, body=body)
+    path = ("bindings", "/", "e", exchange, "q", queue)
+    rows = admin.get(gateway, *path)
+    equal(len(rows), 4)
+    for left in (3, 2, 1, 0):
+        key = rows.pop()["properties_key"]
+        admin.delete(gateway, *path, key)
+        equal(raises(admin.Refused, admin.delete, gateway, *path, key).status, 404)
+        equal(sorted(row["properties_key"] for row in admin.get(gateway, *path)),
+              sorted(row["properties_key"] for row in rows))
+        equal(len(rows), left)
+    admin.call(gateway, "POST", "bindings", "/", "e", "amq.topic", "e", exchange,
+               body={"routing_key": "k"})
+    admin.delete(gateway, "bindings", "/", "e", "amq.topic", "e", exchange, "k")
+    equal(admin.get(gateway, "bindings", "/", "e", "amq.topic", "e", exchange), [])
+    equal(raises(admin.Refused, admin.delete, gateway, "bindings", "/", "e", "amq.default", "q",
+                 queue, queue).status, 404)

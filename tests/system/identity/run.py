@@ -16,7 +16,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../../support")]
 import broker  # noqa: E402
 from suite import Tally, run_suite  # noqa: E402
 
-SUITES = ["permissions", "accounts", "commands", "logins"]
+SUITES = ["permissions", "evasions", "accounts", "commands", "logins"]
 
 
 def main():

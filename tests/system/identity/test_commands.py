@@ -12,11 +12,11 @@ from suite import Suite, equal, has, raises
 suite = Suite("commands")
 
 
-def run(gateway, *words):
+def run(gateway, *words, said=None):
     """Gives (exit status, standard output, standard error)."""
     binary = os.path.join(os.path.dirname(os.path.abspath(gateway.binary)), "sluicectl")
     done = subprocess.run([binary, "--data-dir", os.path.join(gateway.directory, "data"), *words],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=60, input=said)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -40,6 +40,16 @@ def what_is_refused_says_why(gateway):
     has(error, "a pattern cannot be used")
     equal(run(gateway, "add", "user", "only-a-name")[0], 2)
     equal(run(gateway, "set_user_limits", "guest", "no json")[0], 1)
+
+
+@suite.test
+def what_changes_a_user_makes_none(gateway):
+    name = unique("nobody")
+    for words in (("change_password", name, "x"), ("clear_password", name),
+                  ("set_user_tags", name, "management"), ("set", "cluster", name, "shop"),
+                  ("clear", "cluster", name)):
+        equal(run(gateway, *words)[0], 1)
+    equal(Office(gateway).ask("GET", f"users/{name}")[0], 404)
 
 
 @suite.test
@@ -75,3 +85,23 @@ def a_user_from_the_cradle_to_the_grave(gateway):
     do(gateway, "delete_vhost", vhost)
     do(gateway, "delete", "user", name)
     equal(Office(gateway).ask("GET", f"users/{name}")[0], 404)
+
+
+@suite.test
+def a_password_need_not_be_seen_among_the_arguments(gateway):
+    name = unique("u")
+    equal(run(gateway, "add", "user", name, "-", said="")[0], 1)
+    equal(run(gateway, "add", "user", name, "-", said="hush hush\n")[0], 0)
+    Office(gateway).permit(name)
+    amqp_client.connect(gateway, user=name, password="hush hush")
+    equal(run(gateway, "change_password", name, "-", said="louder")[0], 0)
+    amqp_client.connect(gateway, user=name, password="louder")
+
+
+@suite.test
+def exported_definitions_are_for_their_owner(gateway):
+    path = os.path.join(gateway.directory, unique("definitions"))
+    do(gateway, "export_definitions", path)
+    equal(os.stat(path).st_mode & 0o777, 0o600)
+    with open(path) as file:
+        assert json.load(file)["users"]

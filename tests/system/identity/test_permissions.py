@@ -286,3 +286,26 @@ def who_sent_it_must_be_true(gateway):
                 f"was '{stage.name}'"))
     stage.office.do("PUT", f"users/{stage.name}", {"tags": "impersonator"})
     publish(stage.amqp(), stage.x, "k", {"user_id": "somebody"})
+
+
+@suite.test
+def outcomes_of_others_need_a_permission_and_own_ones_do_not(gateway):
+    stage = Stage(gateway)
+    stage.owner.queue_bind(stage.q, stage.x, "#")
+    stage.permit(write=f"^{stage.x}$")
+    ids = [unique("id") for _ in range(3)]
+    for name in ids[:2]:
+        publish(stage.amqp(), stage.x, "k", {"headers": {"x-prepare": name}})
+    publish(stage.owner, stage.x, "k", {"headers": {"x-prepare": ids[2]}})
+    publish(stage.amqp(), "amq.prepared", ids[0], {"headers": {"outcome": "commit"}})
+    stage.stomp().ask("SEND", {"destination": f"/prepared/{ids[1]}", "outcome": "commit"})
+    others = {"outcome": "commit", "prepared-user": "guest"}
+    words = "ACCESS_REFUSED - " + refusal("exchange", "amq.prepared", stage.name)
+    error = raises(amqp_client.ChannelClosed, lambda: publish(
+        stage.amqp(), "amq.prepared", ids[2], {"headers": others}))
+    equal((error.code, error.text), (403, words))
+    error = raises(stomp_client.ErrorFrame, lambda: stage.stomp().ask(
+        "SEND", {"destination": f"/prepared/{ids[2]}", **others}))
+    equal(error.frame.body.decode().strip(), words)
+    stage.permit(write="^amq\\.prepared$")
+    publish(stage.amqp(), "amq.prepared", ids[2], {"headers": others})

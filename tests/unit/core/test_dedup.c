@@ -2,26 +2,20 @@
 #include "core/dedup.h"
 
 #include "core/broker.h"
-#include "core/properties.h"
 #include "core/queue.h"
-#include "tests/support/table_maker.h"
-#include "tests/support/table_top.h"
+#include "core/shard.h"
+#include "tests/support/properties_maker.h"
+#include "tests/support/table_log.h"
 #include "tests/support/unit.h"
 
+#include <stdio.h>
+
 #define BUDGET (64u * 1024 * 1024)
+#define LONG_BATCH 400u
 
 static struct faulty_disk *disk;
 static struct table t;
 static struct sitter *a;
-
-/* Everything that was asked for is done, and durable. */
-static void sync_all(void)
-{
-    for (int i = 0; i < 3; i++) {
-        table_settle(&t);
-        table_flush(&t);
-    }
-}
 
 static void begin(uint32_t workers)
 {
@@ -52,31 +46,16 @@ static void declare(const char *name, struct sl_bytes arguments)
         .name = sl_bytes_of(name), .is_durable = true, .arguments = arguments};
 
     broker_declare_queue(&a->client, 1, &d, "");
-    sync_all();
+    table_sync(&t);
     CU_ASSERT_EQUAL(a->last->err, SL_OK);
-}
-
-static struct sl_bytes properties_with(uint8_t *room, size_t n, const char *header, const char *id,
-                                       bool is_persistent)
-{
-    struct table_maker m;
-    struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
-                           .delivery_mode = is_persistent ? 2 : 1,
-                           .headers = table_of_string(&m, header, id)};
-    struct sl_writer w = {room, room + n, false};
-
-    properties_encode(&p, &w);
-    SL_ASSERT(!w.overflowed);
-    return (struct sl_bytes){room, (size_t)(w.pos - room)};
 }
 
 static void publish_under(const char *queue, const char *header, const char *id, bool is_persistent)
 {
-    uint8_t room[1024];
+    struct properties_maker m;
 
-    table_publish_with(a, "", queue, properties_with(room, sizeof room, header, id, is_persistent),
-                       7);
-    sync_all();
+    table_publish_with(a, "", queue, properties_of_header(&m, header, id, is_persistent), 7);
+    table_sync(&t);
 }
 
 static void publish(const char *queue, const char *id)
@@ -87,6 +66,47 @@ static void publish(const char *queue, const char *id)
 static int64_t ready(const char *queue)
 {
     return table_ready(&t, a, queue);
+}
+
+/* A queue's windows, as its shard has them; the sitters sit at the workers in their order. */
+static const struct dedup *windows_of(const char *queue)
+{
+    struct topology *topology = broker_topology(t.broker);
+
+    topology_lock(topology);
+    struct queue_ref ref = topology_queue(a->client.vhost, sl_bytes_of(queue))->ref;
+    topology_unlock(topology);
+    return shard_queue(t.sitters[ref.shard]->client.worker->shard, ref.at)->dedup;
+}
+
+/* The first of numbered names that lives there. */
+static void declare_in(uint32_t shard, char *name, size_t n)
+{
+    static uint32_t number;
+    struct topology *topology = broker_topology(t.broker);
+    uint32_t at;
+
+    do {
+        snprintf(name, n, "q%u", number++);
+        table_declare(&t, a, name);
+        topology_lock(topology);
+        at = topology_queue(a->client.vhost, sl_bytes_of(name))->ref.shard;
+        topology_unlock(topology);
+    } while (at != shard);
+}
+
+static void publish_many(const char *queue, uint32_t n)
+{
+    struct properties_maker m;
+    char id[16];
+
+    for (uint32_t i = 0; i < n; i++) {
+        snprintf(id, sizeof id, "%u", i);
+        table_publish_with(a, "", queue, properties_of_header(&m, "dedup-id", id, false), 1);
+        if (i % 64 == 63)
+            table_settle(&t);
+    }
+    table_settle(&t);
 }
 
 static struct sl_bytes plugin(struct table_maker *m)
@@ -104,7 +124,7 @@ static void declare_exchange(const char *name, const char *type, struct sl_bytes
                                      .arguments = arguments};
 
     broker_declare_exchange(&a->client, 2, &d);
-    sync_all();
+    table_sync(&t);
     CU_ASSERT_EQUAL(a->last->err, SL_OK);
 }
 
@@ -113,17 +133,17 @@ static void bind(const char *queue, const char *exchange)
     struct binding_request r = {.source = sl_bytes_of(exchange), .destination = sl_bytes_of(queue)};
 
     broker_bind(&a->client, 3, &r);
-    sync_all();
+    table_sync(&t);
     CU_ASSERT_EQUAL(a->last->err, SL_OK);
 }
 
 static void publish_through(const char *exchange, const char *id)
 {
-    uint8_t room[1024];
+    struct properties_maker m;
 
     table_publish_with(a, exchange, "any",
-                       properties_with(room, sizeof room, "x-deduplication-header", id, true), 7);
-    sync_all();
+                       properties_of_header(&m, "x-deduplication-header", id, true), 7);
+    table_sync(&t);
 }
 
 static void the_same_id_enters_once(void)
@@ -196,7 +216,7 @@ static void an_id_outlives_its_message_for_the_window(void)
     declare("q", table_empty);
     publish("q", "one");
     broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
-    sync_all();
+    table_sync(&t);
     publish("q", "one");
     CU_ASSERT_EQUAL(ready("q"), 0);
     table_wait(&t, SL_DEDUP_WINDOW_MS - 1);
@@ -219,7 +239,7 @@ static void until_settled_an_id_goes_with_its_message(void)
     publish_under("q", "x-deduplication-header", "one", true);
     CU_ASSERT_EQUAL(ready("q"), 1);
     broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
-    sync_all();
+    table_sync(&t);
     publish_under("q", "x-deduplication-header", "one", true);
     CU_ASSERT_EQUAL(ready("q"), 1);
     end();
@@ -235,12 +255,12 @@ static void until_settled_an_id_stays_while_its_message_is_out(void)
     publish_under("q", "x-deduplication-header", "one", true);
     CU_ASSERT_EQUAL(a->told_count, 1);
     broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
-    sync_all();
+    table_sync(&t);
     publish_under("q", "x-deduplication-header", "one", true);
     CU_ASSERT_EQUAL(ready("q"), 0);
     CU_ASSERT_EQUAL(
         settlement_settle(&a->settlement, &a->client, (sl_tag){1}, false, SETTLE_CONSUMED), SL_OK);
-    sync_all();
+    table_sync(&t);
     publish_under("q", "x-deduplication-header", "one", true);
     CU_ASSERT_EQUAL(a->told_count, 2);
     end();
@@ -286,7 +306,7 @@ static void ids_of_consumed_messages_are_there_again_after_a_crash(void)
     declare("q", table_empty);
     publish("q", "one");
     broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
-    sync_all();
+    table_sync(&t);
     crash();
     publish("q", "one");
     CU_ASSERT_EQUAL(ready("q"), 0);
@@ -304,7 +324,7 @@ static void a_duplicate_by_a_transient_id_stays_out_after_a_crash(void)
     publish("q", "one");
     publish("q", "two");
     CU_ASSERT_EQUAL(ready("q"), 2);
-    sync_all();
+    table_sync(&t);
     crash();
     CU_ASSERT_EQUAL(ready("q"), 1);
     publish("q", "one"); /* nothing that is kept has it */
@@ -323,7 +343,7 @@ static void until_settled_ids_are_there_again_with_their_messages(void)
     publish_under("q", "x-deduplication-header", "one", true);
     CU_ASSERT_EQUAL(ready("q"), 1);
     broker_purge_queue(&a->client, 1, SL_BYTES_LITERAL("q"));
-    sync_all();
+    table_sync(&t);
     crash();
     publish_under("q", "x-deduplication-header", "one", true);
     CU_ASSERT_EQUAL(ready("q"), 1);
@@ -336,7 +356,7 @@ static void a_window_dies_with_its_queue(void)
     declare("q", table_empty);
     publish("q", "one");
     broker_delete_queue(&a->client, 1, SL_BYTES_LITERAL("q"), false, false);
-    sync_all();
+    table_sync(&t);
     declare("q", table_empty);
     publish("q", "one");
     CU_ASSERT_EQUAL(ready("q"), 1);
@@ -359,7 +379,7 @@ static void what_the_broker_moves_is_not_asked_for_its_id(void)
         CU_ASSERT_EQUAL(
             settlement_settle(&a->settlement, &a->client, (sl_tag){tag}, false, SETTLE_REJECTED),
             SL_OK);
-        sync_all();
+        table_sync(&t);
     }
     CU_ASSERT_EQUAL(a->told_count, 4);
     crash();
@@ -449,6 +469,55 @@ static void each_exchange_has_a_window_of_its_own_in_a_queue(void)
     end();
 }
 
+static void where_memory_ends_the_largest_window_of_all_shards_loses_its_oldest(void)
+{
+    const uint32_t budget = 4u * 1024 * 1024 / SL_DEDUP_MEMORY_SHARE;
+    const uint32_t ids = budget / 40;
+    char large[16], small[16][16];
+    int count = 0;
+
+    table_init(&t, 2, 4u * 1024 * 1024);
+    a = table_sit(&t, 0);
+    (void)table_sit(&t, 1);
+    declare_in(0, large, sizeof large);
+    publish_many(large, ids / 3);
+    while (windows_of(large)->evicted == 0 && count < 16) {
+        declare_in(1, small[count], sizeof small[count]);
+        publish_many(small[count++], ids / 16);
+    }
+    CU_ASSERT(windows_of(large)->evicted > 0);
+    for (int i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(windows_of(small[i])->evicted, 0);
+    CU_ASSERT(count > 8); /* all of them together had more than the large one */
+    table_deinit(&t);
+}
+
+/* Some hundred at a time, so that a shard has something to look ahead at. */
+static void publish_range(const char *queue, uint32_t from, uint32_t to)
+{
+    struct properties_maker m;
+    char id[32];
+
+    for (uint32_t n = from; n < to; n++) {
+        snprintf(id, sizeof id, "id-%u", n);
+        table_publish_with(a, "", queue, properties_of_header(&m, "dedup-id", id, n % 2 == 0), 7);
+        if (n % LONG_BATCH == 0)
+            table_settle(&t);
+    }
+    table_settle(&t);
+}
+
+static void a_large_window_is_as_exact_as_a_small_one(void)
+{
+    begin(2);
+    declare("q", table_empty);
+    publish_range("q", 0, 3 * ID_WINDOW_LARGE);
+    CU_ASSERT_EQUAL(ready("q"), 3 * ID_WINDOW_LARGE);
+    publish_range("q", ID_WINDOW_LARGE, 3 * ID_WINDOW_LARGE + 1000);
+    CU_ASSERT_EQUAL(ready("q"), 3 * ID_WINDOW_LARGE + 1000);
+    end();
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -471,6 +540,8 @@ int main(void)
         UNIT(a_duplicate_drops_no_head),
         UNIT(an_exchange_that_asks_for_ids_routes_as_fanout),
         UNIT(each_exchange_has_a_window_of_its_own_in_a_queue),
+        UNIT(where_memory_ends_the_largest_window_of_all_shards_loses_its_oldest),
+        UNIT(a_large_window_is_as_exact_as_a_small_one),
         CU_TEST_INFO_NULL,
     };
     return unit_run("core/dedup", tests);

@@ -6,7 +6,7 @@
 #include "core/keeper.h"
 #include "core/levels.h"
 #include "core/remnants.h"
-#include "tests/support/table_top.h"
+#include "tests/support/table_log.h"
 #include "tests/support/unit.h"
 
 #define BUDGET (64u * 1024 * 1024)
@@ -38,22 +38,14 @@ static void end(void)
     faulty_disk_free(disk);
 }
 
-/* Everything that is under way comes to rest: turns, the disk, fetches.  The sitter reads. */
 static bool turn(void)
 {
-    broker_client_written(&a->client, a->cost);
-    table_settle(&t);
-    table_flush(&t);
-    return fetch_run(broker_fetch(t.broker));
+    return table_turn(&t, a);
 }
 
 static void rest(void)
 {
-    for (int still = 0; still < 4; still++) {
-        size_t told = a->told_count;
-        if (turn() || a->told_count != told)
-            still = 0;
-    }
+    table_rest(&t, a);
 }
 
 static void declare(const char *queue, bool is_durable)
@@ -103,13 +95,7 @@ static struct shard *shard(uint32_t worker)
 /* Of everything in the log so far. */
 static void begin_evacuation(void)
 {
-    under_way = evacuation_new((sl_lsn){0}, commit_log_end(t.log), t.workers);
-    for (uint32_t i = 0; i < t.workers; i++) {
-        struct lane_batch *batch = lane_batch_new();
-        batch->count = 1;
-        batch->items[0] = (struct lane_item){.kind = LANE_EVACUATE, .evacuation = under_way};
-        mailbox_post(&shard(i)->inbox, (struct mail_chain){&batch->node, &batch->node});
-    }
+    under_way = table_evacuate(&t, (sl_lsn){0}, commit_log_end(t.log));
 }
 
 /* How much lies in what was evacuated. */
@@ -146,18 +132,6 @@ static void evacuate(uint64_t records, uint64_t entries)
     evacuation_unref(under_way);
 }
 
-static uint64_t live_entries(void)
-{
-    uint64_t entries = 0;
-
-    for (uint32_t i = 0; i < t.workers; i++) {
-        const struct live *live = &shard(i)->live;
-        for (uint64_t n = live->first; n < live->first + live->count; n++)
-            entries += live_at(live, n)->entries;
-    }
-    return entries;
-}
-
 /* These bodies came to the sitter, from its at-th delivery on; all are settled then. */
 static void expect(size_t at, uint64_t from, uint64_t n)
 {
@@ -165,7 +139,7 @@ static void expect(size_t at, uint64_t from, uint64_t n)
     for (uint64_t i = 0; i < n; i++)
         CU_ASSERT_EQUAL(a->told[at + i].body, from + i);
     settle_all(SETTLE_CONSUMED);
-    CU_ASSERT_EQUAL(live_entries(), 0);
+    CU_ASSERT_EQUAL(table_live_entries(&t), 0);
 }
 
 static void count_resident(void *context, const struct entry *entry)
@@ -267,7 +241,7 @@ static void what_moved_is_there_with_its_order(void)
     declare("q", true);
     publish("q", 1, 700);
     evacuate(700, 700);
-    CU_ASSERT_EQUAL(live_entries(), 700);
+    CU_ASSERT_EQUAL(table_live_entries(&t), 700);
     consume("q");
     expect(0, 1, 700);
     end();
@@ -321,14 +295,14 @@ static void queues_that_shared_a_record_share_the_new_one(void)
     table_publish_persistent(a, "amq.fanout", "", 7);
     rest();
     evacuate(1, 5);
-    CU_ASSERT_EQUAL(live_entries(), 5);
+    CU_ASSERT_EQUAL(table_live_entries(&t), 5);
     evacuate(1, 5);
     for (int i = 0; i < 5; i++) {
         consume(QUEUES[i]);
         CU_ASSERT_EQUAL(a->told[i].body, 7);
     }
     settle_all(SETTLE_CONSUMED);
-    CU_ASSERT_EQUAL(live_entries(), 0);
+    CU_ASSERT_EQUAL(table_live_entries(&t), 0);
     end();
 }
 
@@ -407,7 +381,7 @@ static void what_is_settled_while_it_is_being_read_is_left_alone(void)
     CU_ASSERT_EQUAL(under_way->entries, 0);
     CU_ASSERT_EQUAL(under_way->left, 0);
     evacuation_unref(under_way);
-    CU_ASSERT_EQUAL(live_entries(), 0);
+    CU_ASSERT_EQUAL(table_live_entries(&t), 0);
     end();
 }
 
@@ -426,7 +400,7 @@ static void a_queue_may_go_while_it_is_being_read(void)
         end_evacuation();
         CU_ASSERT_EQUAL(remnants_left(), 0);
         evacuation_unref(under_way);
-        CU_ASSERT_EQUAL(live_entries(), 0);
+        CU_ASSERT_EQUAL(table_live_entries(&t), 0);
         end();
     }
 }
@@ -495,7 +469,7 @@ static void transient_messages_that_were_paged_out_move(void)
     for (uint64_t i = 1; i <= 1000; i++)
         table_publish(a, "", "q", i);
     rest();
-    CU_ASSERT_TRUE(live_entries() > 0);
+    CU_ASSERT_TRUE(table_live_entries(&t) > 0);
     begin_evacuation();
     end_evacuation();
     CU_ASSERT_TRUE(under_way->records > 0);
@@ -559,7 +533,7 @@ static void one_forgotten_message_under_a_week_of_traffic_pins_only_itself(void)
     CU_ASSERT_TRUE(commit_log_end(t.log).v > 8 * SEGMENT);
     CU_ASSERT_TRUE(most <= 5 * SEGMENT);
     CU_ASSERT_TRUE(keeper_status(k).moved >= 1);
-    CU_ASSERT_EQUAL(live_entries(), 1);
+    CU_ASSERT_EQUAL(table_live_entries(&t), 1);
     keeper_free(k);
     table_drop(&t);
     start(1, BUDGET);

@@ -3,9 +3,8 @@
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/memory.h"
-#include "core/properties.h"
 #include "core/queue.h"
-#include "tests/support/table_maker.h"
+#include "tests/support/properties_maker.h"
 #include "tests/support/table_top.h"
 #include "tests/support/unit.h"
 
@@ -46,27 +45,11 @@ static void tear_down(void)
     faulty_disk_free(disk);
 }
 
-static struct queue *queue_of_table(void)
-{
-    struct shard *shard = broker_worker_at(t.broker, 0)->shard;
-
-    for (uint32_t i = 0; i < shard->queues_room; i++)
-        if (shard->queues[i] != NULL)
-            return shard->queues[i];
-    return NULL;
-}
-
 static void publish(const char *group, uint64_t body)
 {
-    struct table_maker m;
-    uint8_t room[128];
-    struct sl_writer w = {room, room + sizeof room, false};
-    struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
-                           .delivery_mode = 2,
-                           .headers = table_of_string(&m, "JMSXGroupID", group)};
+    struct properties_maker m;
 
-    properties_encode(&p, &w);
-    table_publish_with(s, "", "q", (struct sl_bytes){room, (size_t)(w.pos - room)}, body);
+    table_publish_with(s, "", "q", properties_of_header(&m, "JMSXGroupID", group, true), body);
 }
 
 static void publish_many(const char *group, uint64_t from, uint64_t end)
@@ -112,8 +95,8 @@ static void a_queue_without_grouped_messages_has_no_groups(void)
     for (uint64_t i = 0; i < 10; i++)
         table_publish_persistent(s, "", "q", i);
     table_settle(&t);
-    CU_ASSERT_PTR_NULL(queue_of_table()->groups);
-    CU_ASSERT_PTR_NULL(queue_of_table()->aside);
+    CU_ASSERT_PTR_NULL(table_queue(&t)->groups);
+    CU_ASSERT_PTR_NULL(table_queue(&t)->aside);
     tear_down();
 }
 
@@ -122,12 +105,12 @@ static void nothing_is_left_of_groups_when_their_consumers_are_gone(void)
     set_up();
     pin_a_to_the_first();
     publish_many("a", 1, 10);
-    CU_ASSERT_EQUAL(aside_count(queue_of_table()), 9);
+    CU_ASSERT_EQUAL(aside_count(table_queue(&t)), 9);
     table_leave(&t, first);
     table_leave(&t, second);
     table_settle(&t);
-    CU_ASSERT_PTR_NULL(queue_of_table()->groups);
-    CU_ASSERT_PTR_NULL(queue_of_table()->aside);
+    CU_ASSERT_PTR_NULL(table_queue(&t)->groups);
+    CU_ASSERT_PTR_NULL(table_queue(&t)->aside);
     CU_ASSERT_EQUAL(table_ready(&t, s, "q"), 10);
     tear_down();
 }
@@ -142,7 +125,7 @@ static void only_so_many_are_overtaken(void)
     publish_many("a", 10000, 10001);
     publish_many("b", 50001, 50002);
     CU_ASSERT_EQUAL(second->told_count, 1);
-    CU_ASSERT_EQUAL(aside_count(queue_of_table()), SL_GROUPS_OVERTAKEN);
+    CU_ASSERT_EQUAL(aside_count(table_queue(&t)), SL_GROUPS_OVERTAKEN);
     CU_ASSERT_EQUAL(table_ready(&t, s, "q"), SL_GROUPS_OVERTAKEN + 2);
     settle(first, 0, SETTLE_CONSUMED);
     CU_ASSERT_EQUAL(second->told_count, 2);
@@ -181,8 +164,8 @@ static void what_stands_aside_is_paged_out_and_comes_back_in_order(void)
     for (int i = 0; i < 8; i++)
         table_flush(&t);
     struct entry *entries[8];
-    CU_ASSERT_EQUAL(aside_residents(queue_of_table(), entries, 8), 0);
-    CU_ASSERT_EQUAL(aside_count(queue_of_table()), n - 1);
+    CU_ASSERT_EQUAL(aside_residents(table_queue(&t), entries, 8), 0);
+    CU_ASSERT_EQUAL(aside_count(table_queue(&t)), n - 1);
     memory_release(2 * BUDGET);
     for (uint64_t i = 0; i + 1 < n; i++)
         settle(first, (size_t)i, SETTLE_CONSUMED);
@@ -197,7 +180,7 @@ static void what_stands_aside_is_there_after_a_restart_in_order(void)
     pin_a_to_the_first();
     publish_many("a", 1, 100);
     publish_many("b", 50000, 50001);
-    CU_ASSERT_EQUAL(aside_count(queue_of_table()), 99);
+    CU_ASSERT_EQUAL(aside_count(table_queue(&t)), 99);
     table_drop(&t);
     table_init_on(&t, 1, BUDGET, disk);
     sit();

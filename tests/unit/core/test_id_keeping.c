@@ -2,18 +2,14 @@
 #include "core/id_keeping.h"
 
 #include "core/broker.h"
-#include "core/keeper.h"
-#include "core/properties.h"
 #include "core/queue.h"
-#include "tests/support/file_faulty.h"
-#include "tests/support/table_maker.h"
-#include "tests/support/table_top.h"
+#include "tests/support/properties_maker.h"
+#include "tests/support/table_log.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
 
 #define BUDGET (64u * 1024 * 1024)
-#define STEPS_MAX 100
 
 static struct faulty_disk *disk;
 static struct table t;
@@ -21,21 +17,10 @@ static struct sitter *a;
 static struct keeper *keeper;
 static uint64_t now_ms;
 
-/* Everything that was asked for is done, and durable. */
-static void sync_all(void)
-{
-    for (int i = 0; i < 3; i++) {
-        table_settle(&t);
-        table_flush(&t);
-    }
-}
-
 static void open_table(void)
 {
     table_init_on(&t, 2, BUDGET, disk);
-    keeper = keeper_new(
-        t.broker, t.log,
-        &(struct keeper_options){.files = faulty_disk_ops(disk), .checkpoint_bytes = UINT64_MAX});
+    keeper = table_keeper(&t);
     a = table_sit(&t, 0);
 }
 
@@ -64,28 +49,16 @@ static void end(void)
     faulty_disk_free(disk);
 }
 
-static enum sl_err try_checkpoint(void)
-{
-    enum sl_err err = SL_OK;
-
-    keeper_hurry(keeper);
-    for (int i = 0; err == SL_OK && i < STEPS_MAX && keeper_is_busy(keeper); i++) {
-        err = keeper_step(keeper, now_ms++);
-        sync_all();
-    }
-    return err;
-}
-
 static void take_checkpoint(void)
 {
-    CU_ASSERT_EQUAL(try_checkpoint(), SL_OK);
+    CU_ASSERT_EQUAL(table_checkpoint(&t, keeper, &now_ms), SL_OK);
     CU_ASSERT_FALSE(keeper_is_busy(keeper));
 }
 
 static void purge(const char *queue)
 {
     broker_purge_queue(&a->client, 1, sl_bytes_of(queue));
-    sync_all();
+    table_sync(&t);
 }
 
 static bool has_file(uint64_t number)
@@ -102,31 +75,16 @@ static void declare(const char *name, struct sl_bytes arguments)
         .name = sl_bytes_of(name), .is_durable = true, .arguments = arguments};
 
     broker_declare_queue(&a->client, 1, &d, "");
-    sync_all();
+    table_sync(&t);
     CU_ASSERT_EQUAL(a->last->err, SL_OK);
-}
-
-static struct sl_bytes properties_with(uint8_t *room, size_t n, const char *header, const char *id,
-                                       bool is_persistent)
-{
-    struct table_maker m;
-    struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
-                           .delivery_mode = is_persistent ? 2 : 1,
-                           .headers = table_of_string(&m, header, id)};
-    struct sl_writer w = {room, room + n, false};
-
-    properties_encode(&p, &w);
-    SL_ASSERT(!w.overflowed);
-    return (struct sl_bytes){room, (size_t)(w.pos - room)};
 }
 
 static void publish_under(const char *queue, const char *header, const char *id, bool is_persistent)
 {
-    uint8_t room[1024];
+    struct properties_maker m;
 
-    table_publish_with(a, "", queue, properties_with(room, sizeof room, header, id, is_persistent),
-                       7);
-    sync_all();
+    table_publish_with(a, "", queue, properties_of_header(&m, header, id, is_persistent), 7);
+    table_sync(&t);
 }
 
 static void publish(const char *queue, const char *id)
@@ -176,7 +134,7 @@ static void without_ids_there_are_no_files(void)
     begin();
     declare("q", table_empty);
     table_publish_persistent(a, "", "q", 1);
-    sync_all();
+    table_sync(&t);
     take_checkpoint();
     CU_ASSERT_FALSE(has_file(1));
     end();
@@ -200,6 +158,44 @@ static void a_window_is_over_at_the_same_time_after_a_start(void)
     end();
 }
 
+static void an_id_behind_a_checkpoint_within_its_batch_has_its_time(void)
+{
+    struct properties_maker m;
+
+    begin();
+    declare("q", table_empty);
+    table_publish_with(a, "", "q", properties_of_header(&m, "dedup-id", "one", true), 7);
+    table_settle(&t);
+    keeper_hurry(keeper);
+    CU_ASSERT_EQUAL(keeper_step(keeper, now_ms++), SL_OK); /* this is its place */
+    table_publish_with(a, "", "q", properties_of_header(&m, "dedup-id", "two", true), 7);
+    table_settle(&t);
+    take_checkpoint();
+    crash();
+    publish("q", "one");
+    publish("q", "two");
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    end();
+}
+
+static void a_checkpoint_ends_no_id_before_the_time_of_what_is_on_its_way(void)
+{
+    struct properties_maker m;
+
+    begin();
+    declare("q", table_empty);
+    publish("q", "one");
+    table_wait(&t, SL_DEDUP_WINDOW_MS - 1);
+    keeper_hurry(keeper);
+    CU_ASSERT_EQUAL(keeper_step(keeper, now_ms++), SL_OK);
+    table_publish_with(a, "", "q", properties_of_header(&m, "dedup-id", "one", true), 7);
+    broker_worker_hand_over(a->client.worker);
+    table_wait(&t, 1); /* and only now the queue hears of both */
+    table_sync(&t);
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
 static void a_checkpoint_that_fails_loses_no_id(void)
 {
     begin();
@@ -207,7 +203,7 @@ static void a_checkpoint_that_fails_loses_no_id(void)
     publish("q", "one");
     purge("q");
     faulty_disk_fail(disk, FAULTY_RENAME, 1, SL_EFULL);
-    CU_ASSERT_EQUAL(try_checkpoint(), SL_EFULL);
+    CU_ASSERT_EQUAL(table_checkpoint(&t, keeper, &now_ms), SL_EFULL);
     now_ms += 100000;
     publish("q", "two");
     purge("q");
@@ -226,11 +222,30 @@ static void ids_that_found_no_room_are_written_with_the_next_checkpoint(void)
     publish("q", "one");
     purge("q");
     faulty_disk_fail(disk, FAULTY_OPEN, 1, SL_EFULL);
-    CU_ASSERT_EQUAL(try_checkpoint(), SL_EFULL);
+    CU_ASSERT_EQUAL(table_checkpoint(&t, keeper, &now_ms), SL_EFULL);
     now_ms += 100000;
     take_checkpoint();
     crash();
     publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 0);
+    end();
+}
+
+static void a_directory_that_cannot_be_listed_costs_no_id(void)
+{
+    begin();
+    declare("q", table_empty);
+    publish("q", "one");
+    purge("q");
+    take_checkpoint();
+    crash();
+    publish("q", "two");
+    purge("q");
+    faulty_disk_fail(disk, FAULTY_LIST, 1, SL_EIO);
+    take_checkpoint();
+    crash();
+    publish("q", "one");
+    publish("q", "two");
     CU_ASSERT_EQUAL(ready("q"), 0);
     end();
 }
@@ -245,7 +260,7 @@ static void a_file_that_nothing_needs_goes(void)
     CU_ASSERT_TRUE(has_file(1));
     crash();
     table_wait(&t, 2 * SL_DEDUP_WINDOW_MS);
-    sync_all();
+    table_sync(&t);
     take_checkpoint();
     CU_ASSERT_FALSE(has_file(1));
     end();
@@ -260,7 +275,7 @@ static void a_file_goes_with_the_last_queue_that_needs_it(void)
     crash();
     CU_ASSERT_TRUE(has_file(1));
     broker_delete_queue(&a->client, 1, SL_BYTES_LITERAL("q"), false, false);
-    sync_all();
+    table_sync(&t);
     take_checkpoint();
     CU_ASSERT_FALSE(has_file(1));
     declare("q", table_empty);
@@ -298,15 +313,39 @@ static void until_settled_an_id_goes_by_what_the_log_says_behind_the_checkpoint(
     publish("q", "two");
     take_checkpoint();
     table_consume(&t, a, "q", 1, false);
-    sync_all();
+    table_sync(&t);
     CU_ASSERT_EQUAL(
         settlement_settle(&a->settlement, &a->client, (sl_tag){1}, false, SETTLE_CONSUMED), SL_OK);
-    sync_all();
+    table_sync(&t);
     crash();
     publish("q", "two");
     CU_ASSERT_EQUAL(ready("q"), 1);
     publish("q", "one");
     CU_ASSERT_EQUAL(ready("q"), 2);
+    end();
+}
+
+static void what_a_purge_leaves_out_keeps_its_id_over_the_checkpoints_of_later_lives(void)
+{
+    struct table_maker m;
+
+    begin();
+    declare("q", plugin(&m));
+    publish("q", "out");
+    publish("q", "ready");
+    take_checkpoint();
+    crash();
+    table_consume(&t, a, "q", 1, false);
+    table_sync(&t);
+    purge("q");
+    publish("q", "new");
+    take_checkpoint(); /* into a file of this life */
+    crash();
+    publish("q", "out");
+    publish("q", "new");
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    publish("q", "ready");
+    CU_ASSERT_EQUAL(ready("q"), 3);
     end();
 }
 
@@ -316,18 +355,17 @@ static void ids_of_an_exchange_are_there_again(void)
                                      .type = SL_BYTES_LITERAL("x-message-deduplication"),
                                      .is_durable = true};
     struct binding_request r = {.source = d.name, .destination = SL_BYTES_LITERAL("q")};
-    uint8_t room[1024];
+    struct properties_maker m;
 
     begin();
     broker_declare_exchange(&a->client, 2, &d);
     declare("q", table_empty);
     broker_bind(&a->client, 3, &r);
-    sync_all();
+    table_sync(&t);
     for (int i = 0; i < 3; i++) {
-        table_publish_with(
-            a, "e", "", properties_with(room, sizeof room, "x-deduplication-header", "one", true),
-            7);
-        sync_all();
+        table_publish_with(a, "e", "",
+                           properties_of_header(&m, "x-deduplication-header", "one", true), 7);
+        table_sync(&t);
         CU_ASSERT_EQUAL(ready("q"), i == 0);
         purge("q");
         take_checkpoint();
@@ -397,12 +435,16 @@ int main(void)
         UNIT(ids_of_a_checkpoint_are_there_again),
         UNIT(without_ids_there_are_no_files),
         UNIT(a_window_is_over_at_the_same_time_after_a_start),
+        UNIT(an_id_behind_a_checkpoint_within_its_batch_has_its_time),
+        UNIT(a_checkpoint_ends_no_id_before_the_time_of_what_is_on_its_way),
         UNIT(a_checkpoint_that_fails_loses_no_id),
         UNIT(ids_that_found_no_room_are_written_with_the_next_checkpoint),
+        UNIT(a_directory_that_cannot_be_listed_costs_no_id),
         UNIT(a_file_that_nothing_needs_goes),
         UNIT(a_file_goes_with_the_last_queue_that_needs_it),
         UNIT(until_settled_an_id_that_went_stays_gone),
         UNIT(until_settled_an_id_goes_by_what_the_log_says_behind_the_checkpoint),
+        UNIT(what_a_purge_leaves_out_keeps_its_id_over_the_checkpoints_of_later_lives),
         UNIT(ids_of_an_exchange_are_there_again),
         UNIT(a_damaged_or_missing_file_refuses_the_start),
         CU_TEST_INFO_NULL,

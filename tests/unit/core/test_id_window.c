@@ -189,6 +189,32 @@ static void a_window_knows_the_first_file_that_it_needs(void)
     end();
 }
 
+static void warm(uint64_t n)
+{
+    for (uint32_t step = 0; step < 4; step++)
+        id_window_warm(&w, id_of(n), step);
+}
+
+static void reading_ahead_changes_nothing(void)
+{
+    warm(1);
+    for (uint64_t n = 1; n <= MANY; n++) {
+        add(n, 0, TTL);
+        warm(n - n % 7);
+    }
+    for (uint64_t n = 1; n <= MANY; n += 2)
+        CU_ASSERT_TRUE(id_window_remove(&w, (sl_seq){n}));
+    for (uint64_t n = 1; n <= 2 * MANY; n++)
+        warm(n);
+    id_window_check(&w);
+    CU_ASSERT_EQUAL(w.count, MANY / 2);
+    while (w.count > 0) {
+        id_window_drop_oldest(&w);
+        warm(w.count);
+    }
+    end();
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -202,6 +228,7 @@ int main(void)
         UNIT(holes_are_closed),
         UNIT(what_comes_and_goes_at_random_is_right),
         UNIT(what_came_after_a_message_is_told_in_order),
+        UNIT(reading_ahead_changes_nothing),
         UNIT(a_window_knows_the_first_file_that_it_needs),
         CU_TEST_INFO_NULL,
     };

@@ -1,8 +1,11 @@
 #include "core/identity.h"
 
 #include "core/access.h"
+#include "core/slowdown.h"
 #include "tests/support/table_top.h"
 #include "tests/support/unit.h"
+
+#include <stdlib.h>
 
 static struct table t;
 static struct sitter *visitor;
@@ -164,6 +167,64 @@ static void who_fails_again_and_again_waits_longer(void)
     end();
 }
 
+static void logins_that_come_all_at_once_wait_for_those_that_failed_before(void)
+{
+    uint64_t wait_ms = 0;
+    int looked_at = 0;
+    int woken = 0;
+
+    begin();
+    struct identity *id = broker_identity(t.broker);
+    identity_serve(id, wake, &woken);
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT_EQUAL(log_in("guest", SL_BYTES_LITERAL("no"), true), IDENTITY_WAIT);
+    for (int i = 0; i < 100 && wait_ms == 0; i++)
+        wait_ms = identity_run(id);
+    CU_ASSERT(wait_ms != 0 && wait_ms != UINT64_MAX);
+    struct mail_node *node = broker_worker_take_mail(visitor->client.worker).first;
+    while (node != NULL) {
+        struct answer *a = (struct answer *)node;
+        node = node->next;
+        looked_at++;
+        mail_free(&a->mail);
+    }
+    CU_ASSERT_EQUAL(looked_at, 6);
+    end();
+}
+
+static void what_nobody_waits_for_is_not_looked_at(void)
+{
+    int woken = 0;
+
+    begin();
+    struct identity *id = broker_identity(t.broker);
+    identity_serve(id, wake, &woken);
+    CU_ASSERT_EQUAL(log_in("guest", SL_BYTES_LITERAL("no"), true), IDENTITY_WAIT);
+    identity_forget(&visitor->client);
+    CU_ASSERT_EQUAL(identity_run(id), UINT64_MAX);
+    CU_ASSERT_PTR_NULL(broker_worker_take_mail(visitor->client.worker).first);
+    end();
+}
+
+static void addresses_of_one_ipv6_network_are_slowed_together(void)
+{
+    static const char *const PEERS[] = {"[2001:db8:1:2::1]:4711", "[2001:db8:1:2:8::9]:4712",
+                                        "[2001:db8:1:3::1]:4711", "192.0.2.1:4711",
+                                        "192.0.2.2:4711"};
+    struct slowdown *s = calloc(1, sizeof *s);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    for (uint32_t i = 0; i <= SLOWDOWN_FREE_FAILURES; i++) {
+        slowdown_note_failure(s, PEERS[0], 1000);
+        slowdown_note_failure(s, PEERS[3], 1000);
+    }
+    CU_ASSERT_NOT_EQUAL(slowdown_wait(s, PEERS[1], 1000), 0);
+    CU_ASSERT_EQUAL(slowdown_wait(s, PEERS[2], 1000), 0);
+    CU_ASSERT_NOT_EQUAL(slowdown_wait(s, "192.0.2.1:9", 1000), 0);
+    CU_ASSERT_EQUAL(slowdown_wait(s, PEERS[4], 1000), 0);
+    free(s);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -174,6 +235,9 @@ int main(void)
         UNIT(a_user_without_a_password_comes_in_by_certificate_only),
         UNIT(what_takes_time_is_answered_later),
         UNIT(who_fails_again_and_again_waits_longer),
+        UNIT(logins_that_come_all_at_once_wait_for_those_that_failed_before),
+        UNIT(what_nobody_waits_for_is_not_looked_at),
+        UNIT(addresses_of_one_ipv6_network_are_slowed_together),
         CU_TEST_INFO_NULL,
     };
     return unit_run("core/identity", tests);

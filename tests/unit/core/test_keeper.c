@@ -2,12 +2,10 @@
 
 #include "core/base/assert.h"
 #include "core/consumer.h"
-#include "core/properties.h"
 #include "core/queue.h"
 #include "core/store/checkpoint.h"
-#include "tests/support/file_faulty.h"
-#include "tests/support/table_maker.h"
-#include "tests/support/table_top.h"
+#include "tests/support/properties_maker.h"
+#include "tests/support/table_log.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -23,21 +21,10 @@ static struct keeper *keeper;
 static struct sitter *a;
 static uint64_t now_ms;
 
-/* Everything that was asked for is done, and durable. */
-static void sync_all(void)
-{
-    for (int i = 0; i < 3; i++) {
-        table_settle(&t);
-        table_flush(&t);
-    }
-}
-
 static void open_table(void)
 {
     table_init_on(&t, 2, BUDGET, disk);
-    keeper = keeper_new(
-        t.broker, t.log,
-        &(struct keeper_options){.files = faulty_disk_ops(disk), .checkpoint_bytes = UINT64_MAX});
+    keeper = table_keeper(&t);
     a = table_sit(&t, 0);
 }
 
@@ -64,11 +51,7 @@ static void end(void)
 
 static void take_checkpoint(void)
 {
-    keeper_hurry(keeper);
-    for (int i = 0; i < STEPS_MAX && keeper_is_busy(keeper); i++) {
-        CU_ASSERT_EQUAL(keeper_step(keeper, now_ms++), SL_OK);
-        sync_all();
-    }
+    CU_ASSERT_EQUAL(table_checkpoint(&t, keeper, &now_ms), SL_OK);
     CU_ASSERT_FALSE(keeper_is_busy(keeper));
 }
 
@@ -78,7 +61,7 @@ static void declare_with(const char *queue, struct sl_bytes arguments)
         .name = sl_bytes_of(queue), .is_durable = true, .arguments = arguments};
 
     broker_declare_queue(&a->client, 1, &d, "");
-    sync_all();
+    table_sync(&t);
     CU_ASSERT_EQUAL(a->last->err, SL_OK);
 }
 
@@ -101,8 +84,8 @@ static void read_queue(const char *queue, char *into)
 
     into[0] = '\0';
     table_consume(&t, s, queue, 0, false);
-    sync_all();
-    sync_all();
+    table_sync(&t);
+    table_sync(&t);
     for (size_t i = 0; i < s->told_count; i++)
         sprintf(into + strlen(into), "%llu/%u ", (unsigned long long)s->told[i].body,
                 s->told[i].returns);
@@ -133,7 +116,7 @@ static bool step(int n)
     case 15: table_publish_persistent(a, "", "late", 503); break;
     default: return false;
     }
-    sync_all();
+    table_sync(&t);
     return true;
 }
 
@@ -177,9 +160,9 @@ static void a_returned_message_among_others_of_a_life_before_is_where_it_was(voi
     for (uint64_t i = 1; i <= 500; i++)
         table_publish_persistent(a, "", "q", i);
     table_consume(&t, a, "q", 10, false);
-    sync_all();
+    table_sync(&t);
     settle_tag(3, SETTLE_RETURNED);
-    sync_all();
+    table_sync(&t);
     restart();
     take_checkpoint();
     restart();
@@ -230,18 +213,18 @@ static void what_is_about_to_be_discarded_is_so_after_a_checkpoint_too(void)
     for (uint64_t i = 1; i <= 3; i++)
         table_publish_persistent(a, "", "q", i);
     table_consume(&t, a, "q", 0, false);
-    sync_all();
+    table_sync(&t);
     settle_tag(2, SETTLE_RETURNED); /* it comes again at once */
-    sync_all();
+    table_sync(&t);
     CU_ASSERT_EQUAL(a->told_count, 4);
     page_out_loans();
     t.is_fetch_held = true;
     settle_tag(1, SETTLE_REJECTED);
     settle_tag(4, SETTLE_RETURNED);
-    sync_all();
+    table_sync(&t);
     take_checkpoint();
     restart();
-    sync_all();
+    table_sync(&t);
     read_queue("dead", got);
     CU_ASSERT_STRING_EQUAL(got, "1/0 2/0 ");
     read_queue("q", got);
@@ -255,7 +238,7 @@ static void a_checkpoint_writes_no_message_that_need_not_survive(void)
     declare("q");
     for (uint64_t i = 1; i <= 2000; i++)
         table_publish(a, "", "q", i);
-    sync_all();
+    table_sync(&t);
     uint64_t before = commit_log_end(t.log).v;
     take_checkpoint();
     CU_ASSERT_TRUE(commit_log_end(t.log).v - before < 1000);
@@ -268,11 +251,11 @@ static void pass_traffic(struct sitter *s, int rounds)
     for (int round = 0; round < rounds; round++) {
         for (uint64_t i = 0; i < 8000; i++)
             table_publish_persistent(a, "", "q", i + 1);
-        sync_all();
+        table_sync(&t);
         for (int i = 0; i < STEPS_MAX && table_ready(&t, a, "q") > 0; i++) {
             broker_client_written(&s->client, s->cost);
             s->told_count = 0;
-            sync_all();
+            table_sync(&t);
         }
         take_checkpoint();
     }
@@ -298,7 +281,7 @@ static void step_for(uint64_t ms)
 {
     for (uint64_t until = now_ms + ms; now_ms < until; now_ms += 5) {
         CU_ASSERT_EQUAL(keeper_step(keeper, now_ms), SL_OK);
-        sync_all();
+        table_sync(&t);
     }
 }
 
@@ -318,19 +301,19 @@ static void a_segment_that_ends_behind_its_checkpoint_goes_with_the_next(void)
     while (commit_log_durable(t.log).v < SEGMENT_BYTES) {
         for (uint64_t i = 0; i < 500; i++)
             table_publish_persistent(a, "", "q", i + 1);
-        sync_all();
+        table_sync(&t);
         broker_client_written(&s->client, s->cost);
         s->told_count = 0;
-        sync_all();
+        table_sync(&t);
     }
     now_ms += 1000;
     for (int i = 0; i < STEPS_MAX && keeper_status(keeper).checkpoints == 0; i++) {
         CU_ASSERT_EQUAL(keeper_step(keeper, now_ms++), SL_OK);
-        sync_all();
+        table_sync(&t);
     }
     CU_ASSERT_EQUAL(keeper_status(keeper).released, 0);
     settle_tag(1, SETTLE_CONSUMED);
-    sync_all();
+    table_sync(&t);
     step_for(1000);
     CU_ASSERT_EQUAL(keeper_status(keeper).moved, 0);
     CU_ASSERT_EQUAL(keeper_status(keeper).released, 1);
@@ -352,15 +335,15 @@ static void the_last_checkpoint_moves_nothing(void)
         table_publish_persistent(a, "", "forgotten", round);
         for (uint64_t i = 0; i < 8000; i++)
             table_publish_persistent(a, "", "q", i + 1);
-        sync_all();
+        table_sync(&t);
         broker_client_written(&s->client, s->cost);
         s->told_count = 0;
-        sync_all();
+        table_sync(&t);
     }
     keeper_end(keeper);
     for (int i = 0; i < STEPS_MAX && keeper_is_busy(keeper); i++) {
         CU_ASSERT_EQUAL(keeper_step(keeper, now_ms++), SL_OK);
-        sync_all();
+        table_sync(&t);
     }
     CU_ASSERT_FALSE(keeper_is_busy(keeper));
     CU_ASSERT_EQUAL(keeper_status(keeper).checkpoints, 1);
@@ -389,20 +372,12 @@ static void go_on_without_room(void)
 /* Messages of 4 KiB, each fourth to the other queue, to the middle of a segment. */
 static void publish_large(const char *often, const char *seldom, uint64_t until)
 {
-    static struct table_maker m;
-    static char text[4096];
-    uint8_t room[8192];
-    struct sl_writer w = {room, room + sizeof room, false};
-    struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
-                           .delivery_mode = 2};
+    static struct properties_maker m;
+    struct sl_bytes properties = properties_large(&m);
 
-    memset(text, 'x', sizeof text - 1);
-    p.headers = table_of_string(&m, "large", text);
-    properties_encode(&p, &w);
-    struct sl_bytes properties = {room, (size_t)(w.pos - room)};
     for (uint64_t i = 0; commit_log_end(t.log).v < until; i++) {
         table_publish_with(a, "", i % 4 == 3 ? seldom : often, properties, i);
-        sync_all();
+        table_sync(&t);
     }
 }
 
@@ -414,7 +389,7 @@ static void what_is_moved_while_the_disk_is_full_leaves_room_for_what_frees_it(v
     publish_large("q", "kept", 8 * SEGMENT_BYTES + SEGMENT_BYTES / 8 * 5);
     int64_t kept = table_ready(&t, a, "kept");
     broker_purge_queue(&a->client, 1, sl_bytes_of("q"));
-    sync_all();
+    table_sync(&t);
     uint64_t before = commit_log_disk_bytes(t.log);
     go_on_without_room();
     CU_ASSERT_TRUE(sl_lsn_reached(commit_log_durable(t.log), commit_log_end(t.log)));
@@ -453,7 +428,7 @@ static void what_has_no_room_is_tried_again(void)
     begin();
     declare("q");
     table_publish_persistent(a, "", "q", 7);
-    sync_all();
+    table_sync(&t);
     keeper_hurry(keeper);
     faulty_disk_fail_always(disk, FAULTY_OPEN, SL_EFULL);
     enum sl_err err = SL_OK;

@@ -6,10 +6,9 @@
 #include "core/broker.h"
 #include "core/fetch.h"
 #include "core/properties.h"
+#include "tests/support/crew.h"
 #include "tests/support/unit.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,21 +21,9 @@
 #define SEGMENT_BYTES (1024u * 1024)
 #define PATIENCE_MS 60000u
 
-struct crew_member {
-    pthread_t thread;
-    struct broker_worker *worker;
-    struct client client;
-    struct settlement settlement;
-    struct subscription *sub;
-    uint32_t index;
-    uint64_t published;
-    uint64_t confirmed;
-    uint64_t got;
-    uint64_t cost;
-    uint64_t answers;
-    uint64_t kept_count;
-    sl_tag kept[MESSAGES / KEPT_EVERY + 1];
-    bool in_order;
+struct kept { /* by one member, in order */
+    uint64_t count;
+    sl_tag tags[MESSAGES / KEPT_EVERY + 1];
 };
 
 struct ship { /* the threads of the log, and what they work on */
@@ -52,13 +39,9 @@ struct ship { /* the threads of the log, and what they work on */
 };
 
 static struct ship ship;
+static struct kept kept[WORKERS];
 static atomic_uint all_published;
 static atomic_uint finished;
-
-static void wake_nobody(void *context, uint32_t worker)
-{
-    (void)context, (void)worker; /* they spin */
-}
 
 static void announce(void *context)
 {
@@ -99,7 +82,7 @@ static void set_sail(void)
     struct broker_options options = {.workers = WORKERS,
                                      .memory_budget_bytes = BUDGET,
                                      .clock = &sl_clock_system,
-                                     .wake = wake_nobody};
+                                     .wake = crew_wake_nobody};
     struct log_findings findings;
 
     strcpy(ship.dir, "/tmp/sluice-threads-XXXXXX");
@@ -154,75 +137,25 @@ static void come_home(void)
     broker_thread_end();
 }
 
-static void take_delivery(struct crew_member *m, const struct delivery *d)
+static void settle_most(struct crew_member *m, sl_tag tag)
 {
-    uint64_t body;
+    struct kept *mine = &kept[m->index];
 
-    memcpy(&body, message_body(d->msg).at, sizeof body);
-    m->in_order &= body == m->got;
-    m->cost += message_cost(d->msg);
-    sl_tag tag = settlement_add(&m->settlement, m->sub, m->sub->next_loan++, d->seq);
-    if (m->got++ % KEPT_EVERY == 0)
-        m->kept[m->kept_count++] = tag;
+    if ((m->got - 1) % KEPT_EVERY == 0)
+        mine->tags[mine->count++] = tag;
     else
         SL_ASSERT(settlement_settle(&m->settlement, &m->client, tag, false, SETTLE_CONSUMED) ==
                   SL_OK);
 }
 
-static void take_mail(struct crew_member *m)
-{
-    struct mail_chain chain = broker_worker_take_mail(m->worker);
-
-    while (chain.first != NULL) {
-        struct mail *mail = (struct mail *)chain.first;
-        chain.first = mail->node.next;
-        if (mail->kind == MAIL_ANSWER) {
-            const struct answer *a = (struct answer *)mail;
-            SL_ASSERT(a->err == SL_OK);
-            if (m->sub != NULL)
-                subscription_begin(m->sub, a);
-            m->answers++;
-        } else if (mail->kind == MAIL_DELIVERIES) {
-            const struct delivery_mail *d = (struct delivery_mail *)mail;
-            for (uint32_t i = 0; i < d->count; i++)
-                take_delivery(m, &d->items[i]);
-        }
-        mail_free(mail);
-    }
-}
-
-static void turn(struct crew_member *m)
-{
-    struct waiting_publisher w;
-
-    broker_worker_refresh(m->worker);
-    broker_worker_hand_over(m->worker);
-    broker_worker_run_shard(m->worker);
-    take_mail(m);
-    while (broker_worker_next_confirm(m->worker, &w))
-        m->confirmed = w.tag.v;
-    broker_client_written(&m->client, m->cost);
-    broker_worker_balance(m->worker);
-    sched_yield();
-}
-
 static void publish_one(struct crew_member *m, const char *queue)
 {
     static const uint8_t PERSISTENT[] = {PROPERTY_DELIVERY_MODE >> 8, 0, 2};
-    uint8_t body[BODY_BYTES] = {0};
-    const struct route *route;
     /* Every third one is written down only because it is paged out. */
     struct sl_bytes properties =
         m->published % 3 == 0 ? properties_none : (struct sl_bytes){PERSISTENT, sizeof PERSISTENT};
 
-    memcpy(body, &m->published, sizeof m->published);
-    broker_worker_refresh(m->worker);
-    SL_ASSERT(broker_route(&m->client, sl_bytes_of(""), sl_bytes_of(queue),
-                           (struct sl_bytes){NULL, 0}, &route) == SL_OK);
-    struct message *msg = message_new_routed(route->encoded, properties, sizeof body);
-    SL_ASSERT(message_append(&msg, (struct sl_bytes){body, sizeof body}) == SL_OK);
-    broker_publish(&m->client, route, msg);
-    broker_confirm(&m->client, 1, (sl_tag){++m->published});
+    crew_publish(m, queue, properties, BODY_BYTES);
 }
 
 static void publish_all(struct crew_member *m, const char *queue)
@@ -231,7 +164,7 @@ static void publish_all(struct crew_member *m, const char *queue)
         while (m->published < MESSAGES && m->published < m->confirmed + PUBLISHED_AHEAD &&
                !broker_is_held(&m->client))
             publish_one(m, queue);
-        turn(m);
+        crew_turn(m);
     }
 }
 
@@ -249,11 +182,11 @@ static void consume_all(struct crew_member *m)
     uint64_t until = sl_clock_monotonic_ms(&sl_clock_system) + PATIENCE_MS;
 
     while (m->got < MESSAGES || !log_was_shortened()) {
-        turn(m);
+        crew_turn(m);
         SL_ASSERT(sl_clock_monotonic_ms(&sl_clock_system) < until);
     }
-    for (uint64_t i = 0; i < m->kept_count; i++)
-        SL_ASSERT(settlement_settle(&m->settlement, &m->client, m->kept[i], false,
+    for (uint64_t i = 0; i < kept[m->index].count; i++)
+        SL_ASSERT(settlement_settle(&m->settlement, &m->client, kept[m->index].tags[i], false,
                                     SETTLE_CONSUMED) == SL_OK);
 }
 
@@ -267,16 +200,16 @@ static void *work(void *context)
 
     broker_declare_queue(&m->client, 1, &d, "");
     while (m->answers < 1)
-        turn(m);
+        crew_turn(m);
     publish_all(m, mine);
     atomic_fetch_add(&all_published, 1);
     while (atomic_load(&all_published) < WORKERS)
-        turn(m);
+        crew_turn(m);
     m->sub = broker_subscribe(&m->client, 2, &o);
     consume_all(m);
     atomic_fetch_add(&finished, 1);
     while (atomic_load(&finished) < WORKERS)
-        turn(m);
+        crew_turn(m);
     broker_client_close(&m->client);
     broker_worker_hand_over(m->worker);
     broker_thread_end();
@@ -288,21 +221,13 @@ static void backlogs_beyond_memory_come_back_in_order_while_the_log_is_kept_shor
     static struct crew_member crew[WORKERS];
 
     set_sail();
-    for (uint32_t i = 0; i < WORKERS; i++) {
-        crew[i] = (struct crew_member){.index = i, .in_order = true};
-        crew[i].worker = broker_worker_at(ship.broker, i);
-        broker_client_init(&crew[i].client, crew[i].worker, (struct sl_handle){0, 1, i});
-        CU_ASSERT_EQUAL(broker_open_vhost(&crew[i].client, sl_bytes_of("/")), SL_OK);
-        settlement_init(&crew[i].settlement);
-    }
     for (uint32_t i = 0; i < WORKERS; i++)
-        pthread_create(&crew[i].thread, NULL, work, &crew[i]);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        pthread_join(crew[i].thread, NULL);
+        crew_board(&crew[i], ship.broker, i, settle_most);
+    crew_sail(crew, WORKERS, work);
     for (uint32_t i = 0; i < WORKERS; i++) {
         CU_ASSERT_EQUAL(crew[i].got, MESSAGES);
         CU_ASSERT_TRUE(crew[i].in_order);
-        settlement_deinit(&crew[i].settlement);
+        crew_leave(&crew[i]);
     }
     come_home();
 }

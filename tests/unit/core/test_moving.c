@@ -5,8 +5,8 @@
 #include "core/properties.h"
 #include "core/recall.h"
 #include "core/shard.h"
+#include "tests/support/table_log.h"
 #include "tests/support/table_maker.h"
-#include "tests/support/table_top.h"
 #include "tests/support/unit.h"
 
 #define BUDGET_NONE 1u /* everything that can be paged out is */
@@ -52,19 +52,12 @@ static void end(void)
 
 static bool turn(void)
 {
-    broker_client_written(&a->client, a->cost);
-    table_settle(&t);
-    table_flush(&t);
-    return fetch_run(broker_fetch(t.broker));
+    return table_turn(&t, a);
 }
 
 static void rest(void)
 {
-    for (int still = 0; still < 4; still++) {
-        size_t told = a->told_count;
-        if (turn() || a->told_count != told)
-            still = 0;
-    }
+    table_rest(&t, a);
 }
 
 /* Persistent; returns where its record may begin. */
@@ -101,24 +94,9 @@ static struct shard *shard(void)
     return broker_worker_at(t.broker, 0)->shard;
 }
 
-static uint64_t live_entries(void)
-{
-    const struct live *live = &shard()->live;
-    uint64_t entries = 0;
-
-    for (uint64_t n = live->first; n < live->first + live->count; n++)
-        entries += live_at(live, n)->entries;
-    return entries;
-}
-
 static void begin_evacuation(sl_lsn from, sl_lsn to)
 {
-    struct lane_batch *batch = lane_batch_new();
-
-    under_way = evacuation_new(from, to, 1);
-    batch->count = 1;
-    batch->items[0] = (struct lane_item){.kind = LANE_EVACUATE, .evacuation = under_way};
-    mailbox_post(&shard()->inbox, (struct mail_chain){&batch->node, &batch->node});
+    under_way = table_evacuate(&t, from, to);
 }
 
 static void end_evacuation(void)
@@ -232,7 +210,7 @@ static void what_is_consumed_while_its_chunk_moves_is_counted_once(void)
         consume(0);
         CU_ASSERT_EQUAL(a->told_count, 1500 - returned);
         settle_all();
-        CU_ASSERT_EQUAL(live_entries(), 0);
+        CU_ASSERT_EQUAL(table_live_entries(&t), 0);
         end();
     }
 }

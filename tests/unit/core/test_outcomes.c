@@ -1,6 +1,7 @@
 #include "core/outcomes.h"
 
 #include "core/base/limits.h"
+#include "core/memory.h"
 #include "tests/support/unit.h"
 
 static struct outcomes o;
@@ -83,6 +84,18 @@ static void after_seven_days_it_is_forgotten_and_may_come_again(void)
     end();
 }
 
+static void they_leave_the_memory_to_messages(void)
+{
+    memory_settle();
+    uint64_t before = memory_used();
+
+    begin();
+    add(1, 10 * OUTCOMES_BLOCK, 5);
+    memory_settle();
+    CU_ASSERT_EQUAL(memory_used(), before);
+    end();
+}
+
 static void a_million_are_remembered_and_the_oldest_go(void)
 {
     uint64_t n = SL_OUTCOMES_MAX + 2 * OUTCOMES_BLOCK;
@@ -135,6 +148,7 @@ int main(void)
         UNIT(what_was_never_decided_is_not_known),
         UNIT(the_first_outcome_stays),
         UNIT(after_seven_days_it_is_forgotten_and_may_come_again),
+        UNIT(they_leave_the_memory_to_messages),
         UNIT(a_million_are_remembered_and_the_oldest_go),
         UNIT(a_full_block_is_written_once_and_again_where_its_place_is_given_up),
         UNIT(what_is_no_outcome_is_not_read),

@@ -8,7 +8,7 @@
 #include "core/properties.h"
 #include "core/queue.h"
 #include "core/recall.h"
-#include "tests/support/table_maker.h"
+#include "tests/support/properties_maker.h"
 #include "tests/support/table_top.h"
 #include "tests/support/unit.h"
 
@@ -40,16 +40,6 @@ static void declare(struct table *t, struct sitter *s, const char *queue, bool i
     table_settle(t);
     table_flush(t);
     SL_ASSERT(s->last->err == SL_OK);
-}
-
-static struct queue *queue_of(struct table *t)
-{
-    struct shard *s = broker_worker_at(t->broker, 0)->shard;
-
-    for (uint32_t i = 0; i < s->queues_room; i++)
-        if (s->queues[i] != NULL)
-            return s->queues[i];
-    return NULL;
 }
 
 /* Bodies count on from first. */
@@ -178,7 +168,7 @@ static void many_consumers_without_anything_to_page_are_not_gone_through_for_eve
         runs++;
     CU_ASSERT_TRUE(runs < 1000);
     uint32_t residents = 0;
-    struct list *consumers = &queue_of(&t)->consumers;
+    struct list *consumers = &table_queue(&t)->consumers;
     for (struct list *at = consumers->next; at != consumers; at = at->next) {
         struct entry *loans[2];
         residents += consumer_residents(LIST_OF(at, struct consumer, of_queue), loans, 2);
@@ -200,7 +190,8 @@ static void a_get_waits_for_what_is_away(void)
     table_consume(&t, s, "q", 1, false); /* what is at the head is out */
     struct sitter *getter = table_sit(&t, 0);
     struct entry next;
-    while (t.is_fetch_held = true, backlog_peek(&queue_of(&t)->backlog, &next) == BACKLOG_READY) {
+    while (t.is_fetch_held = true,
+           backlog_peek(&table_queue(&t)->backlog, &next) == BACKLOG_READY) {
         broker_get(&getter->client, 9, sl_bytes_of("q"), true);
         table_settle(&t);
     }
@@ -285,7 +276,7 @@ static void a_purge_needs_nothing_in_memory_and_late_answers_are_harmless(void)
     broker_purge_queue(&s->client, 5, sl_bytes_of("q"));
     calm(&t);
     CU_ASSERT_EQUAL(s->last->messages, MANY - taken);
-    CU_ASSERT_EQUAL(queue_of(&t)->out, 10);
+    CU_ASSERT_EQUAL(table_queue(&t)->out, 10);
     t.is_fetch_held = false;
     calm(&t);
     CU_ASSERT_EQUAL(s->told_count + other->told_count, taken);
@@ -338,10 +329,10 @@ static void what_is_not_durable_yet_is_asked_for_again_soon(void)
     table_consume(&t, s, "q", 0, true);
     read_on(&t, s);
     struct shard *shard = broker_worker_at(t.broker, 0)->shard;
-    SL_ASSERT(queue_of(&t)->backlog.head->cookie != 0);
+    SL_ASSERT(table_queue(&t)->backlog.head->cookie != 0);
     struct fetch_request *r = fetch_request_new(FETCH_CHUNK);
-    r->queue = queue_of(&t)->ref.at;
-    r->cookie = queue_of(&t)->backlog.head->cookie;
+    r->queue = table_queue(&t)->ref.at;
+    r->cookie = table_queue(&t)->backlog.head->cookie;
     r->err = SL_EAGAIN;
     recall_take(shard, r);
     CU_ASSERT_TRUE(recall_next_due(shard) < order_time(shard->run->order) + 10);
@@ -365,12 +356,12 @@ static void a_checkpoint_stores_nothing_that_a_restart_forgets(void)
     publish(&t, s, "q", 1, 600, false);
     table_flush(&t);
     uint64_t end_before = commit_log_end(t.log).v;
-    paging_store_full_chunks(shard, queue_of(&t));
+    paging_store_full_chunks(shard, table_queue(&t));
     CU_ASSERT_EQUAL(commit_log_end(t.log).v, end_before);
     publish(&t, s, "q", 601, 600, true);
     table_flush(&t);
     end_before = commit_log_end(t.log).v;
-    paging_store_full_chunks(shard, queue_of(&t));
+    paging_store_full_chunks(shard, table_queue(&t));
     CU_ASSERT_TRUE(commit_log_end(t.log).v > end_before);
     end(&t);
 }
@@ -416,18 +407,10 @@ static void many_small_queues_go_out_of_memory_and_none_is_forgotten(void)
 /* Eight persistent messages with 4 KiB of headers each. */
 static void publish_large(struct table *t, struct sitter *s, const char *queue)
 {
-    static struct table_maker m;
-    static char text[4096];
-    uint8_t room[8192];
-    struct sl_writer w = {room, room + sizeof room, false};
-    struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
-                           .delivery_mode = 2};
+    static struct properties_maker m;
 
-    memset(text, 'x', sizeof text - 1);
-    p.headers = table_of_string(&m, "large", text);
-    properties_encode(&p, &w);
     for (uint64_t i = 0; i < 8; i++)
-        table_publish_with(s, "", queue, (struct sl_bytes){room, (size_t)(w.pos - room)}, i);
+        table_publish_with(s, "", queue, properties_large(&m), i);
     calm(t);
 }
 

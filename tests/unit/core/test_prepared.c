@@ -141,21 +141,47 @@ static void an_unknown_id_and_a_bad_request_are_answered_at_once(void)
     end();
 }
 
-static void nothing_is_answered_before_it_is_durable(void)
+/* As a front end does with an answer. */
+static void confirm(uint64_t tag)
+{
+    CU_ASSERT_EQUAL(a->last->err, SL_OK);
+    broker_confirm_after(&a->client, a->last->safe_at);
+    broker_confirm(&a->client, 1, (sl_tag){tag});
+    table_settle(&t);
+}
+
+static void nothing_is_confirmed_before_it_is_durable(void)
 {
     begin(BUDGET);
-    size_t before = a->answers;
     prepare(a, "x");
+    confirm(1);
     prepare(a, "x"); /* the same again waits for the first */
+    confirm(2);
+    CU_ASSERT_EQUAL(a->confirmed.v, 0);
+    rest();
+    CU_ASSERT_EQUAL(a->confirmed.v, 2);
+    decide(a, "x", "commit");
+    confirm(3);
+    decide(a, "x", "commit");
+    confirm(4);
+    CU_ASSERT_EQUAL(a->confirmed.v, 2);
+    rest();
+    CU_ASSERT_EQUAL(a->confirmed.v, 4);
+    end();
+}
+
+static void an_error_is_told_when_what_it_names_is_durable(void)
+{
+    begin(BUDGET);
+    prepared("x");
+    decide(a, "x", "commit");
+    CU_ASSERT_EQUAL(a->last->err, SL_OK);
+    size_t before = a->answers;
+    decide(a, "x", "rollback");
     CU_ASSERT_EQUAL(a->answers, before);
     rest();
-    CU_ASSERT_EQUAL(a->answers, before + 2);
-    decide(a, "x", "commit");
-    decide(a, "x", "commit");
-    CU_ASSERT_EQUAL(a->answers, before + 2);
-    rest();
-    CU_ASSERT_EQUAL(a->answers, before + 4);
-    CU_ASSERT_EQUAL(a->last->err, SL_OK);
+    CU_ASSERT_EQUAL(a->answers, before + 1);
+    CU_ASSERT_EQUAL(a->last->err, SL_EPRECOND);
     end();
 }
 
@@ -215,6 +241,23 @@ static void one_that_is_paged_out_and_unreadable_stays_prepared(void)
     rest();
     CU_ASSERT_EQUAL(decided("x", "commit"), SL_OK);
     CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
+static void two_that_decide_one_that_is_unreadable_hear_what_stands(void)
+{
+    begin(BUDGET_NONE);
+    prepared("x");
+    faulty_disk_fail_always(disk, FAULTY_READ, SL_EIO);
+    decide(a, "x", "commit");
+    rest();
+    size_t before = a->answers;
+    decide(b, "x", "rollback");
+    rest();
+    CU_ASSERT_EQUAL(b->last->err, SL_OK);
+    CU_ASSERT_EQUAL(a->answers, before + 1);
+    CU_ASSERT_EQUAL(a->last->err, SL_EPRECOND);
+    faulty_disk_fail_always(disk, FAULTY_READ, SL_OK);
     end();
 }
 
@@ -357,6 +400,26 @@ static void keep_house(struct keeper *k, uint64_t *now_ms)
     }
 }
 
+static void a_first_prepare_while_a_checkpoint_begins_does_not_spoil_it(void)
+{
+    struct keeper_options options = {0};
+    uint64_t now_ms = 0;
+
+    begin(BUDGET);
+    options.files = faulty_disk_ops(disk);
+    struct keeper *k = keeper_new(t.broker, t.log, &options);
+    keeper_hurry(k);
+    broker_prepared_step(&a->client, 7, message_of("", "q", "x-prepare", "x", NULL));
+    broker_worker_hand_over(a->client.worker);
+    CU_ASSERT_EQUAL(keeper_step(k, now_ms++), SL_OK); /* its place is before the queue's */
+    rest();
+    keep_house(k, &now_ms);
+    keeper_free(k);
+    start_again(BUDGET);
+    CU_ASSERT_EQUAL(decided("x", "commit"), SL_OK);
+    end();
+}
+
 /* Under traffic that makes the keeper move what is old: messages, counts of checks, outcomes. */
 static void checkpoints_and_evacuation_keep_all_of_it(void)
 {
@@ -413,22 +476,47 @@ static void the_number_of_the_last_check_survives(void)
     end();
 }
 
+static void a_check_behind_the_notice_keeps_the_next_one_back_after_a_start_too(void)
+{
+    begin(BUDGET);
+    prepared("x");
+    for (uint32_t i = 0; i <= SL_PREPARED_CHECKS; i++) {
+        table_wait(&t, SL_PREPARED_CHECK_AGAIN_MS);
+        rest();
+        purge("prepared.check");
+    }
+    CU_ASSERT_EQUAL(ready("prepared.expired"), 1);
+    table_wait(&t, 60 * MINUTE_MS);
+    rest();
+    CU_ASSERT_EQUAL(ready("prepared.check"), 1);
+    start_again(BUDGET);
+    table_wait(&t, 60 * MINUTE_MS);
+    rest();
+    CU_ASSERT_EQUAL(ready("prepared.check"), 1);
+    CU_ASSERT_EQUAL(ready("prepared.expired"), 1);
+    end();
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
         UNIT(an_unknown_id_and_a_bad_request_are_answered_at_once),
-        UNIT(nothing_is_answered_before_it_is_durable),
+        UNIT(nothing_is_confirmed_before_it_is_durable),
+        UNIT(an_error_is_told_when_what_it_names_is_durable),
         UNIT(what_a_commit_sends_is_lent_when_that_is_durable),
         UNIT(an_outcome_that_comes_before_its_message_is_in_its_queue_waits),
         UNIT(two_that_decide_one_that_is_paged_out_hear_what_stands),
         UNIT(one_that_is_paged_out_and_unreadable_stays_prepared),
+        UNIT(two_that_decide_one_that_is_unreadable_hear_what_stands),
         UNIT(a_fetch_for_an_outcome_neither_hurries_nor_stops_checks),
         UNIT(checks_come_after_6_s_and_every_30_s_and_then_hourly),
         UNIT(a_check_that_is_queued_out_or_paged_out_keeps_the_next_one_back),
         UNIT(hundreds_are_asked_for_together),
         UNIT(what_was_not_durable_is_there_whole_or_not_at_all),
         UNIT(checkpoints_and_evacuation_keep_all_of_it),
+        UNIT(a_first_prepare_while_a_checkpoint_begins_does_not_spoil_it),
         UNIT(the_number_of_the_last_check_survives),
+        UNIT(a_check_behind_the_notice_keeps_the_next_one_back_after_a_start_too),
         CU_TEST_INFO_NULL};
     return unit_run("core/prepared", tests);
 }

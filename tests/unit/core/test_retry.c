@@ -57,16 +57,6 @@ static void tear_down(void)
     faulty_disk_free(disk);
 }
 
-static struct queue *queue_of_table(void)
-{
-    struct shard *shard = broker_worker_at(t.broker, 0)->shard;
-
-    for (uint32_t i = 0; i < shard->queues_room; i++)
-        if (shard->queues[i] != NULL)
-            return shard->queues[i];
-    return NULL;
-}
-
 static void publish(uint64_t from, uint64_t end)
 {
     for (uint64_t i = from; i < end; i++)
@@ -123,7 +113,7 @@ static void what_waits_is_not_ready_and_is_held_all_the_same(void)
     publish(0, 3);
     consume();
     give_back(0);
-    struct queue *q = queue_of_table();
+    struct queue *q = table_queue(&t);
     CU_ASSERT_EQUAL(retry_count(q), 1);
     CU_ASSERT_EQUAL(queue_ready(q), 0);
     CU_ASSERT_EQUAL(queue_count(q), 1);
@@ -190,12 +180,12 @@ static void many_that_wait_are_paged_out_and_come_back_in_order(void)
     settlement_init(&s->settlement);
     broker_drop(&s->client, sub);
     table_settle(&t);
-    CU_ASSERT_EQUAL(retry_count(queue_of_table()), MANY);
+    CU_ASSERT_EQUAL(retry_count(table_queue(&t)), MANY);
     memory_charge(2 * BUDGET); /* elsewhere: nothing may stay */
     for (int i = 0; i < 8; i++)
         table_flush(&t);
     struct entry *entries[8];
-    CU_ASSERT_EQUAL(aside_residents(queue_of_table(), entries, 8), 0);
+    CU_ASSERT_EQUAL(aside_residents(table_queue(&t), entries, 8), 0);
     memory_release(2 * BUDGET);
     table_wait(&t, 100);
     struct sitter *other = table_sit(&t, 0);

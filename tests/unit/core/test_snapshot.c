@@ -132,7 +132,7 @@ static void take(struct sl_buffer *body, uint64_t at)
     snapshot_add_definitions(s, broker_topology(broker));
     topology_unlock(broker_topology(broker));
     CU_ASSERT_FALSE(snapshot_is_complete(s));
-    snapshot_take(shard, snapshot_ref(s), (sl_lsn){at});
+    snapshot_take(shard, snapshot_ref(s), (sl_lsn){at}, 0);
     CU_ASSERT_TRUE(snapshot_is_complete(s));
     sl_buffer_init(body, SIZE_MAX);
     for (uint32_t i = 0; snapshot_piece(s, i, &piece); i++)

@@ -172,7 +172,7 @@ static void a_reference_to_a_removed_queue_is_stale(void)
     make_queue(&m, "q");
     CU_ASSERT_PTR_NULL(topology_queue_at(m.t, ref));
     CU_ASSERT_NOT_EQUAL(m.queue->number, number); /* numbers are never used again */
-    CU_ASSERT_PTR_NULL(topology_queue_at(m.t, (struct queue_ref){99, {0, 1}, 0, NULL}));
+    CU_ASSERT_PTR_NULL(topology_queue_at(m.t, (struct queue_ref){.shard = 99, .at = {0, 1}}));
     topology_maker_deinit(&m);
 }
 

@@ -115,6 +115,33 @@ static void what_is_no_address_is_refused(void)
     CU_ASSERT_EQUAL(listener_probe("203.0.113.7", 1, &at, &why), SL_EIO); /* not ours */
 }
 
+static void open_to_all(struct worker *w, const struct address *at)
+{
+    CU_ASSERT_EQUAL_FATAL(worker_listen(w, at, &STOMP_PORT, &why), SL_OK);
+    CU_ASSERT_EQUAL_FATAL(worker_serve(w, &why), SL_OK);
+    turn(w);
+}
+
+static void a_worker_that_prepares_refuses_everybody(void)
+{
+    struct address at;
+
+    begin();
+    CU_ASSERT_EQUAL_FATAL(listener_probe("127.0.0.1", free_port(), &at, &why), SL_OK);
+    CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[0], &at, &STOMP_PORT, &why), SL_OK);
+    turn(&workers[0]);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    CU_ASSERT_NOT_EQUAL(connect(fd, (const struct sockaddr *)&at.at, at.len), 0);
+    close(fd);
+    CU_ASSERT_EQUAL_FATAL(worker_serve(&workers[0], &why), SL_OK);
+    turn(&workers[0]);
+    fd = connect_to(&at, socket(AF_INET, SOCK_STREAM, 0));
+    turn(&workers[0]);
+    CU_ASSERT_EQUAL(accepted(), 1);
+    close(fd);
+    finish();
+}
+
 static void workers_share_a_port_and_every_connection_is_someones(void)
 {
     struct address at;
@@ -123,7 +150,7 @@ static void workers_share_a_port_and_every_connection_is_someones(void)
     begin();
     CU_ASSERT_EQUAL_FATAL(listener_probe("127.0.0.1", free_port(), &at, &why), SL_OK);
     for (uint32_t i = 0; i < 2; i++)
-        CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[i], &at, &STOMP_PORT, &why), SL_OK);
+        open_to_all(&workers[i], &at);
     for (int i = 0; i < 32; i++)
         fds[i] = connect_to(&at, socket(AF_INET, SOCK_STREAM, 0));
     turn(&workers[0]);
@@ -141,7 +168,7 @@ static void a_want_of_descriptors_pauses_the_listener_instead_of_spinning(void)
 
     begin();
     CU_ASSERT_EQUAL_FATAL(listener_probe("127.0.0.1", free_port(), &at, &why), SL_OK);
-    CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[0], &at, &STOMP_PORT, &why), SL_OK);
+    open_to_all(&workers[0], &at);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     getrlimit(RLIMIT_NOFILE, &limit);
     struct rlimit none = {(rlim_t)fd + 1, limit.rlim_max};
@@ -167,7 +194,7 @@ static void a_drained_worker_accepts_nobody(void)
 
     begin();
     CU_ASSERT_EQUAL_FATAL(listener_probe("127.0.0.1", free_port(), &at, &why), SL_OK);
-    CU_ASSERT_EQUAL_FATAL(worker_listen(&workers[0], &at, &STOMP_PORT, &why), SL_OK);
+    open_to_all(&workers[0], &at);
     worker_order(&workers[0], WORKER_DRAIN);
     turn(&workers[0]);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -183,6 +210,7 @@ int main(void)
         UNIT(what_is_no_address_is_refused),
         UNIT(workers_share_a_port_and_every_connection_is_someones),
         UNIT(a_want_of_descriptors_pauses_the_listener_instead_of_spinning),
+        UNIT(a_worker_that_prepares_refuses_everybody),
         UNIT(a_drained_worker_accepts_nobody),
         CU_TEST_INFO_NULL,
     };

@@ -2,6 +2,7 @@
 #include "tests/support/amqp_peer.h"
 #include "tests/support/unit.h"
 
+#include "core/base/limits.h"
 #include "core/table.h"
 
 enum { NO_ACK = 2, EXCLUSIVE = 4, NO_WAIT = 8 };
@@ -295,6 +296,28 @@ static void loans_of_a_cancelled_consumer_count_in_a_later_global_limit(void)
     harness_deinit(&h);
 }
 
+static void consumers_without_a_prefetch_share_the_channels_limit(void)
+{
+    harness_init(&h, 1 << 30);
+    struct peer_end *p = amqp_open_channel(&h);
+    const struct amqp_connection *c = amqp_connection_of(p->session);
+    amqp_declare(p, 1, "q");
+    consume(p, 1, "q", "no-ack", NO_ACK);
+    CU_ASSERT_PTR_NULL(amqp_channel_find(c, 1)->group); /* it is lent nothing */
+    consume(p, 1, "q", "one", 0);
+    consume(p, 1, "q", "two", 0);
+    const struct credit_group *group = amqp_channel_find(c, 1)->group;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(group);
+    CU_ASSERT_EQUAL(group->limit, SL_LOANS_PER_CHANNEL_MAX);
+    amqp_say(p, 1, AMQP_BASIC_QOS, "lho", 0u, 3, 1);
+    amqp_expect(p, 1, AMQP_BASIC_QOS_OK);
+    CU_ASSERT_EQUAL(group->limit, 3);
+    amqp_say(p, 1, AMQP_BASIC_QOS, "lho", 0u, 0, 1);
+    amqp_expect(p, 1, AMQP_BASIC_QOS_OK);
+    CU_ASSERT_EQUAL(group->limit, SL_LOANS_PER_CHANNEL_MAX);
+    harness_deinit(&h);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -307,6 +330,7 @@ int main(void)
         UNIT(rejected_with_requeue_comes_again_recovered_too),
         UNIT(cancel_leaves_loans_with_the_channel),
         UNIT(loans_of_a_cancelled_consumer_count_in_a_later_global_limit),
+        UNIT(consumers_without_a_prefetch_share_the_channels_limit),
         UNIT(a_deleted_queue_cancels_its_consumers),
         UNIT(a_tag_is_made_up_where_none_is_given),
         UNIT(get_counts_what_is_left_and_settles_like_a_delivery),

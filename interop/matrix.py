@@ -1,0 +1,60 @@
+"""The tables of README.md, from what passed in a run of everything."""
+
+from clients import CLIENTS, WAYS
+
+BEGIN, END = "<!-- written by run.py --write-matrix -->", "<!-- up to here -->"
+COLUMNS = [name for name, client in CLIENTS.items() if client.package]
+OF_EXAMPLES = {"clusters": "its example of docs/clusters.md",
+               "prepared": "its example of docs/prepared.md"}
+# The row, out of the names that examples have in their own suites.
+EXAMPLE_OF = {"ruby": "bunny", "php": "php_amqplib"}
+
+
+def write(path, passed):
+    """`passed` has (client, way, check) for each check that passed."""
+    with open(path) as file:
+        before, rest = file.read().split(BEGIN + "\n")
+    after = rest.split(END + "\n")[1]
+    lines = [*clients_table(passed), "", *checks_table(passed)]
+    with open(path, "w") as file:
+        file.write(before + "\n".join([BEGIN, *lines, END, ""]) + after)
+
+
+def clients_table(passed):
+    yield "| client | version | how it is had | language | plain | TLS | TLS both ways |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for name in COLUMNS:
+        client = CLIENTS[name]
+        counts = [sum(1 for who, where, _ in passed if (who, where) == (name, way))
+                  for way in WAYS]
+        source = f"{'npm' if client.from_npm else 'Debian'} `{client.package}`"
+        yield row(client.title, "" if client.missing() else client.version(), source,
+                  client.language, *(f"{n} passed" if n else "not run" for n in counts))
+
+
+def checks_table(passed):
+    yield row("check", *(CLIENTS[name].title for name in COLUMNS))
+    yield row("---", *("---" for _ in COLUMNS))
+    cells = {}
+    for name, _, check in passed:
+        cells.setdefault(check_of(name, check), set()).update(clients_of(name, check))
+    for check, clients in sorted(cells.items(), key=lambda cell: -len(cell[1])):
+        if clients:
+            yield row(check, *("x" if name in clients else "" for name in COLUMNS))
+
+
+def check_of(name, check):
+    return OF_EXAMPLES.get(name) or check.replace("_", " ")
+
+
+def clients_of(name, check):
+    """Whose check it is: an example names its client at the end of its name."""
+    if name not in OF_EXAMPLES:
+        return [name]
+    example = check.split("[")[-1].rstrip("]") if "[" in check else check.split("_by_")[-1]
+    client = EXAMPLE_OF.get(example, example)
+    return [client] if client in COLUMNS else []
+
+
+def row(*cells):
+    return "| " + " | ".join(cells) + " |"
