@@ -83,8 +83,8 @@ def nothing_is_done_before_login(broker):
 
 @suite.test
 def line_ends_may_be_crlf(broker):
-    queue = unique()
     for version in ("1.0", "1.1", "1.2"):
+        queue = unique()  # the one that leaves may be heard of after the next one is there
         connection = Connection(broker.stomp_port)
         connection.wire.send(b"CONNECT\r\naccept-version:" + version.encode() +
                              b"\r\nhost:/\r\nlogin:guest\r\npasscode:guest\r\n\r\n\0\r\n")
