@@ -288,9 +288,11 @@ static void judge_missing(struct model *m, uint64_t numbers[SIM_QUEUES])
         }
 }
 
+/* What was published again has its place behind what was published before that. */
 static void judge_gaps(struct model *m)
 {
     uint32_t missing[SIM_SESSIONS_MAX] = {0};
+    uint32_t behind[SIM_SESSIONS_MAX] = {0};
 
     for (uint32_t i = 1; i < m->messages_count; i++) {
         const struct sim_message *msg = &m->messages[i];
@@ -298,9 +300,14 @@ static void judge_gaps(struct model *m)
             const struct sim_copy *c = &msg->copies[n];
             if (c->is_dead || c->is_grave)
                 continue;
-            if (!c->is_found && !may_be_gone(m, i, c) && missing[msg->session] == 0)
-                missing[msg->session] = i;
-            if (c->is_found && missing[msg->session] != 0)
+            uint32_t place = msg->again > i ? msg->again : i;
+            uint32_t *gap = &missing[msg->session];
+            if (!c->is_found && !may_be_gone(m, i, c) &&
+                (*gap == 0 || place < behind[msg->session])) {
+                *gap = i;
+                behind[msg->session] = place;
+            }
+            if (c->is_found && *gap != 0 && i >= behind[msg->session])
                 sim_fail(m, "message %u is there, and %u of the same publisher is not", i,
                          missing[msg->session]);
         }
