@@ -20,6 +20,7 @@ PLAIN = "plain"
 KEPT = ("/topic/orders.#@billing", "/exchange/amq.topic/orders.#@mail", "/topic/orders.eu.*@mail")
 TAKEN = "/topic/orders.#@audit"
 EU_ONLY = (KEPT[2], PLAIN)  # their pattern: not everybody publishes there
+MEMORY = "48m"  # less would be too little for the ids of who says things again late
 TAKERS = (republish.AmqpSinkTaker, republish.StompSinkTaker)
 
 
@@ -114,7 +115,8 @@ def judge_kept(machine, queue, boxes):
                 numbers) != len(set(numbers)) else []
             raise AssertionError(f"{queue} of {box.name}: {len(missing)} of {box.count} missing "
                                  f"{missing[:5]}, {len(twice)} there again {twice[:5]}, or in "
-                                 "another order")
+                                 f"another order; ids that went for want of memory: "
+                                 f"{machine.log_text().count('dedup.memory')} lines")
 
 
 def judge_taken(machine, sink, boxes):
@@ -132,7 +134,7 @@ def judge_taken(machine, sink, boxes):
 
 def republish_through(lab, end, **options):
     ledger, boxes, sink = Ledger(), outboxes(), Sink(TAKEN)
-    with Machine(lab.binary, "--memory-budget", "8m", **options) as machine:
+    with Machine(lab.binary, "--memory-budget", MEMORY, **options) as machine:
         declare_all(machine)
         lives(lab, ledger, machine, boxes, sink, end)
         publish_the_rest(machine, ledger, boxes)
@@ -172,7 +174,7 @@ def every_id_is_in_every_cluster_once_and_in_order_on_a_disk_that_forgets(lab):
 def every_id_is_in_every_cluster_once_over_connections_that_break(lab):
     """The gateway lives on; every publisher loses its connection, again and again."""
     ledger, boxes, sink = Ledger(), outboxes(), Sink(TAKEN)
-    with Machine(lab.binary, "--memory-budget", "8m") as machine:
+    with Machine(lab.binary, "--memory-budget", MEMORY) as machine:
         declare_all(machine)
         ledger.is_ending.set()
         for seed in range(lab.seed, lab.seed + rounds_of(lab)):
@@ -211,7 +213,7 @@ def loop_through(lab, loop):
              for kind, name in ((republish.AmqpRepublisher, "ada"),
                                 (republish.StompRepublisher, "bob"))]
     options = {"layer": lab.layer, "forgets": True} if loop.forgets else {}
-    with Machine(lab.binary, "--memory-budget", "8m", **options) as machine:
+    with Machine(lab.binary, "--memory-budget", MEMORY, **options) as machine:
         declare_loop(machine, "work", "wait", **loop.arguments)
         for seed in range(lab.seed, lab.seed + (50 if lab.is_long else 3)):
             loop_for_a_life(machine, ledger, random.Random(seed), boxes, sink, seed)
