@@ -148,6 +148,18 @@ enum sl_err permission_to_publish(const struct client *c, struct sl_bytes exchan
     return permission_check_topic(c, PERMISSION_WRITE, exchange_of(c, exchange), key, reason);
 }
 
+struct route_writer permission_writer(const struct client *c)
+{
+    struct route_writer nobody = {NULL, 0};
+
+    if (c->is_trusted || c->access == NULL)
+        return nobody;
+    const struct grant *g = access_grant(c->access, topology_of(c)->accounts);
+    bool is_asked = g != NULL && (g->topics != NULL ||
+                                  g->patterns[PERMISSION_WRITE].kind != NAME_PATTERN_OF_ALL);
+    return is_asked ? (struct route_writer){g, c->access->epoch} : nobody;
+}
+
 static struct topology *topology_of(const struct client *c)
 {
     return broker_topology(c->worker->broker);

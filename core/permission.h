@@ -14,6 +14,7 @@
 #include "core/client.h"
 #include "core/grant.h"
 #include "core/refusal.h"
+#include "core/route.h"
 
 /* SL_EDENIED with the reason in RabbitMQ's words. */
 SL_MUST_CHECK enum sl_err permission_check(const struct client *c, enum permission what,
@@ -49,5 +50,7 @@ SL_MUST_CHECK enum sl_err permission_to_use_queue(const struct client *c, enum p
                                                   struct sl_bytes queue, struct text *reason);
 SL_MUST_CHECK enum sl_err permission_to_publish(const struct client *c, struct sl_bytes exchange,
                                                 struct sl_bytes key, struct text *reason);
+/* Whom a route may remember as allowed; nobody where asking costs nothing. */
+struct route_writer permission_writer(const struct client *c);
 
 #endif

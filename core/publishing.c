@@ -39,9 +39,16 @@ enum sl_err broker_route(struct client *c, struct sl_bytes exchange, struct sl_b
                          struct sl_bytes headers, const struct route **route)
 {
     struct text reason = text_on(c->worker->refusal, sizeof c->worker->refusal);
+    struct route_cache *routes = &c->worker->routes;
+    struct route_writer writer = permission_writer(c);
 
+    *route = route_cache_find(routes, c->vhost, exchange, key, writer);
+    if (*route != NULL)
+        return SL_OK;
     SL_TRY(permission_to_publish(c, exchange, key, &reason));
-    enum sl_err err = route_cache_get(&c->worker->routes, c->vhost, exchange, key, headers, route);
+    enum sl_err err = route_cache_get(routes, c->vhost, exchange, key, headers, route);
+    if (err == SL_OK && writer.grant != NULL)
+        route_cache_allow(*route, writer);
     if (err == SL_EDENIED) {
         text_add(&reason, "cannot publish to internal exchange '");
         text_add_bytes(&reason, exchange);

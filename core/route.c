@@ -22,6 +22,7 @@ struct walk { /* one search through exchanges that are bound to each other */
 /* One block: this, the targets, and the id, whose tail is the route's encoded form. */
 struct cached_route {
     struct sl_bytes id;
+    struct route_writer writer;
     struct route route;
 };
 
@@ -131,6 +132,27 @@ void route_cache_refresh(struct route_cache *c)
         return;
     c->version = version;
     forget(c);
+}
+
+const struct route *route_cache_find(struct route_cache *c, struct vhost *v,
+                                     struct sl_bytes exchange, struct sl_bytes key,
+                                     struct route_writer writer)
+{
+    uint8_t room[ID_BYTES_MAX];
+
+    if (writer.grant == NULL)
+        return NULL;
+    const struct cached_route *known = hash_map_get(&c->routes, write_id(room, v, exchange, key));
+    bool is_allowed = known != NULL && known->writer.grant == writer.grant &&
+                      known->writer.epoch == writer.epoch;
+    return is_allowed ? &known->route : NULL;
+}
+
+void route_cache_allow(const struct route *route, struct route_writer writer)
+{
+    if (route->is_fixed) /* else it is not in the map */
+        ((struct cached_route *)((uintptr_t)route - offsetof(struct cached_route, route)))->writer =
+            writer;
 }
 
 enum sl_err route_cache_get(struct route_cache *c, struct vhost *v, struct sl_bytes exchange,
@@ -265,6 +287,7 @@ static enum sl_err keep(struct route_cache *c, struct sl_bytes id, const struct 
         malloc(offsetof(struct cached_route, route) + route_bytes(&c->scratch, id));
     if (kept == NULL)
         return SL_ENOMEM;
+    kept->writer = (struct route_writer){NULL, 0};
     kept->id = fill(&kept->route, &c->scratch, id, true);
     if (hash_map_put(&c->routes, kept->id, kept) != SL_OK) {
         free(kept);

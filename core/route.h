@@ -49,6 +49,15 @@ SL_MUST_CHECK enum sl_err route_resolve_inside(struct topology *t, struct vhost 
                                                struct sl_bytes headers, struct target_set *targets,
                                                bool *is_fixed);
 
+struct grant;
+
+/* Who was allowed to publish by a route, as of that epoch of the accounts: a grant that is held
+ * since is no other one at its address.  grant NULL: nobody is remembered. */
+struct route_writer {
+    const struct grant *grant;
+    uint64_t epoch;
+};
+
 struct route_cache { /* one per worker */
     struct topology *topology;
     struct hash_map routes; /* of struct cached_route, route.c */
@@ -67,6 +76,13 @@ void route_cache_deinit(struct route_cache *c);
  * before the bytes are looked at, and after every change that this worker makes: so a publish
  * that was sent after a definition was answered sees that definition. */
 void route_cache_refresh(struct route_cache *c);
+
+/* Lends the remembered route of who was the last to be noted as allowed there; NULL: ask. */
+const struct route *route_cache_find(struct route_cache *c, struct vhost *v,
+                                     struct sl_bytes exchange, struct sl_bytes key,
+                                     struct route_writer writer);
+/* Notes the writer at a route that route_cache_get has just lent. */
+void route_cache_allow(const struct route *route, struct route_writer writer);
 
 /* Lends the route: valid while c->epoch stands, a route that is not fixed until the next call.
  * exchange and key are at most 255 bytes.  Errors as route_resolve. */

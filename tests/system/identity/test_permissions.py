@@ -262,6 +262,21 @@ def a_change_holds_for_open_connections(gateway):
 
 
 @suite.test
+def a_change_of_topics_holds_for_keys_that_were_sent_before(gateway):
+    """Two keys in turn, so that each was allowed behind the other one."""
+    stage = Stage(gateway)
+    ch = stage.amqp()
+    stage.permit(write=".*")
+    stage.office.topics(stage.name, stage.x, "^[kl]$", "")
+    for key in ("k", "l", "k", "l"):
+        publish(ch, stage.x, key)
+    stage.office.topics(stage.name, stage.x, "^k$", "")
+    publish(ch, stage.x, "k")
+    error = raises(amqp_client.ChannelClosed, lambda: publish(ch, stage.x, "l"))
+    equal(error.code, 403)
+
+
+@suite.test
 def a_transaction_that_may_not_publish_fails(gateway):
     stage = Stage(gateway)
     stage.permit(read=".*")

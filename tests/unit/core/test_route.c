@@ -245,6 +245,62 @@ static void the_longest_names_fit(void)
     tear_down();
 }
 
+static const struct route *find(const char *key, struct route_writer writer)
+{
+    return route_cache_find(&cache, m.v, SL_BYTES_LITERAL("amq.direct"), sl_bytes_of(key), writer);
+}
+
+/* The grants are only compared, by where they are. */
+static const struct route_writer CLERK = {(const struct grant *)&m, 3};
+
+static void a_route_remembers_who_was_allowed(void)
+{
+    set_up();
+    const struct route *r = route("amq.direct", "k");
+    CU_ASSERT_PTR_NULL(find("k", CLERK));
+    route_cache_allow(r, CLERK);
+    CU_ASSERT_PTR_EQUAL(find("k", CLERK), r);
+    CU_ASSERT_PTR_NULL(find("l", CLERK));
+    tear_down();
+}
+
+static void another_writer_is_asked_again(void)
+{
+    const struct route_writer other = {(const struct grant *)&cache, 3};
+    const struct route_writer later = {CLERK.grant, 4};
+    const struct route_writer nobody = {NULL, 0};
+
+    set_up();
+    route_cache_allow(route("amq.direct", "k"), CLERK);
+    CU_ASSERT_PTR_NULL(find("k", other));
+    CU_ASSERT_PTR_NULL(find("k", later)); /* permissions changed meanwhile */
+    CU_ASSERT_PTR_NULL(find("k", nobody));
+    route_cache_allow(route("amq.direct", "k"), later);
+    CU_ASSERT_PTR_NULL(find("k", CLERK));
+    tear_down();
+}
+
+static void a_definition_forgets_who_was_allowed(void)
+{
+    set_up();
+    route_cache_allow(route("amq.direct", "k"), CLERK);
+    make_exchange(&m, "x", "topic");
+    route_cache_refresh(&cache);
+    CU_ASSERT_PTR_NULL(find("k", CLERK));
+    CU_ASSERT_PTR_NOT_NULL(route("amq.direct", "k"));
+    CU_ASSERT_PTR_NULL(find("k", CLERK));
+    tear_down();
+}
+
+static void who_may_send_by_headers_is_not_remembered(void)
+{
+    set_up();
+    route_cache_allow(route("amq.headers", "k"), CLERK);
+    CU_ASSERT_PTR_NULL(route_cache_find(&cache, m.v, SL_BYTES_LITERAL("amq.headers"),
+                                        SL_BYTES_LITERAL("k"), CLERK));
+    tear_down();
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {UNIT(a_missing_exchange_is_an_error),
@@ -261,6 +317,10 @@ int main(void)
                                   UNIT(a_peer_with_a_new_key_each_time_does_not_grow_the_cache),
                                   UNIT(wide_routes_do_not_grow_the_cache),
                                   UNIT(the_longest_names_fit),
+                                  UNIT(a_route_remembers_who_was_allowed),
+                                  UNIT(another_writer_is_asked_again),
+                                  UNIT(a_definition_forgets_who_was_allowed),
+                                  UNIT(who_may_send_by_headers_is_not_remembered),
                                   CU_TEST_INFO_NULL};
     return unit_run("core/route", tests);
 }
