@@ -16,6 +16,7 @@
 static bool take_proxy_header(struct conn *c);
 static bool take_first_byte(struct conn *c);
 static size_t peek(struct conn *c, uint8_t *into, size_t room);
+static size_t awaited(const struct conn *c);
 static void wait_for(struct conn *c, size_t bytes);
 
 void conn_opening_begin(struct conn *c)
@@ -38,16 +39,15 @@ static bool take_proxy_header(struct conn *c)
     if (len == 0)
         return false;
     enum sl_err err = proxy_protocol_parse((struct sl_bytes){c->set->input, len}, &header);
-    if (err == SL_EAGAIN) {
+    if (err == SL_EAGAIN && len >= awaited(c)) {
         wait_for(c, len + 1);
         return false;
     }
-    if (err != SL_OK) {
+    wait_for(c, 1);
+    if (err != SL_OK || recv(c->watch.fd, c->set->input, header.len, 0) != (ssize_t)header.len) {
         conn_refuse(c, "no-proxy-header");
         return false;
     }
-    wait_for(c, 1);
-    SL_ASSERT(recv(c->watch.fd, c->set->input, header.len, 0) == (ssize_t)header.len);
     c->awaits_proxy_header = false;
     if (header.is_local)
         return true;
@@ -86,6 +86,17 @@ static size_t peek(struct conn *c, uint8_t *into, size_t room)
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         conn_kill(c);
     return n < 0 ? 0 : (size_t)n;
+}
+
+/* With less than this the socket only announces that nothing more will come, be it that the peer
+ * has finished or that urgent data stands in the way. */
+static size_t awaited(const struct conn *c)
+{
+    int mark = 1;
+    socklen_t size = sizeof mark;
+
+    (void)getsockopt(c->watch.fd, SOL_SOCKET, SO_RCVLOWAT, &mark, &size);
+    return (size_t)mark;
 }
 
 /* The socket would announce again and again what was only looked at. */

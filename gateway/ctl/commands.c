@@ -10,6 +10,7 @@ enum special {
     PLAIN,
     TAKES_CONDITIONS, /* --if-unused, --if-empty */
     WANTS_IT_THERE,   /* what it changes; a PUT would make it */
+    WANTS_IT_NEW,     /* a PUT would change it */
 };
 
 struct command {
@@ -41,7 +42,7 @@ static const struct command COMMANDS[] = {
      "pattern=2 definition:3 priority? apply-to?", "limits beside which no other counts", PLAIN},
     {"clear operator policy", "NAME", 1, 1, "DELETE", "operator-policies/v/1", NULL, "", PLAIN},
     {"add user", "NAME PASSWORD", 2, 2, "PUT", "users/1", "password!2 tags#",
-     "the password - is read from standard input", PLAIN},
+     "the password - is read from standard input", WANTS_IT_NEW},
     {"delete user", "NAME", 1, 1, "DELETE", "users/1", NULL, "and closes its connections", PLAIN},
     {"change password", "NAME PASSWORD", 2, 2, "PUT", "users/1", "password!2", "as above",
      WANTS_IT_THERE},
@@ -83,6 +84,7 @@ static const struct command COMMANDS[] = {
 
 static int run(const struct request *r, const struct command *c, const char *const *arguments,
                int count);
+static enum sl_err must_be_new(enum sl_err asked, const char *name, struct text *why);
 static void write_path(const struct request *r, const struct command *c,
                        const char *const *arguments, int count, struct text *to);
 static json_t *make_body(const struct request *r, const struct command *c,
@@ -136,10 +138,12 @@ static int run(const struct request *r, const struct command *c, const char *con
     if (c->body != NULL && (body = make_body(r, c, arguments, &why)) == NULL)
         return ctl_complain(room);
     enum sl_err err = SL_OK;
-    if (c->special == WANTS_IT_THERE)
+    if (c->special == WANTS_IT_THERE || c->special == WANTS_IT_NEW)
         err = api_get(r->socket, path, &answer, &why);
     json_decref(answer);
     answer = NULL;
+    if (c->special == WANTS_IT_NEW)
+        err = must_be_new(err, arguments[0], &why);
     if (err == SL_OK)
         err = api_call(r->socket, c->method, path, body, &answer, &why);
     json_decref(body);
@@ -148,6 +152,20 @@ static int run(const struct request *r, const struct command *c, const char *con
     int status = show(r, c, answer, count > 0 ? arguments[0] : NULL);
     json_decref(answer);
     return status;
+}
+
+/* asked: how the question for it ended. */
+static enum sl_err must_be_new(enum sl_err asked, const char *name, struct text *why)
+{
+    if (asked == SL_EPRECOND) {
+        *why = text_on(why->at, why->room);
+        return SL_OK;
+    }
+    if (asked == SL_OK) {
+        text_add(why, "'%s' exists already", name);
+        return SL_EPRECOND;
+    }
+    return asked;
 }
 
 static void write_path(const struct request *r, const struct command *c,

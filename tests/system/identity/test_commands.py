@@ -53,6 +53,18 @@ def what_changes_a_user_makes_none(gateway):
 
 
 @suite.test
+def who_is_there_is_not_added_again(gateway):
+    name = unique("u")
+    do(gateway, "add", "user", name, "secret")
+    do(gateway, "set_user_tags", name, "monitoring")
+    status, _, error = run(gateway, "add_user", name, "another")
+    equal(status, 1)
+    has(error, f"'{name}' exists already")
+    equal(Office(gateway).ask("GET", f"users/{name}")[1]["tags"], ["monitoring"])
+    amqp_client.connect(gateway, user="guest", password="guest").close()
+
+
+@suite.test
 def a_user_from_the_cradle_to_the_grave(gateway):
     name, vhost = unique("u"), unique("v")
     do(gateway, "add_vhost", vhost)

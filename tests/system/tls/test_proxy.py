@@ -148,6 +148,28 @@ def half_a_header_costs_nothing_and_ends(gateway):
 
 
 @suite.test
+def half_a_header_that_nothing_follows_is_refused_at_once(gateway):
+    def finish(one):
+        one.shutdown(socket.SHUT_WR)
+
+    def press(one):
+        one.send(b"!", socket.MSG_OOB)
+        one.sendall(V1[20:])
+
+    with behind(gateway) as own_one:
+        for nth, go_on in enumerate((finish, press), 1):
+            one = plain(own_one.stomp_port)
+            one.sendall(V1[:20])
+            one.sendall(V1[20:25])
+            go_on(one)
+            try:
+                equal(one.recv(10), b"")
+            except ConnectionResetError:
+                pass  # what it said was never read
+            equal(own_one.log_text().count("no-proxy-header"), nth)  # not the timeout's words
+
+
+@suite.test
 def the_header_stands_in_front_of_tls(gateway):
     with behind(gateway) as own_one:
         for header in (V1, v2()):
