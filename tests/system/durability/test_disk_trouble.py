@@ -11,13 +11,14 @@ import machine as machines
 import stomp_client
 from amqp_client import ChannelClosed, Closed
 from ledger import Ledger, Transaction
-from load import look_at_queues
+from load import look_at_queues, purge_the_long
 from machine import FOREVER, Machine
 from stomp_client import ErrorFrame
 from suite import Skip, Suite, equal, has, wait_until
 
 suite = Suite("disk trouble")
 PERSISTENT = {"delivery_mode": 2}
+BACKLOG_MAX = 60  # what one life after the other leaves behind, each reads again
 
 
 class Script:
@@ -100,7 +101,7 @@ def live_with_trouble(machine, ledger, life):
             return words
     except (Closed, ConnectionRefusedError, ConnectionResetError):
         words = "stopped"
-        wait_until(lambda: not machine.is_running(), "the process to end", 5)
+        wait_until(lambda: not machine.is_running(), "the process to end", 30)
     else:
         status, _ = machine.terminate()
         if status == 0:
@@ -142,6 +143,7 @@ def fail_every_nth(lab, call, number, forgets=True):
         if ledger.books:
             ledger.compare(look_at_queues(machine, ledger))
         assert not ledger.broken, f"{where}: it {words}\n" + "\n".join(ledger.broken)
+        purge_the_long(machine, ledger, BACKLOG_MAX)
         machine.power_off()
         if not has_failed:
             lab.say(f"{machines.CALLS[call]}: {nth - 1} places, {seen}")
@@ -337,7 +339,7 @@ def a_disk_that_fails_while_the_next_segment_is_made_ends_the_process(lab):
             raise AssertionError(f"{machines.CALLS[call]}: nobody noticed")
         except Closed:
             pass
-        wait_until(lambda: not machine.is_running(), "the process to end", 5)
+        wait_until(lambda: not machine.is_running(), "the process to end", 30)
         assert machine.process.returncode > 0, machine.process.returncode
         has(machine.log_text(), "log.failed")
         machine.disk.heal()
