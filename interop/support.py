@@ -9,9 +9,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/support"))
 
 import stomp  # noqa: E402
-from suite import run_suite  # noqa: E402
+from suite import run_suite, wait_until  # noqa: E402
 
-TIMEOUT = 20
+TIMEOUT = 30
 logging.getLogger("stomp.py").addHandler(logging.NullHandler())  # it tells of every end
 
 
@@ -99,6 +99,12 @@ def stomp_connection(kind=stomp.Connection12, login=("guest", "guest"), **option
             if is_last:
                 raise
     raise AssertionError
+
+
+def wait_for_its_end(connection):
+    """After an error the gateway closes, and stomp.py's own thread with it: a disconnect beside that
+    may find the socket closed under its hands."""
+    wait_until(lambda: not connection.is_connected(), "stomp.py to see the end", TIMEOUT)
 
 
 def run(suite):

@@ -9,8 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import pika  # noqa: E402
 import stomp  # noqa: E402
-from support import (Login, Ports, Tls, over_tls, pika_parameters, run,  # noqa: E402
-                     stomp_connection, test_with)
+from support import (TIMEOUT, Login, Ports, Tls, over_tls, pika_parameters, run,  # noqa: E402
+                     stomp_connection, test_with, wait_for_its_end)
 
 from ends import unique  # noqa: E402
 from suite import Suite, equal, raises  # noqa: E402
@@ -141,8 +141,8 @@ def what_its_user_may_not_is_refused(_):
            reconnect_attempts_max=1)
     connection, inbox = stomp_connection(login=login, vhost=Login.vhost)
     connection.subscribe("/queue/" + unique("foreign"), id="1")
-    equal(inbox.errors.get(timeout=20).headers["message"], "access_refused")
-    connection.disconnect()
+    equal(inbox.errors.get(timeout=TIMEOUT).headers["message"], "access_refused")
+    wait_for_its_end(connection)
 
 
 @test_with(suite, Tls.cert)
@@ -159,8 +159,8 @@ def its_certificate_says_who_it_is(_):
 def an_error_is_told(_):
     connection, inbox = stomp_connection()
     connection.send("/garden/x", "x")
-    equal(inbox.errors.get(timeout=20).headers["message"], "Unknown destination")
-    connection.disconnect()
+    equal(inbox.errors.get(timeout=TIMEOUT).headers["message"], "Unknown destination")
+    wait_for_its_end(connection)
 
 
 @suite.test
