@@ -5,7 +5,8 @@
 #   tests/run.sh --long     ten minutes per fuzz target, more rounds of the seeded tests
 #
 # Two lanes of parts run side by side, so that waiting tests share the machine with compilers.
-# Each part writes build/test-logs/PART.log; a failed one is shown.  The last line is the count.
+# Each part writes build/test-logs/PART.log; a failed one is shown, and what failed once more at the
+# end, where a log that was cut still has it.  The last line is the count.
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -162,7 +163,9 @@ part() {
     report="$name: $count ($((SECONDS - began)) s)"
     if [[ $count != *" 0 failed,"* ]]; then
         report+=$'\n'"    --- $log, status $status"$'\n'
-        report+=$(grep -vE '^[0-9]+ passed, ' "$log" | tail -120 | sed 's/^/    /')
+        report+=$(failures "$log" 60 | sed 's/^/    /')
+        report+=$'\n'"    --- its end"$'\n'
+        report+=$(grep -vE '^[0-9]+ passed, ' "$log" | tail -60 | sed 's/^/    /')
     elif [[ $count != *" 0 skipped" ]]; then
         report+=$'\n'$(grep 'skipped' "$log" | grep -vE '[0-9]+ skipped' | sed 's/^/    /')
     fi
@@ -170,18 +173,40 @@ part() {
     [[ $count == *" 0 failed,"* ]]
 }
 
-# Adds up, prints the last line, and ends the run.
+# failures LOG LINES: every line that says FAILED, with so many of the last lines that belong to it.
+failures() {
+    awk -v most="$2" '
+        function tell(i) {
+            for (i = n > most ? n - most : 0; i < n; i++) print said[i]
+            is_failure = n = 0
+        }
+        /FAILED/ && !/^    / { tell(); print; is_failure = 1; next }
+        is_failure && /^    / { said[n++] = $0; next }
+        { tell() }
+        END { tell() }' "$1"
+}
+
+# Adds up, tells again what failed, prints the last line, and ends the run.
 finish() {
-    local passed=0 failed=0 skipped=0 p f s
+    local passed=0 failed=0 skipped=0 p f s count
+    stop_all
     for count in "$LOGS"/*.count; do
         [ -e "$count" ] || continue
         read -r p _ f _ s _ <"$count"
         passed=$((passed + p)) failed=$((failed + ${f%,})) skipped=$((skipped + ${s%,}))
+        [ "${f%,}" -eq 0 ] || tell_again "$(basename "$count" .count)"
     done
-    stop_all
     echo "$passed passed, $failed failed, $skipped skipped"
     if [ $failed -ne 0 ] || [ $passed -eq 0 ]; then exit 1; fi
     exit 0
+}
+
+# A part that says of no test that it failed has told the reason last.
+tell_again() {
+    local log=$LOGS/$1.log what
+    what=$(failures "$log" 10)
+    echo "FAILED in $1:"
+    echo "${what:-$(tail -11 "$log")}" | sed 's/^/    /'
 }
 
 # Ends what still runs; gateways die with the script that started them.
