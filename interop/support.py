@@ -102,8 +102,8 @@ def stomp_connection(kind=stomp.Connection12, login=("guest", "guest"), **option
 
 
 def wait_for_its_end(connection):
-    """After an error the gateway closes, and stomp.py's own thread with it: a disconnect beside that
-    may find the socket closed under its hands."""
+    """After most errors the gateway closes, and stomp.py's own thread with it: a disconnect beside
+    that may find the socket closed under its hands."""
     wait_until(lambda: not connection.is_connected(), "stomp.py to see the end", TIMEOUT)
 
 
