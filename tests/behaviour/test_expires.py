@@ -13,7 +13,7 @@ SHORT = 200  # ms
 
 def goes(broker, queue):
     knocker = Knocker(broker)
-    wait_until(lambda: knocker.lacks(queue), f"the end of {queue}", timeout=15)
+    wait_until(lambda: knocker.lacks(queue), f"the end of {queue}")
 
 
 class Knocker:

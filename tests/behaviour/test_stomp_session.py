@@ -267,8 +267,8 @@ def the_server_beats_at_the_clients_pace(broker):
     assert 0 < send <= 200, connection.connected
     began = time.monotonic()
     for _ in range(5):
-        connection.beat_within(2.0)
-    assert time.monotonic() - began < 3.0, "five beats of 200 ms"
+        connection.beat_within(10.0)
+    assert time.monotonic() - began < 10.0, "five beats of 200 ms"
 
 
 @suite.test
@@ -277,18 +277,18 @@ def a_silent_client_that_promised_beats_is_closed(broker):
     _, receive = map(int, connection.connected.headers["heart-beat"].split(","))
     assert receive > 0, connection.connected
     began = time.monotonic()
-    connection.wire.read_to_end(10)
+    connection.wire.read_to_end(30)
     assert time.monotonic() - began >= 0.2, "there must be a grace"
 
 
 @suite.test
 def a_beating_client_is_kept(broker):
-    connection = stomp_client.connect(broker, heart_beat="300,0")
-    deadline = time.monotonic() + 2.0
+    connection = stomp_client.connect(broker, heart_beat="1000,0")
+    deadline = time.monotonic() + 4.0
     while time.monotonic() < deadline:
         connection.wire.send(b"\n")
         try:
-            connection.wire.fill(time.monotonic() + 0.15)
+            connection.wire.fill(time.monotonic() + 0.2)
         except Late:
             pass
     connection.ask("BEGIN", {"transaction": "t"})

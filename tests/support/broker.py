@@ -13,7 +13,7 @@ import time
 import scratch
 from suite import Skip
 
-READY_TIMEOUT = 20.0
+READY_TIMEOUT = 60.0
 
 
 def free_port():
@@ -81,7 +81,7 @@ class Broker:
     def is_dead(self):
         return not self.is_running()
 
-    def terminate(self, timeout=15.0):
+    def terminate(self, timeout=30.0):
         """SIGTERM; gives (exit status, seconds)."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
@@ -106,7 +106,7 @@ class Broker:
                 if status != 0:
                     complaint = f"SIGTERM: exit status {status} after {seconds:.1f} s"
         except subprocess.TimeoutExpired:
-            complaint = "SIGTERM: still running after 15 s"
+            complaint = "SIGTERM: still running after 30 s"
         self.kill()
         if complaint:
             complaint += "\n" + self.log_text()[-4000:]

@@ -126,7 +126,7 @@ class Machine(Broker):
     def on_end(self):
         """Called before the process is made to end; a test may put another one here."""
 
-    def terminate(self, timeout=15.0):
+    def terminate(self, timeout=30.0):
         self.on_end()
         return super().terminate(timeout)
 
@@ -145,7 +145,7 @@ class Machine(Broker):
         ready = super().read_ready()
         if not ready:
             try:
-                self.process.wait(5)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 pass
         return ready

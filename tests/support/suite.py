@@ -104,7 +104,7 @@ def run_suite(suite, broker, only=None, threads=4, verbose=False):
     return tally
 
 
-def wait_until(condition, what, timeout=10.0):
+def wait_until(condition, what, timeout=30.0):
     """Polls for a state that no message tells of; raises when it does not come."""
     deadline = time.monotonic() + timeout
     while True:

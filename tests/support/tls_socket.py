@@ -105,6 +105,6 @@ class TlsSocket:
         self.plain.close()
 
 
-def connect(port, context, name="localhost", session=None, timeout=10.0):
+def connect(port, context, name="localhost", session=None, timeout=30.0):
     plain = socket.create_connection(("127.0.0.1", port), timeout)
     return TlsSocket(plain, context, name, session).handshake()

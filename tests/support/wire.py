@@ -4,7 +4,7 @@ import socket
 import struct
 import time
 
-TIMEOUT = 10.0  # generous: sanitizer builds on a busy machine
+TIMEOUT = 30.0  # generous: sanitizer builds on a busy machine
 
 
 class Closed(Exception):

@@ -11,10 +11,11 @@ from suite import Suite
 
 suite = Suite("slow disk")
 DELAY_MS = 200
+LONG_MS = 3000  # for those who do not wait: far above what a busy machine takes
 PERSISTENT = {"delivery_mode": 2}
 
 
-def slow(lab):
+def slow(lab, delay_ms=DELAY_MS):
     machine = Machine(lab.binary, layer=lab.layer)
     machine.power_on()
     channel = amqp_client.connect(machine).channel()
@@ -25,7 +26,7 @@ def slow(lab):
     channel.confirm_select()
     channel.publish("", "q", b"before", PERSISTENT)
     channel.wait_confirms()
-    machine.disk.put("sync_delay_ms", DELAY_MS)
+    machine.disk.put("sync_delay_ms", delay_ms)
     return machine
 
 
@@ -43,7 +44,7 @@ def end(machine):
 
 def waits(name, ms):
     assert ms >= DELAY_MS - 1, f"{name} came after {ms:.1f} ms"
-    assert ms < 5 * DELAY_MS + 1000, f"{name} took {ms:.0f} ms"
+    assert ms < 5 * DELAY_MS + 10000, f"{name} took {ms:.0f} ms"
 
 
 @suite.test
@@ -95,8 +96,10 @@ def amqp_commits_wait_for_the_disk(lab):
     channel.ack(channel.get("q").tag)
     waits("commit-ok of an ack", took(channel.tx_commit))
     channel.publish("", "q", b"x", PERSISTENT)
+    machine.disk.put("sync_delay_ms", LONG_MS)
     ms = took(channel.tx_rollback)
-    assert ms < DELAY_MS / 2, f"rollback-ok has nothing to wait for, but took {ms:.0f} ms"
+    machine.disk.put("sync_delay_ms", 0)
+    assert ms < LONG_MS / 2, f"rollback-ok has nothing to wait for, but took {ms:.0f} ms"
     connection.close()
     end(machine)
 
@@ -123,7 +126,7 @@ def stomp_receipts_wait_for_the_disk(lab):
 
 @suite.test
 def who_needs_no_disk_does_not_wait(lab):
-    machine = slow(lab)
+    machine = slow(lab, LONG_MS)
     connection = amqp_client.connect(machine)
     channel = connection.channel()
     channel.confirm_select()
@@ -141,7 +144,8 @@ def who_needs_no_disk_does_not_wait(lab):
                      ("a transient declare-ok",
                       took(channel.queue_declare, "soft", exclusive=True)),
                      ("get-ok", took(channel.get, "q", no_ack=True))):
-        assert ms < DELAY_MS / 2, f"{name} took {ms:.0f} ms"
+        assert ms < LONG_MS / 2, f"{name} took {ms:.0f} ms"
+    machine.disk.put("sync_delay_ms", 0)
     connection.close()
     end(machine)
 
@@ -149,7 +153,7 @@ def who_needs_no_disk_does_not_wait(lab):
 @suite.test(alone=True)
 def delivery_does_not_wait_for_the_disk(lab):
     """Persistent and transient messages to consumers of both protocols, while syncs crawl."""
-    machine = slow(lab)
+    machine = slow(lab, LONG_MS)
     publisher = amqp_client.connect(machine).channel()
     publisher.confirm_select()
     publisher.queue_declare("fast", durable=True)
@@ -168,10 +172,11 @@ def delivery_does_not_wait_for_the_disk(lab):
         else:
             ms = took(lambda: (publisher.publish("amq.topic", "fast", b"x", persistent),
                                stomp.message()))
-        if ms >= 50:
+        if ms >= LONG_MS / 3:
             late.append((number, round(ms)))
         time.sleep(0.01)
     stop.set()
+    machine.disk.put("sync_delay_ms", 0)
     busy.join()
     assert not late, f"delivered late (number, ms): {late}"
     publisher.wait_confirms()
