@@ -21,6 +21,7 @@ def slow(lab, delay_ms=DELAY_MS):
     channel = amqp_client.connect(machine).channel()
     channel.queue_declare("q", durable=True)
     channel.queue_declare("other", durable=True)
+    channel.queue_declare("fast", durable=True)
     for _ in range(20):
         channel.publish("", "q", b"before", PERSISTENT)
     channel.confirm_select()
@@ -156,7 +157,6 @@ def delivery_does_not_wait_for_the_disk(lab):
     machine = slow(lab, LONG_MS)
     publisher = amqp_client.connect(machine).channel()
     publisher.confirm_select()
-    publisher.queue_declare("fast", durable=True)
     consumer = amqp_client.connect(machine).channel()
     stomp = stomp_client.connect(machine)
     consumer.consume("fast", no_ack=True)
