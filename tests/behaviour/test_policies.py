@@ -288,17 +288,18 @@ def kinds_of_queues_are_told_apart(broker):
             equal(tuple(seen(broker, queue)[0] == "kinds" for queue in (classic, quorum)), takes)
 
 
-@suite.test
+@suite.test(alone=True)
 def thousands_of_queues_have_it_within_a_second(broker):
+    """Of work: the second may be longer on a machine that others use, too."""
     only_sluice(broker, "it asks the admin socket")
     channel, stem = channel_of(broker), unique("many")
     count = 300 if broker.is_sanitized else 3000
     for n in range(count):
         channel.queue_declare(f"{stem}-{n}", no_wait=True)
     channel.round_trip()
-    began = time.monotonic()
+    began = broker.cpu_seconds()
     with Policy(broker, f"{stem}-.*", {"max-length": 1}):
-        assert time.monotonic() - began < 1
+        assert broker.cpu_seconds() - began < 1
         equal(seen(broker, f"{stem}-0")[2], {"max-length": 1})
         equal(seen(broker, f"{stem}-{count - 1}")[2], {"max-length": 1})
     for n in range(count):

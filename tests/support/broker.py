@@ -75,6 +75,12 @@ class Broker:
         with open(f"/proc/{self.process.pid}/status") as status:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
 
+    def cpu_seconds(self):
+        """What it has worked so far, which does not depend on what else the machine does."""
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def is_running(self):
         return self.process.poll() is None
 

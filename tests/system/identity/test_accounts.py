@@ -205,15 +205,15 @@ def who_publishes_too_fast_is_slowed_and_loses_nothing(gateway):
     publish(ch, 300)
     office.limit(name, "publish-rate", 200)
     taken = seconds_of(lambda: publish(ch, 300))
-    assert 0.9 < taken < 8, taken
-    assert seconds_of(lambda: publish(other, 300)) < 0.9  # nobody else is
+    assert 0.9 < taken < 30, taken
+    assert seconds_of(lambda: publish(other, 3000)) < 10  # nobody else is
     office.limit(name, "publish-rate", -1)
     office.limit(name, "publish-byte-rate", 100000)
     taken = seconds_of(lambda: publish(ch, 20, 10000))
-    assert 1.2 < taken < 8, taken
+    assert 1.2 < taken < 30, taken
     office.do("DELETE", f"user-limits/{name}/all")
-    assert seconds_of(lambda: publish(ch, 300)) < 2
-    equal(ch.queue_purge(name), 300 + 300 + 300 + 20 + 300)
+    assert seconds_of(lambda: publish(ch, 3000)) < 10
+    equal(ch.queue_purge(name), 300 + 300 + 3000 + 20 + 3000)
 
     office.limit(name, "publish-rate", 100)
     c = stomp_client.connect(gateway, login=name, passcode="secret")
@@ -224,7 +224,7 @@ def who_publishes_too_fast_is_slowed_and_loses_nothing(gateway):
         c.ask("SEND", {"destination": f"/amq/queue/{name}"}, b"x")
 
     taken = seconds_of(send)
-    assert 0.5 < taken < 8, taken
+    assert 0.5 < taken < 30, taken
     equal(other.queue_purge(name), 101)
 
 
