@@ -75,11 +75,15 @@ class Broker:
         with open(f"/proc/{self.process.pid}/status") as status:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
 
-    def cpu_seconds(self):
-        """What it has worked so far, which does not depend on what else the machine does."""
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    def cpu_seconds(self, threads=""):
+        """What those whose name begins so have worked, whatever else the machine has to do."""
+        ticks, tasks = 0, f"/proc/{self.process.pid}/task"
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/stat") as stat:
+                name, rest = stat.read().split("(", 1)[1].rsplit(")", 1)
+            if name.startswith(threads):
+                ticks += sum(map(int, rest.split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def is_running(self):
         return self.process.poll() is None
