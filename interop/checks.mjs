@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
-const TIMEOUT_MS = 20000;
+const TIMEOUT_MS = 30000;
 const checks = [];
 
 export const amqpPort = Number(process.env.AMQP_PORT);

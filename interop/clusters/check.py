@@ -136,7 +136,7 @@ def an_example_takes_an_order(_, example):
     try:
         shop.wait_for(1)
         shop.order("orders.eu", f"for {name}")
-        equal(instance.lines.get(timeout=20), f"billing got orders.eu for {name}")
+        equal(instance.lines.get(timeout=60), f"billing got orders.eu for {name}")
     finally:
         instance.end()
     shop.wait_for(0)
@@ -156,7 +156,7 @@ def together_they_share_the_orders(_):
         shop.wait_for(len(instances), [instance.process for instance in instances])
         for i in range(10 * len(instances)):
             shop.order("orders.us", str(i))
-        taken = [[instance.lines.get(timeout=20) for _ in range(10)] for instance in instances]
+        taken = [[instance.lines.get(timeout=60) for _ in range(10)] for instance in instances]
         equal(sorted(sum(taken, [])),
               sorted(f"billing got orders.us {i}" for i in range(10 * len(instances))))
     finally:

@@ -29,7 +29,7 @@ def publishes_consumes_and_acknowledges(_):
     for i in range(100):
         channel.basic_publish("", name, f"m{i}")
     got = []
-    for method, _, body in channel.consume(name, inactivity_timeout=20):
+    for method, _, body in channel.consume(name, inactivity_timeout=60):
         assert method, "nothing came in time"
         got.append(body.decode())
         channel.basic_ack(method.delivery_tag)

@@ -36,7 +36,7 @@ def send(connection, inbox, destination, body="", **headers):
     receipt = str(uuid.uuid4())
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.send(destination, body, headers={**named, "persistent": "true", "receipt": receipt})
-    answered, refusal = inbox.answers.get(timeout=20)
+    answered, refusal = inbox.answers.get(timeout=60)
     if refusal is not None:
         raise RuntimeError(refusal)
     assert answered == receipt
@@ -62,7 +62,7 @@ def place_order(database, connection, inbox, article, crashes=False):
 
 def answer_check(database, connection, inbox):
     """Who stopped between 2 and 3 is asked for; any instance of the application may know."""
-    check = inbox.frames.get(timeout=20)
+    check = inbox.frames.get(timeout=60)
     order, user = check.headers["prepared-id"], check.headers["prepared-user"]
     row = database.execute("select 1 from orders where id = ?", (order,)).fetchone()
     send(connection, inbox, f"/prepared/{order}", outcome="commit" if row else "rollback",
@@ -85,7 +85,7 @@ def main():
     answer_check(database, connection, inbox)
     connection.subscribe(QUEUE, id="orders", ack="auto")
     for _ in range(2):
-        print("ordered:", inbox.frames.get(timeout=20).body)
+        print("ordered:", inbox.frames.get(timeout=60).body)
     connection.disconnect()
 
 

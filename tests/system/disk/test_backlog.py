@@ -89,7 +89,7 @@ def what_was_consumed_is_given_back_to_the_disk(lab):
         publish(machine, "q", 8000)  # something has to go on for a checkpoint to be due
         consume(machine, "q", 0, 8000)
         wait_until(lambda: disk_mib(machine) < full // 2,
-                   f"{full} MiB to become less than half", 20)
+                   f"{full} MiB to become less than half", 60)
 
 
 @suite.test(alone=True)
@@ -110,8 +110,8 @@ def a_flow_without_a_backlog_takes_two_segments_and_gives_a_third_back_at_once(l
             channel.ack(last.tag, multiple=True)
             taken = disk_bytes(machine)
             assert taken < most + SEGMENT, f"{taken} bytes in round {number}"
-            wait_until(lambda: disk_bytes(machine) < most, f"{most} bytes in round {number}", 20)
-        wait_until(lambda: disk_bytes(machine) < 2 * SEGMENT, "two segments at rest", 20)
+            wait_until(lambda: disk_bytes(machine) < most, f"{most} bytes in round {number}", 60)
+        wait_until(lambda: disk_bytes(machine) < 2 * SEGMENT, "two segments at rest", 60)
 
 
 @suite.test(alone=True)

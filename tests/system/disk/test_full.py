@@ -85,7 +85,7 @@ class Publisher(threading.Thread):
 def node(machine):
     ctl = os.path.join(os.path.dirname(os.path.abspath(machine.binary)), "sluicectl")
     done = subprocess.run([ctl, "--data-dir", machine.data, "--format", "json", "status"],
-                          capture_output=True, text=True, timeout=20, check=True)
+                          capture_output=True, text=True, timeout=60, check=True)
     return json.loads(done.stdout)["node"]
 
 

@@ -19,7 +19,7 @@ def check(lab, directory):
     """Gives (status, all that it said); whatever it says, it changes nothing."""
     before = fingerprint(directory)
     result = subprocess.run([lab.binary, "--check-store", directory], stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, timeout=20)
+                            stderr=subprocess.STDOUT, text=True, timeout=60)
     equal(fingerprint(directory), before, "the directory")
     return result.returncode, result.stdout
 

@@ -40,7 +40,7 @@ def play(machine, ledger, seed, end):
 def said_of_the_log(machine):
     ctl = os.path.join(os.path.dirname(machine.binary), "sluicectl")
     done = subprocess.run([ctl, "--data-dir", machine.data, "--format", "json", "status"],
-                          capture_output=True, text=True, timeout=20, check=True)
+                          capture_output=True, text=True, timeout=60, check=True)
     return json.loads(done.stdout)["node"]["log"]
 
 

@@ -29,7 +29,7 @@ MIB = 1 << 20
 def fails(binary, *flags, status=2):
     """Starts what must not start; gives what it says."""
     result = subprocess.run([binary, *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, timeout=20)
+                            text=True, timeout=60)
     equal(result.returncode, status, f"{flags}: {result.stdout}")
     return result.stdout
 
@@ -40,9 +40,9 @@ def started(binary, *flags, **options):
 
 @suite.test
 def it_tells_its_version_and_its_flags(binary):
-    version = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=20)
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=60)
     assert version.returncode == 0 and re.search(r"\d+\.\d+\.\d+", version.stdout), version
-    usage = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=20)
+    usage = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=60)
     equal(usage.returncode, 0)
     for flag in ("--bind", "--amqp-port", "--stomp-port", "--data-dir", "--workers", "--config"):
         has(usage.stdout, flag)
@@ -117,7 +117,7 @@ def systemd_is_told_what_becomes_of_it(binary):
                 wait_for(b"READY=1")
                 process.send_signal(signal.SIGTERM)
                 wait_for(b"STOPPING=1")
-                equal(process.wait(20), 0)
+                equal(process.wait(60), 0)
             finally:
                 process.kill()
                 process.wait()
@@ -160,7 +160,7 @@ def root_becomes_the_user_that_is_set(binary):
             equal(os.stat(data).st_uid, pwd.getpwnam("nobody").pw_uid)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 @suite.test
@@ -201,7 +201,7 @@ def port_zero_switches_a_listener_off(binary):
             stomp_client.Connection(port).open().close()
         finally:
             process.send_signal(signal.SIGTERM)
-            equal(process.wait(15), 0)
+            equal(process.wait(60), 0)
             process.stdout.close()
 
 

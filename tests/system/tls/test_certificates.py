@@ -23,7 +23,7 @@ def fails(gateway, *flags):
         result = subprocess.run(
             [gateway.binary, "--data-dir", directory, "--amqp-port", "0", "--stomp-port", "0",
              "--amqps-port", "0", "--stomps-port", "0", *flags],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
     equal(result.returncode, 1, result.stdout)
     return result.stdout
 

@@ -82,7 +82,7 @@ def s_client(port, *flags, say=b""):
     """openssl s_client; gives all that it prints."""
     result = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}",
                              "-servername", "localhost", *flags], input=say,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
     return result.stdout.decode(errors="replace")
 
 
