@@ -165,7 +165,7 @@ def every_message_is_settled_once_by_each_cluster_while_instances_come_and_go(la
         for player in (*members, source):
             player.start()
         wait_until(lambda: ledger.broken or not any(c.left for c in clusters),
-                   "everything is settled", 3600 if lab.is_long else 120)
+                   "everything is settled", 3600 if lab.is_long else 400)
         for player in (*members, source):
             player.stop.set()
             player.join(30)

@@ -249,7 +249,7 @@ def what_many_were_answered_stands_through_ends(lab, end):
             for clerk in clerks:
                 clerk.start()
             wanted = choice.randrange(20, 80)
-            wait_until(lambda: sum(clerk.answers for clerk in clerks) > wanted, "some answers", 30)
+            wait_until(lambda: sum(clerk.answers for clerk in clerks) > wanted, "some answers", 60)
             next_life(machine, choice)
             for clerk in clerks:
                 clerk.join(70)

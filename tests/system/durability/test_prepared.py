@@ -295,6 +295,7 @@ def killed_at_any_step_none_is_lost_and_none_is_both(lab):
             for worker in workers:
                 worker.start()
             time.sleep(0.1 + chance.random() * 0.3)
+            wait_until(lambda: any(step.confirmed for step in mine), "one to be decided")
             machine.power_off()
             for worker in workers:
                 worker.join()
