@@ -38,7 +38,7 @@ CHECKS = {
     queue.subscribe(manual_ack: true) { |info, _, body| got << [info.delivery_tag, body] }
     10.times { |i| queue.publish("m#{i}") }
     10.times do |i|
-      tag, body = Timeout.timeout(20) { got.pop }
+      tag, body = Timeout.timeout(60) { got.pop }
       equal(body, "m#{i}")
       channel.ack(tag)
     end
@@ -80,7 +80,7 @@ CHECKS = {
     queue.subscribe { |_, _, body| got << body }
     large = 'x' * 1_000_000
     queue.publish(large)
-    equal(Timeout.timeout(20) { got.pop }, large)
+    equal(Timeout.timeout(60) { got.pop }, large)
     connection.close
   },
   'an error is told and the connection goes on' => lambda {
@@ -117,7 +117,7 @@ CHECKS = {
 
 passed = failed = 0
 CHECKS.each do |name, body|
-  Timeout.timeout(30) { body.call }
+  Timeout.timeout(120) { body.call }
   passed += 1
   puts "  ok bunny: #{name}"
 rescue StandardError => e

@@ -23,7 +23,7 @@ def tool(name, *arguments, body=None, status=0, login="guest:guest", vhost="%2f"
     """Runs amqp-NAME; gives its standard output, or what it complains of."""
     url = f"--url={'amqps' if Tls.ca else 'amqp'}://{login}@{PLACE}/{vhost}"
     result = subprocess.run([f"amqp-{name}", url, *CERTIFICATES, *arguments], input=body,
-                            capture_output=True, timeout=30)
+                            capture_output=True, timeout=60)
     if result.returncode != status:
         raise AssertionError(f"amqp-{name} {arguments}: {result.returncode} {result.stderr!r}")
     return result.stdout if status == 0 else result.stderr

@@ -125,8 +125,8 @@ def an_error_is_told_and_the_connection_goes_on(_):
 
 @suite.test
 def heart_beats_keep_an_idle_connection(_):
-    connection = connect(heartbeat=1)
-    connection.process_data_events(time_limit=3)
+    connection = connect(heartbeat=2)
+    connection.process_data_events(time_limit=5)
     connection.channel().queue_declare("", exclusive=True)
     connection.close()
 

@@ -77,10 +77,10 @@ check('publishes are confirmed', async () => {
 });
 
 check('heart beats keep an idle connection', async () => {
-  const client = await stompClient({ heartbeatIncoming: 300, heartbeatOutgoing: 300 });
+  const client = await stompClient({ heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
   let closed = false;
   client.onWebSocketClose = () => { closed = true; };
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await new Promise((resolve) => setTimeout(resolve, 3500));
   assert.equal(closed, false);
   await receipted(client, (receipt) =>
     client.publish({ destination: '/topic/nobody', headers: { receipt } }));
