@@ -179,11 +179,13 @@ static struct prepared_set *set_of(struct shard *s, struct vhost *v, bool is_mad
     return q->prepared;
 }
 
-/* Under the topology lock.  Our own size: aborts without memory. */
+/* Under the topology lock.  NULL: the virtual host is gone.  Our own size: aborts without memory. */
 static struct queue *declare(struct shard *s, struct vhost *v)
 {
-    const struct queue_declaration d = {
-        .name = SL_BYTES_LITERAL(PREPARED_QUEUE), .is_durable = true, .may_be_reserved = true};
+    const struct queue_declaration d = {.name = SL_BYTES_LITERAL(PREPARED_QUEUE),
+                                        .is_durable = true,
+                                        .may_be_reserved = true,
+                                        .is_own = true};
     char room[REASON_BYTES_MAX];
     struct text reason = text_on(room, sizeof room);
     struct topology_queue *def = NULL;
@@ -191,6 +193,8 @@ static struct queue *declare(struct shard *s, struct vhost *v)
 
     enum sl_err err = topology_declare_queue(s->topology, v, (struct sl_handle){0, 0, 0}, &d, &def,
                                              &created, &reason);
+    if (err != SL_OK && v->is_gone)
+        return NULL;
     SL_ASSERT(err == SL_OK);
     SL_ASSERT(created && def->ref.shard == s->index);
     struct queue *q = shard_enter_queue(s, def);

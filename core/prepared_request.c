@@ -77,8 +77,8 @@ void prepared_declare_queue(struct run *run, uint32_t shard, struct vhost *v, st
 
     memcpy(command->text, name.at, name.len);
     command->vhost = v;
-    command->declaration =
-        (struct queue_declaration){.name = {command->text, name.len}, .is_durable = true};
+    command->declaration = (struct queue_declaration){
+        .name = {command->text, name.len}, .is_durable = true, .is_own = true};
     *run_add(run, shard) = (struct lane_item){.kind = LANE_COMMAND, .command = command};
 }
 

@@ -248,7 +248,7 @@ static enum sl_err check_new(const struct vhost *v, struct resource about,
                              const struct queue_declaration *d, struct text *reason)
 {
     SL_TRY(arguments_check_queue(about, d, reason));
-    return queue_check_room(v, d->name, reason);
+    return d->is_own ? SL_OK : queue_check_room(v, d->name, reason);
 }
 
 enum sl_err queue_check_room(const struct vhost *v, struct sl_bytes name, struct text *reason)

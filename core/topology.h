@@ -188,6 +188,7 @@ struct queue_declaration {
     bool is_auto_delete;
     bool is_cluster;           /* the name is a cluster queue's own: see topology_declare_cluster */
     bool may_be_reserved;      /* broker-made amq.gen-… names */
+    bool is_own;               /* the broker needs it itself: no limit of the virtual host holds */
     const char *refusal;       /* why it may not be made where it is missing; NULL: it may */
     uint64_t number;           /* in recovery: the one it had; else 0 */
     struct sl_bytes arguments; /* a checked table, or {NULL, 0} */

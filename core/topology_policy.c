@@ -10,6 +10,8 @@ static bool replace(struct effective **now, struct effective *fresh);
 
 bool topology_police_queue(struct topology *t, struct topology_queue *q)
 {
+    if (q->is_hidden) /* nobody can mean it */
+        return false;
     if (!replace(&q->effective, policies_apply(&t->policies, q->vhost->name, q->name,
                                                kind_of(q->arguments), q->arguments)))
         return false;

@@ -497,6 +497,48 @@ static void a_check_behind_the_notice_keeps_the_next_one_back_after_a_start_too(
     end();
 }
 
+/* Neither for what waits, nor for where its checks go. */
+static void a_virtual_host_that_may_have_no_more_queues_prepares_all_the_same(void)
+{
+    begin(BUDGET);
+    atomic_store(&a->client.vhost->queues_max, 1);
+    prepared("x");
+    table_wait(&t, SL_PREPARED_CHECK_MS);
+    rest();
+    CU_ASSERT_EQUAL(ready("prepared.check"), 1);
+    CU_ASSERT_EQUAL(decided("x", "commit"), SL_OK);
+    end();
+}
+
+static void a_prepare_in_a_virtual_host_that_has_gone_is_refused(void)
+{
+    begin(BUDGET);
+    a->client.vhost->is_gone = true;
+    prepare(a, "x");
+    rest();
+    CU_ASSERT_EQUAL(a->last->err, SL_ENOENT);
+    a->client.vhost->is_gone = false;
+    end();
+}
+
+static void a_policy_for_all_queues_does_not_end_what_waits(void)
+{
+    struct table_maker m;
+    struct policy_definition d = {
+        .vhost = SL_BYTES_LITERAL("/"), .name = SL_BYTES_LITERAL("all"), .apply_to = POLICY_OF_ALL};
+
+    begin(BUDGET);
+    table_begin(&m);
+    table_write_s64(&m.w, SL_BYTES_LITERAL("expires"), 1000);
+    d.keys = table_end(&m);
+    CU_ASSERT_EQUAL_FATAL(policies_set(&broker_topology(t.broker)->policies, &d, NULL), SL_OK);
+    prepared("x");
+    table_wait(&t, 2000);
+    rest();
+    CU_ASSERT_EQUAL(decided("x", "commit"), SL_OK);
+    end();
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -517,6 +559,9 @@ int main(void)
         UNIT(a_first_prepare_while_a_checkpoint_begins_does_not_spoil_it),
         UNIT(the_number_of_the_last_check_survives),
         UNIT(a_check_behind_the_notice_keeps_the_next_one_back_after_a_start_too),
+        UNIT(a_virtual_host_that_may_have_no_more_queues_prepares_all_the_same),
+        UNIT(a_prepare_in_a_virtual_host_that_has_gone_is_refused),
+        UNIT(a_policy_for_all_queues_does_not_end_what_waits),
         CU_TEST_INFO_NULL};
     return unit_run("core/prepared", tests);
 }
