@@ -1,10 +1,14 @@
 /* actions_routing.c - what is declared, bound, purged and deleted; and the settings' reload. */
 #include "gateway/admin/actions.h"
 
+#include "core/base/limits.h"
 #include "core/cluster_queue.h"
 #include "core/exchange.h"
 #include "gateway/admin/views.h"
 
+#define LONG_NAME "a name may have 255 bytes"
+
+static bool names_fit(const struct action *a);
 static bool is_there(struct action *a, struct sl_bytes name, bool is_queue);
 static unsigned bind_to(struct action *a, bool to_exchange);
 static unsigned unbind_from(struct action *a, bool to_exchange);
@@ -17,6 +21,8 @@ unsigned act_put_queue(struct action *a)
     const struct sl_bytes *arguments = a->view->arguments;
     struct queue_declaration d = {.name = change_keep(a->change, arguments[1])};
 
+    if (!names_fit(a))
+        return action_bad_request(a, LONG_NAME);
     d.is_durable = json_object_get(a->body, "durable") == NULL;
     if ((!d.is_durable && !action_switch(a, "durable", &d.is_durable)) ||
         !action_switch(a, "auto_delete", &d.is_auto_delete))
@@ -52,6 +58,8 @@ unsigned act_put_exchange(struct action *a)
     const struct sl_bytes *arguments = a->view->arguments;
     struct exchange_declaration d = {.name = change_keep(a->change, arguments[1])};
 
+    if (!names_fit(a))
+        return action_bad_request(a, LONG_NAME);
     d.is_durable = json_object_get(a->body, "durable") == NULL;
     if (!action_name(a, "type", &d.type) || d.type.len == 0)
         return action_bad_request(a, "type is direct, fanout, topic or headers");
@@ -113,6 +121,14 @@ unsigned act_reload(struct action *a)
                                           "needs_restart", report.waiting.at));
 }
 
+/* Those of what is to be made. */
+static bool names_fit(const struct action *a)
+{
+    const struct sl_bytes *arguments = a->view->arguments;
+
+    return arguments[1].len <= SL_NAME_BYTES_MAX && arguments[2].len <= SL_NAME_BYTES_MAX;
+}
+
 /* A cluster queue is there by any spelling of its name. */
 static bool is_there(struct action *a, struct sl_bytes name, bool is_queue)
 {
@@ -141,6 +157,8 @@ static unsigned bind_to(struct action *a, bool to_exchange)
                                 .destination = change_keep(a->change, arguments[2]),
                                 .to_exchange = to_exchange};
 
+    if (!names_fit(a))
+        return action_bad_request(a, LONG_NAME);
     if (!action_name(a, "routing_key", &r.key))
         return action_bad_request(a, "routing_key is a text of at most 255 bytes");
     if (!action_arguments(a, &r.arguments))

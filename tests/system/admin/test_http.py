@@ -56,6 +56,24 @@ def what_is_not_there_and_what_may_not_be_done(gateway):
 
 
 @suite.test
+def names_that_are_too_long_make_nothing(gateway):
+    long = "n" * 256
+    with Caller(gateway) as caller:
+        for method, path, status in (
+                ("PUT", f"queues/%2F/{long}", 400), ("PUT", f"exchanges/%2F/{long}", 400),
+                ("POST", f"bindings/%2F/e/{long}/q/x", 400),
+                ("POST", f"bindings/%2F/e/amq.topic/q/{long}", 400),
+                ("PUT", f"vhosts/{long}", 400), ("PUT", f"policies/%2F/{long}", 400),
+                ("PUT", f"queues/{long}/x", 404), ("DELETE", f"queues/%2F/{long}", 404),
+                ("DELETE", f"queues/%2F/{long}/contents", 404),
+                ("DELETE", f"exchanges/%2F/{long}", 404)):
+            body = b'{"type": "direct", "pattern": "", "definition": {"max-length": 1}}'
+            caller.send(f"{method} /api/{path} HTTP/1.1\r\nhost: x\r\n"
+                        f"content-length: {len(body)}\r\n\r\n".encode() + body)
+            equal(caller.answer()[0], status, (method, path[:20]))
+
+
+@suite.test
 def requests_may_come_in_pieces_or_all_at_once(gateway):
     with Caller(gateway) as caller:
         for byte in OVERVIEW:
