@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/text.h"
+#include "core/prepared_form.h"
 #include "core/properties.h"
 #include "protocols/stomp/cluster.h"
 #include "protocols/stomp/operation.h"
@@ -217,7 +218,8 @@ static enum progress check(struct stomp_session *s, const struct stomp_frame *f,
     }
     if (transaction == NULL)
         return GO_ON;
-    if (out->to.kind == STOMP_TO_PREPARED || stomp_find(&f->headers, "x-prepare") != NULL) {
+    if (sl_bytes_are(out->to.exchange, PREPARED_EXCHANGE) ||
+        stomp_find(&f->headers, "x-prepare") != NULL) {
         stomp_refuse(s, f->receipt, "Bad transaction",
                      "a transaction cannot hold a prepared message or an outcome");
         return REFUSED;

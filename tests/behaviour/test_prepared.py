@@ -477,7 +477,8 @@ def what_is_prepared_in_a_transaction_is_refused(broker):
         equal(raises(ChannelClosed, channel.tx_commit).code, 406)
     stomp = stomp_client.connect(broker)
     for destination, headers in ((f"/queue/{queue}", {"x-prepare": identity}),
-                                 (f"/prepared/{identity}", {"outcome": "commit"})):
+                                 (f"/prepared/{identity}", {"outcome": "commit"}),
+                                 (f"/exchange/amq.prepared/{identity}", {"outcome": "commit"})):
         stomp.send("BEGIN", {"transaction": "t"})
         stomp.send("SEND", {"destination": destination, "transaction": "t", **headers})
         has(stomp.error().body.decode(), "transaction")
