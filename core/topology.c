@@ -135,7 +135,8 @@ enum sl_err topology_declare_queue(struct topology *t, struct vhost *v, struct s
         return refusal_no_vhost(v->name, reason);
     if (d->is_passive)
         return topology_use_queue(v, who, d->name, out, reason);
-    if (!d->may_be_reserved && sl_bytes_begin(d->name, "amq."))
+    bool is_hidden = sl_bytes_are(d->name, PREPARED_QUEUE) && !d->is_own && d->number == 0;
+    if (is_hidden || (!d->may_be_reserved && sl_bytes_begin(d->name, "amq.")))
         return refusal_reserved_name(about, reason);
 
     /* What goes with its connection has nothing to survive a restart for. */

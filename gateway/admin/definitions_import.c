@@ -200,7 +200,7 @@ static bool read_queue(struct import *in, const json_t *o)
     in->why = "it has no name";
     if (d.name.len == 0)
         return false;
-    d.may_be_reserved = true; /* it was made by a broker */
+    d.may_be_reserved = sl_bytes_begin(d.name, "amq."); /* a broker made it up */
     d.is_cluster = d.is_durable && !d.is_auto_delete && is_cluster_queue(d.name);
     change_add(in->change, CHANGE_DECLARE_QUEUE, PHASE_DECLARE, vhost)->queue = d;
     return true;

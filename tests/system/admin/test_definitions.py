@@ -144,6 +144,26 @@ def what_means_nothing_here_is_named(gateway):
 
 
 @suite.test
+def quorum_queues_come_in_and_go_out_again(gateway):
+    name = "quorum-import"
+    for queue in ({"type": "quorum", "arguments": {}},
+                  {"arguments": {"x-queue-type": "quorum"}}):
+        row = {"name": name, "vhost": "/", "durable": True, "auto_delete": False, **queue}
+        admin.call(gateway, "POST", "definitions", body={"queues": [row]})
+        out = [row for row in admin.get(gateway, "definitions")["queues"] if row["name"] == name]
+        equal(out[0]["arguments"]["x-queue-type"], "quorum")
+        admin.call(gateway, "POST", "definitions", body={"queues": out})
+        admin.delete(gateway, "queues", "/", name)
+
+
+@suite.test
+def the_queue_that_nobody_sees_does_not_come_in(gateway):
+    definitions = {"queues": [{"name": "amq.prepared", "vhost": "/", "durable": False}]}
+    refusal = raises(admin.Refused, admin.call, gateway, "POST", "definitions", body=definitions)
+    has(refusal.reason, "reserved")
+
+
+@suite.test
 def a_cluster_queue_comes_back_as_one_whoever_may_name_it(gateway):
     name = "/topic/orders.*@shop"
     definitions = {"queues": [{"name": name, "vhost": "/", "durable": True}]}
