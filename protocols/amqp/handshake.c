@@ -11,6 +11,8 @@
 #include "protocols/amqp/sasl.h"
 
 static const uint8_t HEADER[8] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
+/* Old clients ask for 0-9 and then speak what 0-9-1 has in common with it. */
+static const uint8_t HEADER_0_9[8] = {'A', 'M', 'Q', 'P', 1, 1, 0, 9};
 
 static void send_start(struct amqp_connection *c);
 static void write_server_properties(const struct protocol_settings *settings, struct sl_writer *w);
@@ -39,7 +41,7 @@ size_t amqp_handshake_on_header(struct amqp_connection *c, struct sl_bytes in)
 {
     size_t n = in.len < sizeof HEADER ? in.len : sizeof HEADER;
 
-    if (n != 0 && memcmp(in.at, HEADER, n) != 0) {
+    if (n != 0 && memcmp(in.at, HEADER, n) != 0 && memcmp(in.at, HEADER_0_9, n) != 0) {
         outbox_add(&c->session.out, (struct sl_bytes){HEADER, sizeof HEADER});
         session_touch(&c->session);
         session_end(&c->session);

@@ -31,6 +31,14 @@ def a_wrong_protocol_header_is_answered_with_the_right_one(broker):
 
 
 @suite.test
+def a_client_that_asks_for_0_9_is_served(broker):
+    connection = Connection(broker.amqp_port)
+    connection.open(header=b"AMQP\x01\x01\x00\x09")
+    connection.channel().queue_declare(exclusive=True)
+    connection.close()
+
+
+@suite.test
 def the_server_tells_who_it_is(broker):
     connection = Connection(broker.amqp_port)
     major, minor, properties, mechanisms, locales = connection.start()

@@ -530,9 +530,9 @@ class Connection:
         self.heartbeats_seen = 0
         self.tune = None
 
-    def start(self):
+    def start(self, header=HEADER):
         """Sends the protocol header and takes connection.start."""
-        self.wire.send(HEADER)
+        self.wire.send(header)
         start = self.wait("connection.start")[1]
         self.server_properties, self.mechanisms = start[2], start[3].decode()
         return start
@@ -550,8 +550,9 @@ class Connection:
         self.tune = self.wait("connection.tune")[1]
         return self.tune
 
-    def open(self, channel_max=None, frame_max=None, heartbeat=0, vhost="/", **login):
-        self.start()
+    def open(self, channel_max=None, frame_max=None, heartbeat=0, vhost="/", header=HEADER,
+             **login):
+        self.start(header)
         channels, frames, _ = self.log_in(**login)
         self.frame_max = frames if frame_max is None else frame_max
         self.send(10, 31, "HLH", channels if channel_max is None else channel_max, self.frame_max,

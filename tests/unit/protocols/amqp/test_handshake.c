@@ -46,6 +46,15 @@ static void a_header_in_single_bytes_is_a_header(void)
     harness_deinit(&h);
 }
 
+static void a_header_of_0_9_is_one_of_ours(void)
+{
+    harness_init(&h, 1 << 30);
+    struct peer_end *p = amqp_connect(&h);
+    harness_send(p, (struct sl_bytes){(const uint8_t *)"AMQP\1\1\0\11", 8});
+    amqp_expect(p, 0, AMQP_CONNECTION_START);
+    harness_deinit(&h);
+}
+
 static void start_says_what_we_are_and_only_what_we_can(void)
 {
     harness_init(&h, 1 << 30);
@@ -185,6 +194,7 @@ int main(void)
     static CU_TestInfo tests[] = {
         UNIT(another_protocol_header_is_answered_with_ours_and_the_end),
         UNIT(a_header_in_single_bytes_is_a_header),
+        UNIT(a_header_of_0_9_is_one_of_ours),
         UNIT(start_says_what_we_are_and_only_what_we_can),
         UNIT(a_wrong_password_closes_with_403_for_who_can_read_it),
         UNIT(guest_comes_from_this_machine_only),
