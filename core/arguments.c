@@ -1,5 +1,7 @@
 #include "core/arguments.h"
 
+#include "core/selector.h"
+
 #include <inttypes.h>
 
 enum kind { NUMBER, TRUTH, WORDS };
@@ -33,12 +35,14 @@ struct rule {
 #define ONE_OF(name, flags, choice, bad) {NAME(name), WORDS, flags, 0, 0, choice, bad}
 /* clang-format on */
 
-enum { QUEUE_TYPE, DLX, DLX_KEY }; /* rows with rules of their own */
+enum { QUEUE_TYPE, DLX, DLX_KEY, SELECTOR }; /* rows with rules of their own */
 
 static const struct rule RULES[] = {
     [QUEUE_TYPE] = TEXT("x-queue-type", 0),
     [DLX] = TEXT("x-dead-letter-exchange", 0),
     [DLX_KEY] = TEXT("x-dead-letter-routing-key", 0),
+    [SELECTOR] = TEXT("x-selector", 0),
+    TEXT("x-subscribed-to", 0),
     ONE_OF("x-dead-letter-strategy", DORMANT, "|at-most-once|at-least-once|",
            "invalid_dead_letter_strategy"),
     COUNT_IN("x-expires", 0, 1, MS_MAX),
@@ -49,7 +53,7 @@ static const struct rule RULES[] = {
     {NAME("x-max-priority"), NUMBER, 0, 0, 255, NULL, "max_value_exceeded"},
     FLAG("x-single-active-consumer", 0),
     COUNT_IN("x-delivery-limit", 0, -1, INT64_MAX),
-    COUNT("x-consumer-timeout", DORMANT),
+    COUNT("x-consumer-timeout", 0),
     COUNT("x-consumer-disconnected-timeout", DORMANT),
     ONE_OF("x-delayed-retry-type", 0, "|disabled|all|failed|returned|",
            "invalid_delayed_retry_type"),
@@ -80,6 +84,7 @@ static const struct rule RULES[] = {
     COUNT("x-stream-filter-size-bytes", STREAM),
 
     TEXT("alternate-exchange", EXCHANGE),
+    TEXT("x-delayed-type", EXCHANGE),
 };
 #define RULES_COUNT (sizeof RULES / sizeof *RULES)
 
@@ -96,6 +101,7 @@ static enum sl_err check_value(struct resource r, const struct rule *rule, struc
                                struct text *reason);
 static bool complain(const struct rule *rule, struct table_value v, struct text *words);
 static bool complain_of_number(const struct rule *rule, struct table_value v, struct text *words);
+static bool complain_of_selector(struct sl_bytes text, struct text *words);
 static bool is_choice(const struct rule *rule, struct sl_bytes word);
 static enum sl_err refuse(struct resource r, const struct rule *rule, const char *words,
                           struct text *reason);
@@ -256,6 +262,8 @@ static bool complain(const struct rule *rule, struct table_value v, struct text 
         text_add(words, "'");
         return true;
     }
+    if (rule == &RULES[SELECTOR])
+        return complain_of_selector(word, words);
     if (rule->choice == NULL || is_choice(rule, word))
         return false;
     text_add(words, "%s", rule->bad);
@@ -278,6 +286,15 @@ static bool complain_of_number(const struct rule *rule, struct table_value v, st
                                       : "value_too_small";
     text_add(words, "{%s,%" PRId64 "}", what, n);
     return true;
+}
+
+static bool complain_of_selector(struct sl_bytes text, struct text *words)
+{
+    struct selector *selector = NULL;
+    enum sl_err err = selector_parse(text, &selector, words);
+
+    selector_free(selector);
+    return err == SL_ESYNTAX || err == SL_ETOOBIG; /* without memory the queue is not made */
 }
 
 static bool is_choice(const struct rule *rule, struct sl_bytes word)

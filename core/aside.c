@@ -22,6 +22,7 @@ struct aside_item *aside_put(struct queue *q, const struct entry *entry)
     SL_CHECK(entry->seq.v < 1ull << 56);
     memory_charge(sizeof *item);
     item->entry = *entry;
+    item->of_deadlines.order = entry->seq.v;
     list_init(&item->of_group);
     list_push(entry->msg != NULL ? &a->resident : &a->away, &item->of_all);
     if (q->drops_head)

@@ -97,6 +97,8 @@ void backlog_clear(struct backlog *b, void (*on_entry)(void *context, struct ent
 /* Fills in what is to be fetched next, and what memory it will take, so that the head, and at most ahead chunks in all from it
  * on, have their messages; cookie marks what waits for the answer.  NULL: nothing is to be asked. */
 struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t cookie);
+/* The same of the first chunks that are stored only, their entries without messages. */
+struct fetch_request *backlog_ask_entries(struct backlog *b, uint32_t ahead, uint64_t cookie);
 /* Is something at its head being fetched? */
 bool backlog_is_asked(const struct backlog *b);
 /* Takes the entries and messages of a good answer, or notes that it failed; false: nobody here

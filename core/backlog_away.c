@@ -34,6 +34,21 @@ struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t co
     return r;
 }
 
+struct fetch_request *backlog_ask_entries(struct backlog *b, uint32_t ahead, uint64_t cookie)
+{
+    for (struct chunk *c = b->head; c != NULL && ahead > 0; c = c->next, ahead--) {
+        if (c->cookie != 0 || c->entries != NULL)
+            continue;
+        struct fetch_request *r = fetch_request_new(FETCH_INDEX);
+        r->place = c->index->told.place;
+        r->record_len = c->index->told.record_len;
+        r->bytes = sizeof *r;
+        r->cookie = c->cookie = cookie;
+        return r;
+    }
+    return NULL;
+}
+
 bool backlog_is_asked(const struct backlog *b)
 {
     return (b->front != NULL && b->front->cookie != 0) || (b->head != NULL && b->head->cookie != 0);
@@ -51,7 +66,8 @@ bool backlog_take(struct backlog *b, struct fetch_request *r)
     if (r->kind == FETCH_ENTRIES)
         take_messages(c, r);
     else {
-        chunk_load(c, r->entries, r->count);
+        uint32_t from = r->kind == FETCH_INDEX ? c->index->told.from : 0;
+        chunk_load(c, r->entries + from, r->count - from);
         r->count = 0; /* the references are the chunk's now */
         if (c->next != NULL)
             backlog_list(b, c);

@@ -68,6 +68,7 @@ struct broker *broker_new(const struct broker_options *options)
         run_init(&b->workers[i]->run, &b->order, i, b->shard_inboxes, options->workers);
         shard_attach(b->workers[i]->shard, &b->workers[i]->run, &b->workers[i]->counters);
         prepared_configure(b->workers[i]->shard, &options->prepared);
+        b->workers[i]->shard->consumer_timeout_ms = options->consumer_timeout_ms;
     }
     broker_client_init(&b->desk_client, b->workers[0], (struct sl_handle){0, 1, options->workers});
     b->desk_client.is_trusted = true;

@@ -66,6 +66,7 @@ struct broker_options {
     uint64_t memory_budget_bytes;
     const struct sl_clock *clock;
     struct prepared_settings prepared;
+    uint64_t consumer_timeout_ms; /* of whoever has none of its own: overdue.h; 0: none */
     /* Wakes a worker out of its wait.  Any thread. */
     void (*wake)(void *context, uint32_t worker);
     void *wake_context;
@@ -169,14 +170,13 @@ void broker_client_written(struct client *c, uint64_t written);
 
 /* ---- publishing ---- */
 
-/* Lends the route for exchange and key; see route_cache_get for how long.  headers: of this
- * message, or {NULL, 0}.  SL_ENOENT, SL_EDENIED (broker_route_refusal says why), SL_ENOMEM: by
- * return value. */
-SL_MUST_CHECK enum sl_err broker_route(struct client *c, struct sl_bytes exchange,
-                                       struct sl_bytes key, struct sl_bytes headers,
+/* Lends the route; see route_cache_get for how long.  Once there is a message, one with MARK_COPIES
+ * is routed as routed_of says, whatever a front end remembers for its exchange and key.  SL_ENOENT,
+ * SL_EDENIED and SL_EPRECOND (broker_route_refusal says why), SL_ENOMEM: by return value. */
+SL_MUST_CHECK enum sl_err broker_route(struct client *c, const struct routed *what,
                                        const struct route **route);
 
-/* Of the last SL_EDENIED, until the next. */
+/* Of the last SL_EDENIED or SL_EPRECOND, until the next. */
 const char *broker_route_refusal(const struct client *c);
 /* Is there such an exchange? */
 bool broker_has_exchange(const struct client *c, struct sl_bytes exchange);
@@ -252,7 +252,8 @@ void broker_group_end(struct client *c);
 /* ---- definitions; answers as said ----
  *
  * A queue may be named by any spelling of a cluster queue (cluster_name.h), here and below; as a
- * routing key of the default exchange too. */
+ * routing key of the default exchange too.  The names of direct replies (direct_reply.h) are never
+ * made by a declaration, only found. */
 
 /* answer: name (a cluster queue's own), messages (ready),
  * consumers.  An empty name makes one up; name_prefix is
@@ -288,6 +289,7 @@ struct subscribe_options {
     uint32_t prefetch;          /* 0: SL_LOANS_PER_CHANNEL_MAX */
     struct credit_group *group; /* or NULL */
     int64_t priority;           /* x-priority: the higher, the sooner; usually 0 */
+    const uint64_t *timeout_ms; /* x-consumer-timeout, 0 is never; NULL: it has none of its own */
     void *context;
 };
 
@@ -295,6 +297,10 @@ struct subscribe_options {
  * come only after that.  When the answer is an error the caller frees it.  NULL: too many. */
 struct subscription *broker_subscribe(struct client *c, uint64_t ticket,
                                       const struct subscribe_options *options);
+/* The same without acknowledgement for answers that come straight back (direct_reply.h): writes the
+ * address that they are to be sent to, ended by a NUL. */
+struct subscription *broker_subscribe_replies(struct client *c, uint64_t ticket, void *context,
+                                              char *address);
 /* Nothing is lent any more; loans stay open.  Deliveries on their way still arrive before the
  * answer.  The caller frees the subscription when that has come and s->open is 0, or drops it
  * with its loans. */
@@ -314,5 +320,9 @@ void broker_set_group_limit(struct client *c, struct credit_group *group, uint32
  * that to settlement_add at once, it is freed when the loan is settled.  NULL: too many. */
 void broker_get(struct client *c, uint64_t ticket, struct sl_bytes queue, bool is_no_ack);
 SL_MUST_CHECK struct subscription *broker_getter(struct client *c, const struct answer *a);
+/* answer: browsed, the page behind the cursor, with that for the next one; the page to a zeroed one
+ * is empty, and fixes what will be seen: browse.h. */
+void broker_browse(struct client *c, uint64_t ticket, struct sl_bytes queue,
+                   const struct browse_cursor *from);
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/journal.h"
 #include "core/permission.h"
 #include "core/queue.h"
+#include "core/reminder.h"
 
 enum sl_err cluster_queue_resolve(const struct vhost *v, struct sl_bytes *name,
                                   struct cluster_name *room, bool *is_cluster, struct text *reason)
@@ -48,7 +49,7 @@ enum sl_err cluster_queue_check_access(const struct client *c, struct sl_bytes o
     struct resource exchange = {"exchange", name.exchange, c->vhost->name};
     topology_lock(t);
     const struct exchange *e = topology_exchange(c->vhost, name.exchange);
-    bool is_topic = e != NULL && e->type == EXCHANGE_TOPIC;
+    bool is_topic = e != NULL && e->matching == EXCHANGE_TOPIC;
     topology_unlock(t);
 
     SL_TRY(permission_check(c, PERMISSION_READ, exchange, reason));
@@ -71,7 +72,7 @@ enum sl_err cluster_queue_check_making(const struct client *c, struct sl_bytes o
 
 /* One group: a crash leaves the queue with its binding, or neither. */
 void cluster_queue_log(struct shard *s, struct queue *q, struct topology_queue *def,
-                       unsigned changes)
+                       unsigned changes, struct reminder *reminder)
 {
     struct log_run *record = &s->run->at_once;
     struct binding_request own;
@@ -79,6 +80,8 @@ void cluster_queue_log(struct shard *s, struct queue *q, struct topology_queue *
     bool is_new = (changes & CLUSTER_QUEUE_MADE) != 0;
 
     topology_cluster_binding(def, &name, &own);
+    if ((changes & CLUSTER_BINDING_MADE) != 0)
+        reminder_take(reminder, def->vhost, &own);
     bool is_bound = (changes & CLUSTER_BINDING_MADE) != 0 &&
                     topology_exchange(def->vhost, own.source)->is_durable;
     if (is_new) {

@@ -13,6 +13,7 @@
 #include "core/cluster_name.h"
 
 struct queue;
+struct reminder;
 struct shard;
 
 /* ---- thread: the worker that owns the session ---- */
@@ -39,8 +40,8 @@ SL_MUST_CHECK enum sl_err cluster_queue_check_making(const struct client *c, str
 /* ---- thread: the owning shard, under the topology lock ---- */
 
 /* Logs what topology_declare_cluster did, all of it or nothing; the queue of a new definition is
- * entered.  def->bound_place is where. */
+ * entered.  def->bound_place is where, and reminder gets what a new binding brings. */
 void cluster_queue_log(struct shard *s, struct queue *q, struct topology_queue *def,
-                       unsigned changes);
+                       unsigned changes, struct reminder *reminder);
 
 #endif

@@ -1,12 +1,17 @@
 #include "core/commands.h"
 
 #include "core/base/assert.h"
+#include "core/browse.h"
 #include "core/cluster_queue.h"
+#include "core/delayed.h"
+#include "core/direct_reply.h"
 #include "core/dispatch.h"
 #include "core/expiry.h"
 #include "core/gets.h"
 #include "core/groups.h"
+#include "core/overdue.h"
 #include "core/queue.h"
+#include "core/reminder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +25,7 @@ static void do_subscribe(struct shard *s, const struct shard_command *c);
 static void do_cancel(struct shard *s, const struct shard_command *c);
 static void do_drop(struct shard *s, const struct shard_command *c);
 static void do_get(struct shard *s, const struct shard_command *c);
+static void do_browse(struct shard *s, const struct shard_command *c);
 static void do_join(struct shard *s, const struct shard_command *c);
 static void do_poke(struct shard *s, const struct shard_command *c);
 static void do_goodbye(struct shard *s, const struct shard_command *c);
@@ -44,6 +50,7 @@ void command_execute(struct shard *s, const struct shard_command *command)
         [COMMAND_CANCEL] = do_cancel,
         [COMMAND_DROP] = do_drop,
         [COMMAND_GET] = do_get,
+        [COMMAND_BROWSE] = do_browse,
         [COMMAND_JOIN] = do_join,
         [COMMAND_POKE] = do_poke,
         [COMMAND_GOODBYE] = do_goodbye,
@@ -60,6 +67,7 @@ static void do_declare(struct shard *s, const struct shard_command *c)
     struct text reason = reason_text(room);
     struct topology_queue *def = NULL;
     struct queue *q = NULL;
+    struct reminder reminder = {.count = 0};
     unsigned changes = 0;
 
     topology_lock(s->topology);
@@ -69,7 +77,7 @@ static void do_declare(struct shard *s, const struct shard_command *c)
         SL_ASSERT(def->ref.shard == s->index);
         q = created ? shard_enter_queue(s, def) : shard_queue(s, def->ref.at);
         if (def->cluster != NULL)
-            cluster_queue_log(s, q, def, changes);
+            cluster_queue_log(s, q, def, changes, &reminder);
         else if (created && def->ref.number != 0)
             q->place = commands_log_declaration(s, q, def);
         a->place = sl_lsn_reached(def->bound_place, q->place) ? def->bound_place : q->place;
@@ -79,6 +87,7 @@ static void do_declare(struct shard *s, const struct shard_command *c)
         a->name_len = def->name.len;
     }
     topology_unlock(s->topology);
+    reminder_publish(&reminder, s);
     if (err != SL_OK)
         command_refuse(a, err, room);
     else {
@@ -157,7 +166,7 @@ static void do_purge(struct shard *s, const struct shard_command *c)
 static void do_subscribe(struct shard *s, const struct shard_command *c)
 {
     struct answer *a = answer_new(c->from, c->ticket);
-    struct queue *q = use_queue(s, c, a);
+    struct queue *q = c->is_reply ? direct_reply_queue(s, c, a) : use_queue(s, c, a);
     struct consumer *consumer = NULL;
 
     bool is_taken = q != NULL &&
@@ -176,6 +185,7 @@ static void do_subscribe(struct shard *s, const struct shard_command *c)
         if (c->is_exclusive)
             q->exclusive_consumer = consumer;
         dispatch_enter(s, consumer, c->priority);
+        overdue_watch(s, consumer);
         a->consumer = (struct consumer_ref){s->index, consumer->at};
         a->queue_number = q->ref.number;
     }
@@ -211,6 +221,17 @@ static void do_get(struct shard *s, const struct shard_command *c)
         shard_answer(s, a);
     else
         gets_take(s, q, c, a);
+}
+
+static void do_browse(struct shard *s, const struct shard_command *c)
+{
+    struct answer *a = answer_new(c->from, c->ticket);
+    struct queue *q = use_queue(s, c, a);
+
+    if (q == NULL)
+        shard_answer(s, a);
+    else
+        browse_take(s, q, c, a);
 }
 
 static void do_join(struct shard *s, const struct shard_command *c)
@@ -313,6 +334,7 @@ sl_lsn shard_remove_queue(struct shard *s, struct queue *q)
     if (record->records != 0)
         s->topology->removed = order_append(s->run->order, record);
     sl_lsn place = s->topology->removed;
+    delayed_sweep(s->run, s->topology);
     topology_unlock(s->topology);
     return place;
 }

@@ -127,6 +127,7 @@ struct consumer *consumer_new(struct shard *s, struct queue *q, struct peer *p,
     c->cookie = options->cookie;
     c->is_no_ack = options->is_no_ack;
     c->is_getter = is_getter;
+    c->timeout_ms = options->timeout_ms;
     c->prefetch = options->prefetch == 0 ? SL_LOANS_PER_CHANNEL_MAX : options->prefetch;
     if (options->group != NULL)
         c->group = credit_group_ref(options->group);
@@ -160,6 +161,7 @@ void consumer_free(struct shard *s, struct consumer *c)
     memory_release(c->room * sizeof *c->loans);
     free(c->loans);
     free(c->loan_groups);
+    free(c->overdue);
     free(c);
 }
 

@@ -50,6 +50,8 @@ struct consumer {
     uint64_t resident_from;     /* loans of lower numbers are without message */
     struct group **loan_groups; /* of loans, by index; NULL: none has a group, or had one */
     struct list groups;         /* of group.of_consumer: groups.h */
+    uint64_t timeout_ms;        /* x-consumer-timeout; RULES_NONE: it did not say */
+    struct overdue *overdue;    /* NULL: nothing was noted; overdue.h */
     struct due_heap waiting;    /* of aside_item.of_waiting: what waits until it can take */
     struct list of_resuming;
     int64_t priority;

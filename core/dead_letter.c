@@ -5,9 +5,9 @@
 #include "core/base/log.h"
 #include "core/broker.h"
 #include "core/deaths.h"
+#include "core/onward.h"
 #include "core/properties.h"
 #include "core/route.h"
-#include "core/table.h"
 
 #include <stdlib.h>
 
@@ -23,16 +23,8 @@ static bool names_fit(const struct queue_rules *rules);
 static enum sl_err bury(const struct dead_letter *d, struct message **out);
 static enum sl_err find_targets(const struct dead_letter *d, const struct message *msg,
                                 struct target_set *targets);
-static enum sl_err resolve_copies(const struct dead_letter *d, const struct message *msg,
-                                  const char *name, struct target_set *targets);
-static enum sl_err resolve(const struct dead_letter *d, const struct message *msg,
-                           struct sl_bytes key, struct target_set *targets);
 static void leave_out(const struct dead_letter *d, const struct message *msg,
                       struct target_set *targets);
-static void take_places(const struct dead_letter *d, const struct message *msg,
-                        struct target_set *targets);
-static void drop_repeated(struct topology *t, struct target_set *targets);
-static struct route *route_to(const struct target_set *targets);
 static bool publish(const struct dead_letter *d, const struct route *route, struct message *msg);
 static struct sl_bytes copy_name(uint8_t room[SL_NAME_BYTES_MAX], struct sl_bytes name);
 
@@ -46,8 +38,10 @@ bool dead_letter_send(const struct dead_letter *d)
     enum sl_err err = bury(d, &msg);
     if (err == SL_OK)
         err = find_targets(d, msg, &targets);
+    if (err == SL_OK && targets.histories != NULL)
+        history_set_note(targets.histories, msg);
     if (err == SL_OK && targets.count != 0) {
-        route = route_to(&targets);
+        route = onward_route(&targets);
         is_logged = publish(d, route, msg); /* which takes it */
         counter_add(&d->counters->dead_lettered[d->reason], 1);
     } else {
@@ -57,7 +51,7 @@ bool dead_letter_send(const struct dead_letter *d)
             message_unref(msg);
         counter_add(&d->counters->dropped[d->reason], 1);
     }
-    free(route);
+    onward_drop(route);
     target_set_deinit(&targets);
     if (run_is_long(d->run))
         run_hand_over(d->run);
@@ -132,52 +126,20 @@ static enum sl_err bury(const struct dead_letter *d, struct message **out)
 static enum sl_err find_targets(const struct dead_letter *d, const struct message *msg,
                                 struct target_set *targets)
 {
-    topology_lock(d->topology);
-    enum sl_err err = resolve(d, msg, message_key(msg), targets);
-    if (!d->rules->has_dead_letter_key) {
-        if (err == SL_OK)
-            err = resolve_copies(d, msg, "CC", targets);
-        if (err == SL_OK)
-            err = resolve_copies(d, msg, "BCC", targets);
-    }
-    if (err == SL_OK && d->reason != DISCARD_REJECTED)
-        leave_out(d, msg, targets);
-    if (err == SL_OK)
-        take_places(d, msg, targets);
-    topology_unlock(d->topology);
-    return err;
-}
-
-/* The further keys that the message was published with. */
-static enum sl_err resolve_copies(const struct dead_letter *d, const struct message *msg,
-                                  const char *name, struct target_set *targets)
-{
-    struct sl_bytes headers = table_empty;
-    struct table_value copies;
-    struct table_value value;
-    struct sl_bytes key;
-
-    properties_headers(message_properties(d->msg), &headers);
-    if (!table_find(headers, name, &copies) || copies.type != TABLE_ARRAY)
-        return SL_OK;
-    struct sl_reader r = table_elements(copies);
-    while (table_next_element(&r, &value))
-        if (table_value_string(value, &key) && key.len <= SL_NAME_BYTES_MAX) {
-            SL_TRY(resolve(d, msg, key, targets));
-            drop_repeated(d->topology, targets);
-        }
-    return SL_OK;
-}
-
-static enum sl_err resolve(const struct dead_letter *d, const struct message *msg,
-                           struct sl_bytes key, struct target_set *targets)
-{
-    struct sl_bytes headers = table_empty;
+    struct routed what = routed_of(msg);
     bool is_fixed;
 
-    properties_headers(message_properties(msg), &headers);
-    return route_resolve_inside(d->topology, d->vhost, message_exchange(msg), key, headers, targets,
-                                &is_fixed);
+    /* By the keys that it was published with, of which the message that goes on may lack some. */
+    what.copies = d->rules->has_dead_letter_key ? (struct sl_bytes){NULL, 0}
+                                                : routed_of(d->msg).copies;
+    topology_lock(d->topology);
+    enum sl_err err = route_resolve_inside(d->topology, d->vhost, &what, targets, &is_fixed);
+    if (err == SL_OK && d->reason != DISCARD_REJECTED)
+        leave_out(d, msg, targets);
+    if (err == SL_OK) /* a full queue refuses this as it does any publish */
+        counter_add(&d->counters->refused, onward_take_places(targets, msg));
+    topology_unlock(d->topology);
+    return err;
 }
 
 /* Under the topology lock, which keeps the names. */
@@ -194,52 +156,6 @@ static void leave_out(const struct dead_letter *d, const struct message *msg,
             counter_add(&d->counters->went_round, 1);
     }
     targets->count = kept;
-}
-
-/* A full queue refuses this as it does any publish.  Under the topology lock, which keeps the
- * admissions. */
-static void take_places(const struct dead_letter *d, const struct message *msg,
-                        struct target_set *targets)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < targets->count; i++) {
-        struct admission *a = targets->at[i].admission;
-        if (a == NULL || admission_take(a, message_body(msg).len))
-            targets->at[kept++] = targets->at[i];
-        else
-            counter_add(&d->counters->refused, 1);
-    }
-    targets->count = kept;
-}
-
-/* A queue that several keys reach gets the message once. */
-static void drop_repeated(struct topology *t, struct target_set *targets)
-{
-    uint64_t stamp = ++t->next_stamp;
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < targets->count; i++) {
-        struct topology_queue *q = topology_queue_at(t, targets->at[i]);
-        if (q == NULL || q->visited == stamp)
-            continue;
-        q->visited = stamp;
-        targets->at[kept++] = targets->at[i];
-    }
-    targets->count = kept;
-}
-
-static struct route *route_to(const struct target_set *targets)
-{
-    struct route *route = calloc(1, sizeof *route + targets->count * sizeof route->targets[0]);
-
-    SL_ASSERT(route != NULL);
-    route->count = targets->count;
-    for (uint32_t i = 0; i < targets->count; i++) {
-        route->targets[i] = targets->at[i];
-        route->durable += targets->at[i].number != 0;
-    }
-    return route;
 }
 
 /* Does a record say that the message has left its queue? */

@@ -9,7 +9,11 @@
 #include "core/base/random.h"
 #include "core/base/text.h"
 #include "core/cluster_queue.h"
+#include "core/delayed.h"
+#include "core/direct_reply.h"
+#include "core/exchange.h"
 #include "core/permission.h"
+#include "core/reminder.h"
 #include "core/request.h"
 
 #include <stdio.h>
@@ -18,8 +22,11 @@
 
 #define REASON_BYTES_MAX 1024
 
+static enum sl_err add_holding(struct client *c, struct exchange *e, struct log_run *record,
+                               uint32_t *shard, bool *must_wake, struct text *reason);
 static struct shard_command *declaration_command(struct client *c, uint64_t ticket,
                                                  const struct queue_declaration *d);
+static void answer_reply_declared(struct client *c, uint64_t ticket, struct sl_bytes name);
 static enum sl_err may_make(const struct client *c, const struct queue_declaration *d,
                             struct text *reason);
 static bool is_refused(struct client *c, uint64_t ticket, enum sl_err err,
@@ -29,6 +36,7 @@ static bool resolve_destination(struct client *c, uint64_t ticket, struct bindin
                                 struct cluster_name *room);
 static void send_to_queue(struct client *c, struct shard_command *command);
 static bool binding_is_durable(struct vhost *v, const struct binding_request *r);
+static size_t bindings_from(struct vhost *v, struct sl_bytes exchange);
 static sl_lsn log_change(struct client *c, struct log_run *record);
 static sl_lsn log_removal(struct client *c, struct log_run *record);
 static void answer_change(struct client *c, uint64_t ticket, enum sl_err err, const char *reason,
@@ -48,6 +56,9 @@ void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_
         sl_random_name(random);
         snprintf(made_up, sizeof made_up, "%s%s", name_prefix, random);
         name = sl_bytes_of(made_up);
+    } else if (direct_reply_is_like(name)) {
+        answer_reply_declared(c, ticket, name);
+        return;
     }
     bool is_cluster = d->is_cluster;
     if (!is_cluster && !request_resolve(c, ticket, &name, &cluster, &is_cluster))
@@ -115,13 +126,19 @@ void broker_declare_exchange(struct client *c, uint64_t ticket,
         err = topology_declare_exchange(t, c->vhost, d, &reason);
     struct exchange *e = err == SL_OK ? topology_exchange(c->vhost, d->name) : NULL;
     sl_lsn place = {0};
-    if (e != NULL && is_new && e->is_durable) {
+    bool must_wake = false;
+    uint32_t shard = 0;
+    if (e != NULL && is_new && e->type == EXCHANGE_DELAYED)
+        err = add_holding(c, e, record, &shard, &must_wake, &reason);
+    else if (e != NULL && is_new && e->is_durable) {
         journal_declare_exchange(record, e);
         e->place = order_append(c->worker->run.order, record);
     }
-    if (e != NULL)
+    if (e != NULL && err == SL_OK)
         place = e->place; /* also when another session's declaration is on its way */
     topology_unlock(t);
+    if (must_wake)
+        mailbox_wake(c->worker->run.lanes[shard].to);
     answer_change(c, ticket, err, room, place);
 }
 
@@ -145,6 +162,7 @@ void broker_delete_exchange(struct client *c, uint64_t ticket, struct sl_bytes n
     if (err != SL_OK)
         log_run_clear(record);
     sl_lsn place = log_removal(c, record);
+    delayed_sweep(&c->worker->run, t);
     topology_unlock(t);
     answer_change(c, ticket, err, room, place);
 }
@@ -161,17 +179,22 @@ void broker_bind(struct client *c, uint64_t ticket, const struct binding_request
     if (!resolve_destination(c, ticket, &resolved, &cluster))
         return;
     struct log_run *record = &c->worker->run.at_once;
+    struct reminder reminder = {.count = 0};
 
     if (is_refused(c, ticket, permission_to_bind(c, r, &reason), &reason))
         return;
     topology_lock(t);
     if (binding_is_durable(c->vhost, r))
         journal_binding(record, RECORD_BIND, c->vhost, r);
+    size_t before = bindings_from(c->vhost, r->source);
     enum sl_err err = topology_bind(t, c->vhost, c->handle, r, &reason);
     if (err != SL_OK)
         log_run_clear(record);
+    else if (bindings_from(c->vhost, r->source) != before)
+        reminder_take(&reminder, c->vhost, r);
     sl_lsn place = log_change(c, record);
     topology_unlock(t);
+    reminder_publish(&reminder, c->worker->shard);
     answer_change(c, ticket, err, room, place);
 }
 
@@ -199,8 +222,34 @@ void broker_unbind(struct client *c, uint64_t ticket, const struct binding_reque
     if (err != SL_OK)
         log_run_clear(record);
     sl_lsn place = log_removal(c, record);
+    delayed_sweep(&c->worker->run, t);
     topology_unlock(t);
     answer_change(c, ticket, err, room, place);
+}
+
+/* Both are there after a crash, or neither. */
+static enum sl_err add_holding(struct client *c, struct exchange *e, struct log_run *record,
+                               uint32_t *shard, bool *must_wake, struct text *reason)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+    struct topology_queue *q = NULL;
+    enum sl_err err = topology_add_holding(t, e, &q);
+
+    if (err != SL_OK) {
+        text_add(reason, "no memory for what is to wait");
+        (void)!topology_delete_exchange(t, e->vhost, e->name, false, reason);
+        return err;
+    }
+    if (e->is_durable) {
+        log_run_group_begin(record);
+        journal_declare_exchange(record, e);
+        journal_declare_queue(record, q, 0);
+        log_run_group_end(record);
+    }
+    *shard = q->ref.shard;
+    e->place = delayed_announce(&c->worker->run, q, record, must_wake);
+    order_hurry(c->worker->run.order);
+    return SL_OK;
 }
 
 /* With what the declaration points to. */
@@ -225,6 +274,25 @@ static struct shard_command *declaration_command(struct client *c, uint64_t tick
         command->declaration.refusal = (const char *)at;
     }
     return command;
+}
+
+/* It is there with its consumer, or it is not. */
+static void answer_reply_declared(struct client *c, uint64_t ticket, struct sl_bytes name)
+{
+    char room[REASON_BYTES_MAX];
+    struct text reason = text_on(room, sizeof room);
+
+    if (is_refused(c, ticket,
+                   direct_reply_find(broker_topology(c->worker->broker), c->vhost, name, &reason),
+                   &reason))
+        return;
+    struct answer *a = answer_new(c->handle, ticket);
+    a->name = malloc(name.len);
+    SL_ASSERT(a->name != NULL);
+    memcpy(a->name, name.at, name.len);
+    a->name_len = name.len;
+    a->consumers = 1;
+    mail_chain_add(&c->worker->pending, &a->mail.node);
 }
 
 static enum sl_err may_make(const struct client *c, const struct queue_declaration *d,
@@ -283,6 +351,13 @@ static bool binding_is_durable(struct vhost *v, const struct binding_request *r)
     }
     const struct topology_queue *q = topology_queue(v, r->destination);
     return q != NULL && q->is_durable;
+}
+
+static size_t bindings_from(struct vhost *v, struct sl_bytes exchange)
+{
+    const struct exchange *e = topology_exchange(v, exchange);
+
+    return e == NULL ? 0 : bindings_count(e->bindings);
 }
 
 /* Under the topology lock: no other change, and no message that was routed by this one, gets

@@ -2,10 +2,12 @@
 
 #include "core/base/assert.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define ROOM_FIRST 16u
 
+static bool is_before(const struct due *a, const struct due *b);
 static void sift_up(struct due_heap *h, struct due *d, uint32_t i);
 static void sift_down(struct due_heap *h, struct due *d, uint32_t i);
 static void put(struct due_heap *h, struct due *d, uint32_t i);
@@ -46,7 +48,7 @@ void due_remove(struct due_heap *h, struct due *d)
     d->place = 0;
     if (last == d)
         return;
-    if (i > 0 && last->at < h->at[(i - 1) / 2]->at)
+    if (i > 0 && is_before(last, h->at[(i - 1) / 2]))
         sift_up(h, last, i);
     else
         sift_down(h, last, i);
@@ -61,9 +63,14 @@ struct due *due_take(struct due_heap *h, uint64_t now)
     return first;
 }
 
+static bool is_before(const struct due *a, const struct due *b)
+{
+    return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
 static void sift_up(struct due_heap *h, struct due *d, uint32_t i)
 {
-    while (i > 0 && d->at < h->at[(i - 1) / 2]->at) {
+    while (i > 0 && is_before(d, h->at[(i - 1) / 2])) {
         put(h, h->at[(i - 1) / 2], i);
         i = (i - 1) / 2;
     }
@@ -74,9 +81,9 @@ static void sift_down(struct due_heap *h, struct due *d, uint32_t i)
 {
     for (;;) {
         uint32_t child = 2 * i + 1;
-        if (child + 1 < h->count && h->at[child + 1]->at < h->at[child]->at)
+        if (child + 1 < h->count && is_before(h->at[child + 1], h->at[child]))
             child++;
-        if (child >= h->count || d->at <= h->at[child]->at)
+        if (child >= h->count || !is_before(h->at[child], d))
             break;
         put(h, h->at[child], i);
         i = child;

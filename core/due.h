@@ -12,6 +12,7 @@
 
 struct due { /* zeroed: not in the heap */
     uint64_t at;
+    uint64_t order; /* set before: of those with one time, the least is the first */
     uint32_t place; /* index in the heap, and 1 */
 };
 

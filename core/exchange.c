@@ -1,6 +1,9 @@
 #include "core/exchange.h"
 
 #include "core/base/assert.h"
+#include "core/base/random.h"
+#include "core/hash_choice.h"
+#include "core/history.h"
 #include "core/topic_tree.h"
 
 #include <stdlib.h>
@@ -10,7 +13,9 @@ struct bindings {
     struct hash_map all;        /* of struct binding, by identity */
     struct hash_map by_key;     /* direct: of struct key_entries */
     struct topic_tree by_topic; /* topic */
-    struct list unkeyed;        /* fanout, headers */
+    struct list unkeyed;        /* all others */
+    struct hash_source hashed;  /* consistent hash */
+    struct history *history;    /* recent history */
 };
 
 struct key_entries { /* the bindings of a direct exchange that have one key */
@@ -25,6 +30,7 @@ struct match { /* one search */
 
 static struct binding *binding_new(struct exchange *to_exchange, struct topology_queue *to_queue,
                                    struct sl_bytes key, struct sl_bytes arguments);
+static void weigh(struct binding *binding);
 static struct list *entries_for(struct bindings *b, struct sl_bytes key);
 static struct list *direct_entries(struct bindings *b, struct sl_bytes key);
 static void drop_entries(struct bindings *b, struct sl_bytes key);
@@ -32,13 +38,25 @@ static void call_each(struct match *m, struct list *entries);
 static void call_topic(void *context, struct list *entries);
 static enum sl_err match_headers(struct match *m, struct list *entries, struct header_set *headers);
 
-static const char *const TYPE_NAMES[] = {"direct", "fanout", "topic", "headers",
-                                         "x-message-deduplication"};
+static enum sl_err delayed_type(struct sl_bytes arguments, enum exchange_type *type);
+static void match_hash(struct match *m, const struct bindings *b, const struct matched *matched);
+static void match_random(struct match *m, const struct bindings *b);
+
+static const char *const TYPE_NAMES[] = {[EXCHANGE_DIRECT] = "direct",
+                                         [EXCHANGE_FANOUT] = "fanout",
+                                         [EXCHANGE_TOPIC] = "topic",
+                                         [EXCHANGE_HEADERS] = "headers",
+                                         [EXCHANGE_DEDUPLICATION] = "x-message-deduplication",
+                                         [EXCHANGE_CONSISTENT_HASH] = "x-consistent-hash",
+                                         [EXCHANGE_RANDOM] = "x-random",
+                                         [EXCHANGE_RECENT_HISTORY] = "x-recent-history",
+                                         [EXCHANGE_DELAYED] = "x-delayed-message"};
+#define TYPES (sizeof TYPE_NAMES / sizeof *TYPE_NAMES)
 
 enum sl_err exchange_type_parse(struct sl_bytes name, enum exchange_type *type)
 {
-    for (int i = EXCHANGE_DIRECT; i <= EXCHANGE_DEDUPLICATION; i++)
-        if (sl_bytes_are(name, TYPE_NAMES[i])) {
+    for (size_t i = 0; i < TYPES; i++)
+        if (TYPE_NAMES[i] != NULL && sl_bytes_are(name, TYPE_NAMES[i])) {
             *type = (enum exchange_type)i;
             return SL_OK;
         }
@@ -47,7 +65,36 @@ enum sl_err exchange_type_parse(struct sl_bytes name, enum exchange_type *type)
 
 const char *exchange_type_name(enum exchange_type type)
 {
-    return TYPE_NAMES[type];
+    return (size_t)type < TYPES ? TYPE_NAMES[type] : NULL;
+}
+
+enum exchange_type exchange_matching(enum exchange_type type, struct sl_bytes arguments)
+{
+    enum exchange_type matching = type;
+
+    return type == EXCHANGE_DELAYED && delayed_type(arguments, &matching) != SL_OK ? EXCHANGE_DIRECT
+                                                                                   : matching;
+}
+
+enum sl_err exchange_check_delayed(enum exchange_type type, struct sl_bytes arguments,
+                                   struct text *reason)
+{
+    if (type != EXCHANGE_DELAYED || delayed_type(arguments, &type) == SL_OK)
+        return SL_OK;
+    text_add(reason, "Invalid argument, 'x-delayed-type' must be an existing exchange type");
+    return SL_EPRECOND;
+}
+
+static enum sl_err delayed_type(struct sl_bytes arguments, enum exchange_type *type)
+{
+    struct table_value value;
+    struct sl_bytes name;
+
+    if (!table_find(arguments.len == 0 ? table_empty : arguments, "x-delayed-type", &value) ||
+        !table_value_string(value, &name))
+        return SL_ENOENT;
+    SL_TRY(exchange_type_parse(name, type));
+    return *type == EXCHANGE_DELAYED ? SL_ENOENT : SL_OK;
 }
 
 struct bindings *bindings_new(enum exchange_type type)
@@ -65,7 +112,32 @@ void bindings_free(struct bindings *b)
 {
     SL_ASSERT(b->all.count == 0);
     bindings_clear(b); /* empty maps hold memory too */
+    history_end(b->history);
+    history_unref(b->history);
     free(b);
+}
+
+enum sl_err bindings_obey(struct bindings *b, struct sl_bytes arguments, struct text *reason)
+{
+    uint32_t length;
+
+    if (b->type == EXCHANGE_CONSISTENT_HASH)
+        return hash_source_read(arguments, &b->hashed, reason);
+    if (b->type != EXCHANGE_RECENT_HISTORY)
+        return SL_OK;
+    SL_TRY(history_length_read(arguments, &length, reason));
+    b->history = history_new(length);
+    return SL_OK;
+}
+
+enum sl_err bindings_check_new(const struct bindings *b, struct sl_bytes key,
+                               struct sl_bytes arguments, struct text *reason)
+{
+    double weight;
+
+    if (b->type == EXCHANGE_HEADERS)
+        return header_match_check(arguments, reason);
+    return b->type == EXCHANGE_CONSISTENT_HASH ? hash_weight_read(key, &weight, reason) : SL_OK;
 }
 
 void bindings_clear(struct bindings *b)
@@ -125,6 +197,8 @@ enum sl_err bindings_add(struct exchange *source, struct exchange *to_exchange,
         goto drop_entries;
 
     binding->source = source;
+    if (b->type == EXCHANGE_CONSISTENT_HASH)
+        weigh(binding);
     list_push(entries, &binding->of_match);
     list_push(to_queue != NULL ? &to_queue->as_destination : &to_exchange->as_destination,
               &binding->of_destination);
@@ -153,7 +227,7 @@ struct binding *bindings_next(const struct bindings *b, size_t *cursor)
     return hash_map_next(&b->all, cursor);
 }
 
-enum sl_err bindings_match(struct bindings *b, struct sl_bytes key, struct header_set *headers,
+enum sl_err bindings_match(struct bindings *b, const struct matched *matched,
                            void (*found)(void *context, struct binding *binding), void *context)
 {
     struct match m = {found, context};
@@ -161,16 +235,41 @@ enum sl_err bindings_match(struct bindings *b, struct sl_bytes key, struct heade
 
     switch (b->type) {
     case EXCHANGE_DIRECT:
-        entries = hash_map_get(&b->by_key, key);
+        entries = hash_map_get(&b->by_key, matched->key);
         if (entries != NULL)
             call_each(&m, &entries->entries);
         break;
+    case EXCHANGE_DELAYED: /* has its bindings as another type */
+    case EXCHANGE_RECENT_HISTORY:
     case EXCHANGE_DEDUPLICATION:
     case EXCHANGE_FANOUT: call_each(&m, &b->unkeyed); break;
-    case EXCHANGE_TOPIC: topic_tree_match(&b->by_topic, key, call_topic, &m); break;
-    case EXCHANGE_HEADERS: return match_headers(&m, &b->unkeyed, headers);
+    case EXCHANGE_CONSISTENT_HASH: match_hash(&m, b, matched); break;
+    case EXCHANGE_RANDOM: match_random(&m, b); break;
+    case EXCHANGE_TOPIC: topic_tree_match(&b->by_topic, matched->key, call_topic, &m); break;
+    case EXCHANGE_HEADERS: return match_headers(&m, &b->unkeyed, matched->headers);
     }
     return SL_OK;
+}
+
+bool bindings_go_by_key(const struct bindings *b)
+{
+    return b->type != EXCHANGE_HEADERS && b->type != EXCHANGE_RANDOM &&
+           (b->type != EXCHANGE_CONSISTENT_HASH || b->hashed.kind == HASH_KEY);
+}
+
+bool bindings_match_each_key(const struct bindings *b)
+{
+    return b->type == EXCHANGE_DIRECT || b->type == EXCHANGE_TOPIC;
+}
+
+bool bindings_read_keys(const struct bindings *b)
+{
+    return bindings_match_each_key(b) || b->type == EXCHANGE_CONSISTENT_HASH;
+}
+
+struct history *bindings_history(const struct bindings *b)
+{
+    return b->history;
 }
 
 void bindings_check(struct bindings *b)
@@ -222,17 +321,26 @@ static struct binding *binding_new(struct exchange *to_exchange, struct topology
     return binding;
 }
 
+static void weigh(struct binding *binding)
+{
+    bool is_queue = binding->to_queue != NULL;
+    struct sl_bytes name = is_queue ? binding->to_queue->name : binding->to_exchange->name;
+    char room[8];
+    struct text ignored = text_on(room, sizeof room);
+
+    binding->spot = hash_choice_spot(name, is_queue, binding->key);
+    if (hash_weight_read(binding->key, &binding->weight, &ignored) != SL_OK)
+        binding->weight = 0; /* it was checked */
+}
+
 /* The list that a binding with this key belongs to; NULL: no memory. */
 static struct list *entries_for(struct bindings *b, struct sl_bytes key)
 {
     switch (b->type) {
     case EXCHANGE_DIRECT: return direct_entries(b, key);
     case EXCHANGE_TOPIC: return topic_tree_entries(&b->by_topic, key);
-    case EXCHANGE_FANOUT:
-    case EXCHANGE_DEDUPLICATION:
-    case EXCHANGE_HEADERS: break;
+    default: return &b->unkeyed;
     }
-    return &b->unkeyed;
 }
 
 static struct list *direct_entries(struct bindings *b, struct sl_bytes key)
@@ -286,4 +394,33 @@ static enum sl_err match_headers(struct match *m, struct list *entries, struct h
             m->found(m->context, binding);
     }
     return SL_OK;
+}
+
+static void match_hash(struct match *m, const struct bindings *b, const struct matched *matched)
+{
+    uint64_t number = hash_choice_number(&b->hashed, matched->key, matched->properties);
+    struct binding *chosen = NULL;
+    double highest = 0;
+
+    for (struct list *node = b->unkeyed.next; node != &b->unkeyed; node = node->next) {
+        struct binding *binding = LIST_OF(node, struct binding, of_match);
+        double thrown = hash_choice_throw(number, binding->spot, binding->weight);
+        if (chosen == NULL || thrown > highest) {
+            chosen = binding;
+            highest = thrown;
+        }
+    }
+    if (chosen != NULL)
+        m->found(m->context, chosen);
+}
+
+static void match_random(struct match *m, const struct bindings *b)
+{
+    struct list *node = b->unkeyed.next;
+
+    if (node == &b->unkeyed)
+        return;
+    for (uint64_t steps = sl_random_u64() % b->all.count; steps != 0; steps--)
+        node = node->next;
+    m->found(m->context, LIST_OF(node, struct binding, of_match));
 }

@@ -3,8 +3,10 @@
 #include "core/aside.h"
 #include "core/base/limits.h"
 #include "core/commands.h"
+#include "core/delayed.h"
 #include "core/discard.h"
 #include "core/levels.h"
+#include "core/overdue.h"
 #include "core/retry.h"
 
 static bool is_unused(struct shard *s, const struct queue *q);
@@ -69,6 +71,10 @@ static bool is_unused(struct shard *s, const struct queue *q)
 
 static void look_at(struct shard *s, struct queue *q)
 {
+    if (q->delayed != NULL) {
+        shard_queue_is_busy(s, q);
+        return;
+    }
     if (q->lease_end != 0 && q->lease_end <= s->now) {
         if (is_unused(s, q)) {
             shard_remove_queue(s, q);
@@ -81,6 +87,7 @@ static void look_at(struct shard *s, struct queue *q)
 
     if (retry_count(q) > 0)
         retry_resume(s, q);
+    overdue_look(s, q);
     struct entry next;
     if (expiry_discard(s, q))
         due_by(&s->dues, &q->due, s->now);

@@ -5,7 +5,8 @@
  * that has no time to live at all still is offered to who can take it at once: what came in a run
  * of the shard expires at the end of that run at the earliest (shard.fresh).
  *
- * Each shard keeps its queues by when they are to be looked at; what is due in vain costs a look.
+ * Each shard keeps its queues by when they are to be looked at, also for what others wait for
+ * (retry.h, overdue.h); what is due in vain costs a look.
  *
  * Thread: the owning shard.
  */

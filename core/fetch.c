@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/index.h"
 #include "core/journal.h"
+#include "core/mail.h"
 #include "core/memory.h"
 #include "core/run.h"
 
@@ -93,6 +94,8 @@ void fetch_request_free(struct fetch_request *r)
     for (uint32_t i = 0; i < r->count; i++)
         if (r->entries[i].msg != NULL)
             message_unref(r->entries[i].msg);
+    if (r->waiting != NULL)
+        mail_free(r->waiting);
     free(r);
 }
 

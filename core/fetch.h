@@ -28,6 +28,7 @@ struct fetch_request {
     struct mailbox *answer_to; /* the shard's inbox */
     struct slot_ref queue;     /* in that shard; what it was asked for */
     uint64_t cookie;           /* the asker's */
+    struct mail *waiting;      /* an answer that waits for it, owned: browse.h; or NULL */
     uint64_t bytes;            /* of memory that the answer takes, about; the asker's */
     sl_lsn place;              /* of the INDEX record */
     uint32_t record_len;

@@ -4,6 +4,7 @@
 #include "core/commands.h"
 #include "core/expiry.h"
 #include "core/groups.h"
+#include "core/overdue.h"
 #include "core/retry.h"
 
 #include <stdlib.h>
@@ -91,6 +92,7 @@ static void take_next(struct shard *s, struct queue *q, struct consumer *getter,
     if (getter != NULL) {
         a->loan = consumer_lend(getter, &entry);
         groups_note_get(q, getter, &entry);
+        overdue_watch(s, getter);
         a->consumer = (struct consumer_ref){s->index, getter->at};
         return;
     }

@@ -50,6 +50,24 @@ void header_set_deinit(struct header_set *h)
     *h = (struct header_set){0};
 }
 
+bool header_set_find(const struct header_set *h, struct sl_bytes name, struct table_value *value)
+{
+    size_t from = 0;
+    size_t to = h->count;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (compare_names(h->fields[middle].name, name) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    if (from == h->count || !sl_bytes_equal(h->fields[from].name, name))
+        return false;
+    *value = h->fields[from].value;
+    return true;
+}
+
 bool header_match(struct sl_bytes arguments, const struct header_set *headers)
 {
     struct sl_reader r = table_fields(arguments);

@@ -32,6 +32,8 @@ static inline struct header_set header_set_of(struct sl_bytes table)
 
 SL_MUST_CHECK enum sl_err header_set_sort(struct header_set *h); /* SL_ENOMEM */
 void header_set_deinit(struct header_set *h);
+/* The first of that name, of a sorted set. */
+bool header_set_find(const struct header_set *h, struct sl_bytes name, struct table_value *value);
 
 /* arguments: sorted by header_table_sort; headers: sorted. */
 bool header_match(struct sl_bytes arguments, const struct header_set *headers);

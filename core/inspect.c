@@ -281,7 +281,7 @@ static void list_consumer(struct inspect_page *page, const struct consumer *c)
 
 static bool is_wanted(const struct inspect_page *page, const struct topology_queue *def)
 {
-    if (def->is_hidden ||
+    if (def->is_hidden || def->is_reply ||
         (page->vhost.at != NULL && !sl_bytes_equal(page->vhost, def->vhost->name)))
         return false;
     return page->queue.at == NULL || sl_bytes_equal(page->queue, def->name);
@@ -315,6 +315,9 @@ static void list_exchanges(struct vhost *v, struct inspect_page *page)
         row->name = inspect_copy(page, e->name);
         row->arguments = inspect_copy(page, e->arguments);
         row->type = e->type;
+        row->is_delaying = e->holding != NULL;
+        if (row->is_delaying)
+            row->held = atomic_load_explicit(&e->holding->held, memory_order_relaxed);
         row->is_durable = e->is_durable;
         row->is_auto_delete = e->is_auto_delete;
         row->is_internal = e->is_internal;
@@ -372,7 +375,7 @@ static void list_default_bindings(struct vhost *v, struct inspect_page *page)
     size_t cursor = 0;
 
     while ((q = hash_map_next(&v->queues, &cursor)) != NULL) {
-        if (q->is_hidden)
+        if (q->is_hidden || q->is_reply)
             continue;
         struct inspect_binding *row = inspect_row_new(page, sizeof *row);
         if (row == NULL)

@@ -135,9 +135,11 @@ struct inspect_exchange {
     struct sl_bytes operator_policy;
     struct sl_bytes policy_keys;
     enum exchange_type type;
+    uint64_t held; /* what waits for its time, where it delays */
     bool is_durable;
     bool is_auto_delete;
     bool is_internal;
+    bool is_delaying;
 };
 
 struct inspect_binding {

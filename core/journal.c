@@ -33,6 +33,16 @@ void journal_dead_lettered(struct journal *j, uint32_t offset, const struct rout
                 msg);
 }
 
+void journal_released(struct journal *j, uint32_t offset, const struct route *route,
+                      struct message *msg, uint64_t queue_number, sl_seq seq)
+{
+    uint8_t prefix[8 + 8];
+
+    sl_store_u64(prefix, queue_number);
+    sl_store_u64(prefix + 8, seq.v);
+    add_message(j, RECORD_RELEASED, offset, (struct sl_bytes){prefix, sizeof prefix}, route, msg);
+}
+
 void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq)
 {
     gather(j, RECORD_SETTLED, queue_number, 0, seq);

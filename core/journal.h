@@ -31,6 +31,8 @@
  *                     its sequence is that of the last one
  *   OUTCOMES          u32 n, n outcomes: key, u64 time, u8 verdict
  *
+ *   RELEASED          u64 queue number, u64 sequence: that entry of a holding queue is gone; then as
+ *                     MESSAGE, for the queues that it went to
  *   DUPLICATES        u64 queue number, list        these did not enter: their ids were there; what
  *                     lies before the last of them and is not named in such a record did
  *
@@ -99,6 +101,9 @@ void journal_duplicate(struct journal *j, uint64_t queue_number, sl_seq seq);
  * it is not where it was any more. */
 void journal_dead_lettered(struct journal *j, uint32_t offset, const struct route *route,
                            struct message *msg, const struct journal_source *source);
+/* The same of one whose time has come; some queue of the route is durable. */
+void journal_released(struct journal *j, uint32_t offset, const struct route *route,
+                      struct message *msg, uint64_t queue_number, sl_seq seq);
 /* A copy of the message with that sequence, for those durable queues. */
 void journal_moved(struct log_run *r, sl_seq seq, const uint64_t *numbers, uint32_t n,
                    const struct message *msg);
@@ -141,7 +146,7 @@ struct journal_entry { /* borrowed from the record */
     struct exchange_declaration exchange; /* name, flags, arguments */
     struct queue_declaration queue;
     struct binding_request binding;
-    uint64_t source;         /* DEAD_LETTERED: sequence in the queue `number` */
+    uint64_t source;         /* DEAD_LETTERED, RELEASED: sequence in the queue `number` */
     uint64_t highest;        /* PURGED */
     uint32_t returns;        /* RETURNED */
     uint8_t reason;          /* DEAD_LETTERED */

@@ -47,6 +47,11 @@ enum sl_err journal_read(const struct record *record, struct journal_entry *entr
         entry->reason = sl_read_u8(&r);
         err = read_message(&r, entry);
         break;
+    case RECORD_RELEASED:
+        entry->number = sl_read_u64(&r);
+        entry->source = sl_read_u64(&r);
+        err = read_message(&r, entry);
+        break;
     case RECORD_RETURNED:
     case RECORD_SETTLED:
     case RECORD_REJECTED:
@@ -131,10 +136,11 @@ static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e)
     e->vhost = sl_read_short_string(r);
     e->exchange.name = sl_read_short_string(r);
     uint8_t type = sl_read_u8(r);
-    if (type > EXCHANGE_DEDUPLICATION)
+    const char *type_name = exchange_type_name((enum exchange_type)type);
+    if (type_name == NULL)
         return SL_ECORRUPT;
     uint8_t flags = sl_read_u8(r);
-    e->exchange.type = sl_bytes_of(exchange_type_name((enum exchange_type)type));
+    e->exchange.type = sl_bytes_of(type_name);
     e->exchange.is_durable = true;
     e->exchange.is_auto_delete = flags & 1;
     e->exchange.is_internal = flags >> 1 & 1;

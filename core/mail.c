@@ -25,7 +25,8 @@ void mail_free(struct mail *mail)
     switch (mail->kind) {
     case MAIL_DELIVERIES: free_deliveries((struct delivery_mail *)mail); return;
     case MAIL_ANSWER: free_answer((struct answer *)mail); return;
-    case MAIL_CANCELLED: free(mail); return;
+    case MAIL_CANCELLED:
+    case MAIL_OVERDUE: free(mail); return;
     case MAIL_EVICTION:
         user_unref(((struct eviction *)mail)->user);
         sl_bytes_free(((struct eviction *)mail)->name);
@@ -46,6 +47,9 @@ static void free_answer(struct answer *a)
 {
     if (a->msg != NULL)
         message_unref(a->msg);
+    for (uint32_t i = 0; a->browsed != NULL && i < a->browsed->count; i++)
+        message_unref(a->browsed->items[i].msg);
+    free(a->browsed);
     free(a->reason);
     free(a->name);
     free(a);

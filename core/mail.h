@@ -10,6 +10,7 @@
 
 #include "core/base/err.h"
 #include "core/base/ids.h"
+#include "core/base/limits.h"
 #include "core/base/mailbox.h"
 #include "core/base/slot_table.h"
 #include "core/message.h"
@@ -21,6 +22,7 @@ enum mail_kind {
     MAIL_DELIVERIES,
     MAIL_ANSWER,
     MAIL_CANCELLED,
+    MAIL_OVERDUE,
     MAIL_EVICTION, /* to the worker itself: sessions that are to be closed */
     MAIL_INSPECT,  /* a question to the worker itself: inspect.h */
 };
@@ -51,6 +53,29 @@ struct consumer_ref { /* a consumer in its shard */
     struct slot_ref at;
 };
 
+struct browse_cursor { /* zeroed: nothing was seen yet; browse.h */
+    sl_seq seq;        /* seen up to here, */
+    sl_seq until;      /* and it ends here */
+    uint32_t failures; /* to read what comes next */
+    uint8_t level;     /* of that priority */
+    bool is_in_row;    /* what came back has been seen */
+    bool has_begun;
+};
+
+struct browsed {
+    struct message *msg; /* the page holds a reference */
+    uint32_t returns;
+    bool is_redelivered;
+};
+
+struct browse_page {
+    struct browse_cursor next;
+    sl_seq fetched_to; /* in the shard: what is being fetched for it ends here */
+    bool is_done;      /* there are no more */
+    uint32_t count;
+    struct browsed items[SL_CHUNK_ENTRIES_MAX];
+};
+
 /* What a broker call came to.  Every call of broker.h that names a ticket ends in exactly one
  * answer to it, in the order of the calls as far as one queue is concerned. */
 struct answer {
@@ -71,6 +96,8 @@ struct answer {
     struct consumer_ref consumer;
     uint64_t queue_number;
 
+    struct browse_page *browsed; /* of a browse: owned; else NULL */
+
     /* get: NULL when the queue was empty; the mail holds a reference */
     struct message *msg;
     sl_seq seq;
@@ -82,6 +109,12 @@ struct answer {
 struct cancelled_mail { /* the queue went away under the consumer; nothing more will come */
     struct mail mail;
     uint32_t cookie;
+};
+
+struct overdue_mail { /* it keeps what it was lent for too long: overdue.h */
+    struct mail mail;
+    struct consumer_ref consumer;
+    uint64_t timeout_ms;
 };
 
 #define EVICTION_REASON_BYTES_MAX 600u

@@ -6,8 +6,7 @@
 
 #include <pcre2.h>
 
-#define STEPS_MAX                                                                                  \
-    100000u /* a fraction of a millisecond to some milliseconds; then it is no match */
+#define STEPS_MAX 10000u /* a fraction of a millisecond, also under a lock; then it is no match */
 #define DEPTH_MAX 1000u
 #define WORDS_MAX 120u
 

@@ -4,6 +4,7 @@
 #include "core/base/assert.h"
 #include "core/chunk.h"
 #include "core/consumer.h"
+#include "core/direct_reply.h"
 #include "core/index.h"
 #include "core/levels.h"
 #include "core/memory.h"
@@ -32,6 +33,7 @@ static void note_progress(struct page_walk *walk, enum progress progress);
 static void page_chunks_of(void *context, uint8_t priority, struct backlog *b);
 static void page_rest_of(void *context, uint8_t priority, struct backlog *b);
 static bool page_chunk(struct shard *s, struct queue *q, struct backlog *b, uint32_t *budget);
+static void page_closed(struct shard *s, struct queue *q, struct backlog *b, uint32_t *budget);
 static enum progress page_loans(struct shard *s, struct queue *q, uint32_t *budget);
 static enum progress page_consumer(struct shard *s, struct consumer *c, uint32_t *budget);
 static enum progress page_aside(struct shard *s, struct queue *q, uint32_t *budget);
@@ -111,6 +113,17 @@ void paging_store_full_chunks(struct shard *s, struct queue *q)
     queue_each_backlog(q, store_chunks_of, &walk);
 }
 
+void paging_page_out(struct shard *s, struct queue *q, struct backlog *b)
+{
+    uint32_t budget = RUN_BUDGET;
+
+    if (s->paging.budget == 0 || s->run->order->log == NULL ||
+        commit_log_is_out_of_room(s->run->order->log))
+        return;
+    while (b->closed_count > 0 && budget > 0)
+        page_closed(s, q, b, &budget);
+}
+
 static void store_chunks_of(void *context, uint8_t priority, struct backlog *b)
 {
     struct page_walk *walk = context;
@@ -186,6 +199,11 @@ static enum progress page_queue(struct shard *s, struct queue *q, uint32_t *budg
 {
     struct page_walk walk = {s, q, budget, PROGRESS_DONE};
 
+    if (q->def->is_reply) {
+        if (s->paging.step >= PAGING_ALL)
+            direct_reply_shed(s, q);
+        return PROGRESS_DONE;
+    }
     queue_each_backlog(q, page_chunks_of, &walk);
     if (walk.progress != PROGRESS_MORE && s->paging.step >= PAGING_LOANS)
         note_progress(&walk, page_loans(s, q, budget));
@@ -227,6 +245,15 @@ static bool page_chunk(struct shard *s, struct queue *q, struct backlog *b, uint
 
     if (c == NULL || b->closed_count <= kept)
         return false;
+    page_closed(s, q, b, budget);
+    return b->closed_count > kept;
+}
+
+/* The youngest: it has the longest time. */
+static void page_closed(struct shard *s, struct queue *q, struct backlog *b, uint32_t *budget)
+{
+    struct chunk *c = b->closed_last;
+
     if (c->index == NULL)
         store(s, q, c, budget);
     spend(budget, SL_CHUNK_ENTRIES_MAX);
@@ -237,7 +264,6 @@ static bool page_chunk(struct shard *s, struct queue *q, struct backlog *b, uint
         s->paging.leaving += leaving_of(c);
         list_push(&s->paging.dropping, &c->of_dropping);
     }
-    return b->closed_count > kept;
 }
 
 /* Consumers take turns, too; one without messages leaves until it is lent another. */

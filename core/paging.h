@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct backlog;
 struct queue;
 struct shard;
 
@@ -58,5 +59,8 @@ bool paging_is_freed_by(const struct paging *p, sl_lsn durable);
  * consumed, those with a message that is not in the log, and those of which a restart needs nothing;
  * they stay in memory. */
 void paging_store_full_chunks(struct shard *s, struct queue *q);
+
+/* The closed chunks of that backlog leave memory, however much of it there is. */
+void paging_page_out(struct shard *s, struct queue *q, struct backlog *b);
 
 #endif

@@ -221,7 +221,7 @@ static bool is_topic(const struct client *c, struct sl_bytes exchange)
 
     topology_lock(t);
     const struct exchange *e = topology_exchange(c->vhost, exchange);
-    bool is = e != NULL && e->type == EXCHANGE_TOPIC;
+    bool is = e != NULL && e->matching == EXCHANGE_TOPIC;
     topology_unlock(t);
     return is;
 }

@@ -17,11 +17,15 @@ static void policy_free(struct policy *p);
 static struct sl_bytes keep(uint8_t **at, struct sl_bytes bytes);
 static size_t index_of(const struct policies *p, struct sl_bytes vhost, bool is_operator,
                        struct sl_bytes name);
+static struct effective *make(struct sl_bytes arguments, const struct policy *policy,
+                              const struct policy *by_operator);
+static void forget_last(struct policies *p);
 static const struct policy *best(const struct policies *p, struct sl_bytes vhost,
                                  struct sl_bytes name, enum policy_target kind, bool is_operator);
 
 void policies_deinit(struct policies *p)
 {
+    forget_last(p);
     for (size_t i = 0; i < p->count; i++)
         policy_free(p->at[i]);
     free(p->at);
@@ -40,6 +44,7 @@ enum sl_err policies_set(struct policies *p, const struct policy_definition *d, 
         return err;
     }
     size_t i = index_of(p, d->vhost, d->is_operator, d->name);
+    forget_last(p);
     if (i < p->count) {
         policy_free(p->at[i]);
         p->at[i] = fresh;
@@ -61,6 +66,7 @@ bool policies_clear(struct policies *p, struct sl_bytes vhost, bool is_operator,
 
     if (i == p->count)
         return false;
+    forget_last(p);
     policy_free(p->at[i]);
     memmove(&p->at[i], &p->at[i + 1], (p->count - i - 1) * sizeof(struct policy *));
     p->count--;
@@ -71,6 +77,7 @@ void policies_forget_vhost(struct policies *p, struct sl_bytes vhost)
 {
     size_t kept = 0;
 
+    forget_last(p);
     for (size_t i = 0; i < p->count; i++)
         if (sl_bytes_equal(p->at[i]->is.vhost, vhost))
             policy_free(p->at[i]);
@@ -87,17 +94,37 @@ const struct policy *policies_find(const struct policies *p, struct sl_bytes vho
     return i < p->count ? p->at[i] : NULL;
 }
 
-struct effective *policies_apply(const struct policies *p, struct sl_bytes vhost,
-                                 struct sl_bytes name, enum policy_target kind,
-                                 struct sl_bytes arguments)
+struct effective *policies_apply(struct policies *p, struct sl_bytes vhost, struct sl_bytes name,
+                                 enum policy_target kind, struct sl_bytes arguments)
 {
     const struct policy *policy = best(p, vhost, name, kind, false);
     const struct policy *by_operator = best(p, vhost, name, kind, true);
 
     if (policy == NULL && by_operator == NULL)
         return NULL;
+    if (arguments.len > table_empty.len)
+        return make(arguments, policy, by_operator);
+    if (p->last == NULL || p->last_policy != policy || p->last_operator != by_operator) {
+        forget_last(p);
+        p->last = make(arguments, policy, by_operator);
+        p->last_policy = policy;
+        p->last_operator = by_operator;
+    }
+    return effective_ref(p->last);
+}
+
+static struct effective *make(struct sl_bytes arguments, const struct policy *policy,
+                              const struct policy *by_operator)
+{
     return effective_new(arguments, policy == NULL ? NULL : &policy->is,
                          by_operator == NULL ? NULL : &by_operator->is);
+}
+
+/* Before a policy ends: another one may come to stand at its address. */
+static void forget_last(struct policies *p)
+{
+    effective_unref(p->last);
+    p->last = NULL;
 }
 
 static struct kept_policy *policy_new(const struct policy_definition *d)

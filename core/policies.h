@@ -15,6 +15,10 @@ struct policy {
 struct policies { /* zeroed is empty */
     struct policy **at;
     size_t count, room;
+    /* What policies_apply gave last for an object without arguments, and which policies made that:
+     * most objects share it. */
+    struct effective *last;
+    const struct policy *last_policy, *last_operator;
 };
 
 void policies_deinit(struct policies *p);
@@ -31,8 +35,7 @@ const struct policy *policies_find(const struct policies *p, struct sl_bytes vho
                                    bool is_operator, struct sl_bytes name);
 
 /* Gives a reference to what is in force for an object of that kind; NULL: no policy fits. */
-struct effective *policies_apply(const struct policies *p, struct sl_bytes vhost,
-                                 struct sl_bytes name, enum policy_target kind,
-                                 struct sl_bytes arguments);
+struct effective *policies_apply(struct policies *p, struct sl_bytes vhost, struct sl_bytes name,
+                                 enum policy_target kind, struct sl_bytes arguments);
 
 #endif

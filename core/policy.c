@@ -49,7 +49,7 @@ static const struct key KEYS[] = {
      "dead letter routing key"},
     {"dead-letter-strategy", "x-dead-letter-strategy", WORDS, 0, 0, 0,
      "|at-most-once|at-least-once|", "dead letter strategy"},
-    {"consumer-timeout", "x-consumer-timeout", NUMBER, OPERATORS, 0, INT64_MAX, NULL,
+    {"consumer-timeout", "x-consumer-timeout", NUMBER, LIMIT, 0, INT64_MAX, NULL,
      "consumer timeout"},
     /* As the plugin for RabbitMQ names them. */
     OF_IDS("x-message-deduplication", TRUTH, 0, 0),
@@ -194,6 +194,8 @@ struct effective *effective_new(struct sl_bytes arguments, const struct policy_d
     e->keys = write_keys(&w, of_policy, of_operator);
     e->arguments = write_arguments(&w, arguments, of_policy, of_operator);
     SL_ASSERT(!w.overflowed);
+    rules_read(&e->rules, e->arguments);
+    dedup_rules_read(&e->dedup_rules, e->arguments);
     return e;
 }
 
@@ -212,7 +214,7 @@ void effective_unref(struct effective *e)
 
 bool effective_is_equal(const struct effective *a, const struct effective *b)
 {
-    if (a == NULL || b == NULL)
+    if (a == b || a == NULL || b == NULL)
         return a == b;
     return sl_bytes_equal(a->policy, b->policy) && sl_bytes_equal(a->by_operator, b->by_operator) &&
            sl_bytes_equal(a->keys, b->keys) && sl_bytes_equal(a->arguments, b->arguments);

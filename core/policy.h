@@ -14,6 +14,8 @@
 
 #include "core/base/err.h"
 #include "core/base/text.h"
+#include "core/dedup_rules.h"
+#include "core/rules.h"
 #include "core/table.h"
 
 #include <stdatomic.h>
@@ -53,6 +55,8 @@ struct effective {
     struct sl_bytes by_operator; /* the same */
     struct sl_bytes keys;        /* both together: a whole table */
     struct sl_bytes arguments;   /* of the object, with what the policies make of them */
+    struct queue_rules rules;    /* what a queue reads in these; both borrow from them */
+    struct dedup_rules dedup_rules;
     uint8_t bytes[];
 };
 

@@ -7,6 +7,7 @@
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/levels.h"
+#include "core/onward.h"
 
 #include <stdlib.h>
 
@@ -125,9 +126,10 @@ static void gather(struct shard *s, struct prepared_set *set, struct prepared *p
         SL_ASSERT(question != NULL);
         question->home = set->queue->ref;
         destination_of(p, &exchange, &key);
+        const struct routed what = {.exchange = exchange, .key = key};
         topology_lock(s->topology);
-        if (route_resolve(s->topology, set->queue->def->vhost, exchange, key, table_empty,
-                          &question->targets, &is_fixed) != SL_OK)
+        if (route_resolve(s->topology, set->queue->def->vhost, &what, &question->targets,
+                          &is_fixed) != SL_OK)
             question->targets.count = 0;
         topology_unlock(s->topology);
         set->question = question;
@@ -179,7 +181,7 @@ static bool send(struct shard *s, struct prepared_set *set, struct prepared *p,
         take_target_places(s, route, msg);
     if (is_default && route != NULL && route->count == 0 && !prepared_has_queue(s, v, key)) {
         prepared_declare_queue(s->run, topology_shard(s->topology, v, key), v, key);
-        free(route);
+        onward_drop(route);
         message_unref(msg);
         return false;
     }
@@ -193,11 +195,11 @@ static bool send(struct shard *s, struct prepared_set *set, struct prepared *p,
                     p->is_told);
     bool is_sent = route != NULL && route->count != 0;
     if (is_sent) {
-        prepared_publish(s, route, msg, offset);
+        onward_publish(s, route, msg, offset);
         counter_add(&s->counters->checks_sent, 1);
     } else {
         sl_log_peer(SL_LOG_WARN, "prepared.check_lost", "check=%u", p->checks);
-        free(route);
+        onward_drop(route);
         message_unref(msg);
     }
     run_group_end(s->run);

@@ -4,8 +4,7 @@
 #include "core/admission.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
-#include "core/properties.h"
-#include "core/table.h"
+#include "core/onward.h"
 
 #include <stdlib.h>
 
@@ -17,7 +16,6 @@ static enum sl_err commit(struct shard *s, struct prepared_set *set, struct prep
                           const struct prepared_request *r, struct text *reason);
 static enum sl_err find_targets(struct shard *s, struct vhost *v, const struct message *msg,
                                 struct target_set *targets);
-static struct route *route_to(const struct target_set *targets);
 static struct admission *take_places(struct shard *s, struct route *route,
                                      const struct message *msg);
 static void end(struct shard *s, struct prepared_set *set, struct prepared *p,
@@ -58,23 +56,10 @@ enum sl_err prepared_route(struct shard *s, struct vhost *v, const struct messag
     topology_lock(s->topology);
     enum sl_err err = find_targets(s, v, msg, &targets);
     if (err == SL_OK)
-        *out = route_to(&targets);
+        *out = onward_route(&targets);
     topology_unlock(s->topology);
     target_set_deinit(&targets);
     return err;
-}
-
-void prepared_publish(struct shard *s, struct route *route, struct message *msg, uint32_t offset)
-{
-    struct journal *j = &s->run->journal;
-
-    msg->by_exchange = route->asks_ids;
-    msg->is_logged = route->durable > 0 && !j->is_off &&
-                     properties_are_persistent(message_properties(msg));
-    if (msg->is_logged)
-        journal_message(j, offset, route, msg);
-    run_publish(s->run, offset, route, msg);
-    free(route);
 }
 
 static void describe(const struct prepared_set *set, const struct prepared_request *r,
@@ -121,7 +106,7 @@ static enum sl_err commit(struct shard *s, struct prepared_set *set, struct prep
         full = take_places(s, route, msg);
     if (err == SL_OK && route->count != 0 && full == NULL) {
         run_group_begin(s->run);
-        prepared_publish(s, route, msg, run_sequence(s->run));
+        onward_publish(s, route, msg, run_sequence(s->run));
         end(s, set, p, VERDICT_COMMIT);
         run_group_end(s->run);
         counter_add(&s->counters->published, 1);
@@ -142,7 +127,7 @@ static enum sl_err commit(struct shard *s, struct prepared_set *set, struct prep
         text_add(reason, "'");
     }
     admission_unref(full);
-    free(route);
+    onward_drop(route);
     if (msg != NULL)
         message_unref(msg);
     return err != SL_OK ? err : SL_EPRECOND;
@@ -151,27 +136,10 @@ static enum sl_err commit(struct shard *s, struct prepared_set *set, struct prep
 static enum sl_err find_targets(struct shard *s, struct vhost *v, const struct message *msg,
                                 struct target_set *targets)
 {
-    struct sl_bytes headers = table_empty;
+    const struct routed what = routed_of(msg);
     bool is_fixed;
 
-    properties_headers(message_properties(msg), &headers);
-    return route_resolve(s->topology, v, message_exchange(msg), message_key(msg), headers, targets,
-                         &is_fixed);
-}
-
-static struct route *route_to(const struct target_set *targets)
-{
-    struct route *route = calloc(1, sizeof *route + targets->count * sizeof route->targets[0]);
-
-    SL_ASSERT(route != NULL);
-    route->count = targets->count;
-    route->asks_ids = targets->asks_ids;
-    for (uint32_t i = 0; i < targets->count; i++) {
-        route->targets[i] = targets->at[i];
-        route->durable += targets->at[i].number != 0;
-        route->limited += targets->at[i].admission != NULL;
-    }
-    return route;
+    return route_resolve(s->topology, v, &what, targets, &is_fixed);
 }
 
 /* All or none: one that is full, counted.  A queue that went meanwhile is left out: its admission

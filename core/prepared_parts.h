@@ -116,12 +116,10 @@ void prepared_hand_over(struct shard *s, struct prepared_set *set);
 /* Decisions that waited for the message of that loan are taken up again, in their order. */
 void prepared_resume(struct shard *s, struct prepared_set *set, uint64_t loan);
 
-/* Where a message of that route goes now, as a route that run_publish takes; free() it.  No
- * admission is taken.  SL_ENOENT, SL_EDENIED, SL_ENOMEM as route_resolve. */
+/* Where a message of that route goes now, as a route for onward_publish.  No admission is
+ * taken.  SL_ENOENT, SL_EDENIED, SL_ENOMEM as route_resolve. */
 SL_MUST_CHECK enum sl_err prepared_route(struct shard *s, struct vhost *v,
                                          const struct message *msg, struct route **out);
-/* Publishes it within a group; takes both. */
-void prepared_publish(struct shard *s, struct route *route, struct message *msg, uint32_t offset);
 
 /* Asks for a durable queue of that name; nobody waits for the answer. */
 void prepared_declare_queue(struct run *run, uint32_t shard, struct vhost *v, struct sl_bytes name);

@@ -172,7 +172,7 @@ static enum sl_err may_publish(struct client *c, struct sl_bytes exchange, struc
     SL_TRY(may_write(c, exchange, reason));
     topology_lock(t);
     const struct exchange *e = topology_exchange(c->vhost, exchange);
-    bool is_topic = e != NULL && e->type == EXCHANGE_TOPIC;
+    bool is_topic = e != NULL && e->matching == EXCHANGE_TOPIC;
     topology_unlock(t);
     if (!is_topic)
         return SL_OK;

@@ -2,6 +2,7 @@
 #include "core/broker_parts.h"
 
 #include "core/access.h"
+#include "core/copies.h"
 #include "core/dead_letter.h"
 #include "core/inquiry.h"
 #include "core/memory.h"
@@ -12,6 +13,7 @@
 typedef void confirm_adder(struct confirm_line *line, struct sl_handle session, uint64_t who,
                            sl_tag tag, uint64_t run);
 
+static enum sl_err check_copies(struct client *c, const struct routed *what, struct text *reason);
 static inline void publish(struct client *c, const struct route *route, struct message *msg);
 static inline void pay(struct client *c, const struct message *msg);
 static inline uint32_t enter(struct client *c, const struct route *route, struct message *msg);
@@ -35,23 +37,24 @@ const char *broker_held_reason(const struct client *c)
     return pressure_reason(c->worker->held_by);
 }
 
-enum sl_err broker_route(struct client *c, struct sl_bytes exchange, struct sl_bytes key,
-                         struct sl_bytes headers, const struct route **route)
+enum sl_err broker_route(struct client *c, const struct routed *what, const struct route **route)
 {
     struct text reason = text_on(c->worker->refusal, sizeof c->worker->refusal);
     struct route_cache *routes = &c->worker->routes;
     struct route_writer writer = permission_writer(c);
 
-    *route = route_cache_find(routes, c->vhost, exchange, key, writer);
+    *route = route_cache_find(routes, c->vhost, what, writer);
     if (*route != NULL)
         return SL_OK;
-    SL_TRY(permission_to_publish(c, exchange, key, &reason));
-    enum sl_err err = route_cache_get(routes, c->vhost, exchange, key, headers, route);
+    SL_TRY(permission_to_publish(c, what->exchange, what->key, &reason));
+    if (what->copies.len != 0)
+        SL_TRY(check_copies(c, what, &reason));
+    enum sl_err err = route_cache_get(routes, c->vhost, what, route);
     if (err == SL_OK && writer.grant != NULL)
         route_cache_allow(*route, writer);
     if (err == SL_EDENIED) {
         text_add(&reason, "cannot publish to internal exchange '");
-        text_add_bytes(&reason, exchange);
+        text_add_bytes(&reason, what->exchange);
         text_add(&reason, "' in vhost '");
         text_add_bytes(&reason, c->vhost->name);
         text_add(&reason, "'");
@@ -79,6 +82,8 @@ const struct admission *broker_publish(struct client *c, const struct route *rou
 {
     struct admission_split *split = &c->worker->split;
 
+    if (route->histories != NULL)
+        history_set_note(route->histories, msg);
     if (route->limited == 0) {
         publish(c, route, msg);
         return NULL;
@@ -107,6 +112,19 @@ const struct admission *broker_publish(struct client *c, const struct route *rou
 void broker_publish_admitted(struct client *c, const struct route *route, struct message *msg)
 {
     publish(c, route, msg);
+}
+
+/* Each of its keys asks for what its own key asks for. */
+static enum sl_err check_copies(struct client *c, const struct routed *what, struct text *reason)
+{
+    struct copies copies;
+    struct sl_bytes key;
+
+    SL_TRY(copies_check(what->copies, reason));
+    copies_begin(&copies, what->copies);
+    while (copies_next(&copies, &key))
+        SL_TRY(permission_to_publish(c, what->exchange, key, reason));
+    return SL_OK;
 }
 
 static inline void publish(struct client *c, const struct route *route, struct message *msg)

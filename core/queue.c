@@ -5,6 +5,7 @@
 #include "core/base/limits.h"
 #include "core/chunk.h"
 #include "core/consumer.h"
+#include "core/delayed.h"
 #include "core/discard.h"
 #include "core/dispatch.h"
 #include "core/expiry.h"
@@ -12,6 +13,7 @@
 #include "core/groups.h"
 #include "core/levels.h"
 #include "core/limit.h"
+#include "core/overdue.h"
 #include "core/recall.h"
 #include "core/retry.h"
 
@@ -55,7 +57,9 @@ struct queue *queue_new(const struct topology_queue *def)
     list_init(&q->of_retrying);
     list_init(&q->parked);
     list_init(&q->of_owner);
-    if (def->is_hidden)
+    if (def->ref.holds)
+        q->delayed = delayed_new();
+    else if (def->is_hidden)
         q->prepared = prepared_set_new(q);
     return q;
 }
@@ -69,6 +73,7 @@ void queue_free(struct shard *s, struct queue *q)
     gets_resume(s, q); /* they find nothing */
     if (q->prepared != NULL)
         prepared_set_free(s, q->prepared);
+    delayed_free(q->delayed);
     levels_deinit(q);
     dedup_free(s, q);
     due_remove(&s->dues, &q->due);
@@ -89,10 +94,14 @@ void queue_read_rules(struct queue *q, struct effective *effective, struct admis
     effective_unref(q->effective);
     q->effective = effective;
     q->ref.admission = admission;
-    struct sl_bytes arguments = effective == NULL ? q->def->arguments : effective->arguments;
-    rules_read(&q->rules, arguments);
+    if (effective != NULL) {
+        q->rules = effective->rules;
+        q->dedup_rules = effective->dedup_rules;
+    } else {
+        rules_read(&q->rules, q->def->arguments);
+        dedup_rules_read(&q->dedup_rules, q->def->arguments);
+    }
     q->rules.has_group_ids |= q->def->cluster != NULL;
-    dedup_rules_read(&q->dedup_rules, arguments);
     q->dedup_rules.is_full |= q->def->cluster != NULL;
     if (q->dedup != NULL)
         q->dedup->rules = q->dedup_rules;
@@ -113,11 +122,14 @@ void queue_obey(struct shard *s, struct queue *q, struct effective *effective,
     if (q->rules.expires_ms == RULES_NONE)
         q->lease_end = 0;
     expiry_renew(s, q);
+    overdue_watch_all(s, q);
     shard_queue_is_busy(s, q);
 }
 
 bool queue_lend(struct shard *s, struct queue *q)
 {
+    if (q->delayed != NULL)
+        return delayed_tend(s, q);
     bool was_full = retry_is_full(q);
     bool more = lend(s, q);
 
@@ -225,6 +237,10 @@ void queue_push_stored(struct shard *s, struct queue *q, uint8_t priority,
 void queue_restored(struct shard *s, struct queue *q)
 {
     s->now = order_time(s->run->order);
+    if (q->delayed != NULL) {
+        delayed_restored(s, q);
+        return;
+    }
     if (q->ref.admission != NULL)
         admission_set(q->ref.admission, queue_count(q), q->ready_bytes);
     expiry_watch(s, q);

@@ -41,6 +41,7 @@ struct queue {
     struct consumer *exclusive_consumer;
     struct effective *effective;   /* a reference: where policies have a say; or NULL */
     struct queue_rules rules;      /* borrows from it, or from the definition */
+    struct delayed *delayed;       /* of a holding queue, else NULL */
     struct prepared_set *prepared; /* of the queue of prepared messages, else NULL */
     struct dedup_rules dedup_rules;
     struct dedup *dedup;      /* NULL: it remembers no ids */

@@ -11,6 +11,9 @@ struct answer_taker {
     bool is_taken;
 };
 
+typedef struct fetch_request *asker(struct backlog *b, uint32_t ahead, uint64_t cookie);
+
+static void ask(struct shard *s, struct queue *q, struct backlog *b, asker *next, uint32_t ahead);
 static uint32_t ahead_of(const struct shard *s);
 static bool has_room(const struct shard *s);
 static void take(void *context, uint8_t priority, struct backlog *b);
@@ -19,23 +22,12 @@ static void retry_in(struct shard *s, struct queue *q, uint64_t ms);
 
 void recall_ask(struct shard *s, struct queue *q, struct backlog *b)
 {
-    struct fetch_request *r;
+    ask(s, q, b, backlog_ask, ahead_of(s));
+}
 
-    b->is_turned = false;
-    if (s->fetch == NULL || !list_is_empty(&q->of_retrying))
-        return;
-    if (!has_room(s)) { /* an answer to what is under way makes it busy anyhow */
-        if (!backlog_is_asked(b) && list_is_empty(&q->of_asking))
-            list_push(&s->asking, &q->of_asking);
-        return;
-    }
-    while (has_room(s) && (r = backlog_ask(b, ahead_of(s), s->cookies + 1)) != NULL) {
-        s->cookies++;
-        s->asked_bytes += r->bytes;
-        r->answer_to = &s->inbox;
-        r->queue = q->ref.at;
-        fetch_post(s->fetch, r);
-    }
+void recall_ask_entries(struct shard *s, struct queue *q, struct backlog *b)
+{
+    ask(s, q, b, backlog_ask_entries, RECALL_ENTRIES_AHEAD);
 }
 
 void recall_go_on(struct shard *s)
@@ -91,6 +83,27 @@ uint64_t recall_next_due(const struct shard *s)
     if (list_is_empty(&s->retrying))
         return UINT64_MAX;
     return LIST_OF(s->retrying.next, struct queue, of_retrying)->retry_at;
+}
+
+static void ask(struct shard *s, struct queue *q, struct backlog *b, asker *next, uint32_t ahead)
+{
+    struct fetch_request *r;
+
+    b->is_turned = false;
+    if (s->fetch == NULL || !list_is_empty(&q->of_retrying))
+        return;
+    if (!has_room(s)) { /* an answer to what is under way makes it busy anyhow */
+        if (!backlog_is_asked(b) && list_is_empty(&q->of_asking))
+            list_push(&s->asking, &q->of_asking);
+        return;
+    }
+    while (has_room(s) && (r = next(b, ahead, s->cookies + 1)) != NULL) {
+        s->cookies++;
+        s->asked_bytes += r->bytes;
+        r->answer_to = &s->inbox;
+        r->queue = q->ref.at;
+        fetch_post(s->fetch, r);
+    }
 }
 
 /* With many queues it is much that is ahead in all of them: then only what is needed next. */

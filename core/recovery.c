@@ -4,11 +4,13 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/commands.h"
+#include "core/delayed.h"
 #include "core/id_keeping.h"
 #include "core/policing.h"
 #include "core/policy_record.h"
 #include "core/recovery_parts.h"
 #include "core/snapshot.h"
+#include "core/snapshot_form.h"
 
 #include <stdlib.h>
 
@@ -185,6 +187,8 @@ static enum sl_err on_other(void *context, uint8_t kind, struct sl_reader *in)
 {
     struct recovery *r = context;
 
+    if (kind == SNAPSHOT_DELAYED)
+        return delayed_read_part(r->at->queue, in);
     return prepared_read_part(r->at->queue, kind, in, r->reader);
 }
 

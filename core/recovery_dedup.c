@@ -146,7 +146,9 @@ void recovery_ask_id(struct recovery *r, struct recovered_queue *q, uint8_t mark
                                     .time = r->time};
     struct sl_reader route = sl_reader_of(e->route);
 
-    if (record->kind != RECORD_MESSAGE || e->is_moved || q->queue->prepared != NULL)
+    bool is_published = record->kind == RECORD_MESSAGE || record->kind == RECORD_RELEASED;
+
+    if (!is_published || e->is_moved || q->queue->prepared != NULL || q->queue->delayed != NULL)
         return;
     publish.exchange = sl_read_short_string(&route);
     if (dedup_decide(r->shards[q->shard], q->queue, &publish))

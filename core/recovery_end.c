@@ -1,5 +1,6 @@
 /* recovery_end.c - the part of recovery.h behind the last record: into the backlogs. */
 #include "core/base/assert.h"
+#include "core/delayed.h"
 #include "core/discard.h"
 #include "core/levels.h"
 #include "core/recovery_parts.h"
@@ -90,6 +91,10 @@ static void fill_chunk(void *context, uint8_t level, const struct stored_chunk *
     struct filling *f = context;
     struct queue *q = f->queue->queue;
 
+    if (q->delayed != NULL && lies_in_log(f, chunk)) {
+        delayed_restore_chunk(f->shard, q, level, chunk);
+        return;
+    }
     if (!lies_in_log(f, chunk) || q->prepared != NULL) {
         f->recovery->err = SL_ECORRUPT;
         return;
@@ -133,6 +138,10 @@ static void fill_entry(void *context, struct entry *entry)
         return;
     }
     entry->flags &= (uint8_t)~SURVIVOR_REFUSED;
+    if (q->delayed != NULL) {
+        delayed_restore(f->shard, q, entry);
+        return;
+    }
     if (entry->seq.v <= f->queue->mark)
         entry->flags |= ENTRY_WAS_LENT;
     shard_begin_entry(f->shard, entry);

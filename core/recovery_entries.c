@@ -2,6 +2,7 @@
  *
  * A queue that is not there any more was deleted while a record about it was on its way, and an
  * entry that is not there was settled before, or went with a purge: no harm. */
+#include "core/delayed.h"
 #include "core/known_headers.h"
 #include "core/memory.h"
 #include "core/recovery_parts.h"
@@ -40,6 +41,7 @@ enum sl_err recovery_replay_entries(struct recovery *r, const struct record *rec
         if (q != NULL)
             q->mark = e->mark;
         return SL_OK;
+    case RECORD_RELEASED:
     case RECORD_DEAD_LETTERED: SL_TRY(end_source(r, e)); return add_message(r, record, e, place);
     case RECORD_MOVED: return move(r, record, e, place);
     case RECORD_PURGED: return purge(r, e);
@@ -90,6 +92,8 @@ static enum sl_err add_message(struct recovery *r, const struct record *record,
             break;
         entry.priority = rules_priority(&q->queue->rules, e->properties);
         entry.deadline = rules_deadline(&q->queue->rules, e->properties, r->time);
+        if (q->queue->delayed != NULL)
+            delayed_replay(q->queue, e, r->time, &entry);
         err = survivors_add(&q->survivors, &entry);
         if (err == SL_OK && msg != NULL)
             message_ref(msg);

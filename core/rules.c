@@ -19,6 +19,7 @@ void rules_read(struct queue_rules *r, struct sl_bytes arguments)
         .max_length = number(arguments, "x-max-length"),
         .max_bytes = number(arguments, "x-max-length-bytes"),
         .delivery_limit = number(arguments, "x-delivery-limit"),
+        .consumer_timeout_ms = number(arguments, "x-consumer-timeout"),
         .overflow = overflow_of(arguments),
         .max_priority = priority == RULES_NONE ? 0 : (uint8_t)priority,
         .is_single_active = truth(arguments, "x-single-active-consumer"),

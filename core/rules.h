@@ -25,6 +25,7 @@ struct queue_rules {
     uint64_t max_length;           /* x-max-length: ready entries */
     uint64_t max_bytes;            /* x-max-length-bytes: of their bodies */
     uint64_t delivery_limit;       /* x-delivery-limit */
+    uint64_t consumer_timeout_ms;  /* x-consumer-timeout; 0: none, whatever the settings say */
     enum overflow overflow;        /* x-overflow */
     bool has_dead_letter_exchange; /* "" is the default exchange */
     bool has_dead_letter_key;

@@ -33,6 +33,8 @@ enum lane_kind {
     LANE_VHOST_GONE, /* vhost: its queues are to be removed */
     LANE_RULES,      /* rules: a reference; other rules are in force for queues */
     LANE_CHECKED, /* at: queue; first_loan: of a prepared message, whose check has that sequence */
+    LANE_HOLD,    /* at: a holding queue, which is new: delayed.h */
+    LANE_ABANDON, /* at: a holding queue whose exchange is gone */
     LANE_TASK,    /* task: of administration, its owner's; see desk.h */
 };
 

@@ -7,6 +7,7 @@
 #include "core/expiry.h"
 #include "core/queue.h"
 #include "core/recall.h"
+#include "core/rules.h"
 #include "core/shard_inbox.h"
 
 #include <stdlib.h>
@@ -133,6 +134,7 @@ struct shard_command *shard_command_new(enum shard_command_kind kind, struct sl_
     command->kind = kind;
     command->from = from;
     command->ticket = ticket;
+    command->timeout_ms = RULES_NONE;
     return command;
 }
 

@@ -40,6 +40,7 @@ enum shard_command_kind {
     COMMAND_CANCEL,
     COMMAND_DROP,
     COMMAND_GET,
+    COMMAND_BROWSE,
     COMMAND_JOIN,
     COMMAND_POKE,
     COMMAND_GOODBYE,
@@ -60,9 +61,12 @@ struct shard_command {
     struct slot_ref consumer;
     uint32_t cookie;
     uint32_t prefetch;
-    int64_t priority; /* of a consumer: the higher, the sooner */
+    struct browse_cursor browse;
+    int64_t priority;    /* of a consumer: the higher, the sooner */
+    uint64_t timeout_ms; /* of a consumer: RULES_NONE is none of its own */
     bool is_no_ack;
     bool is_exclusive;
+    bool is_reply; /* a subscription to an address that it makes: direct_reply.h */
     bool if_unused;
     bool if_empty;
     struct queue_declaration declaration; /* name and arguments point into text */
@@ -90,13 +94,14 @@ struct shard {
     struct mail_chain unsafe;    /* answers that wait for the log, in the order of their places */
     struct run *run;             /* the worker's: what the shard decides goes into its journal */
     struct worker_counters *counters;
-    uint64_t newest;         /* sequence that it has heard of */
-    uint64_t now;            /* the order's time, as this run knows it */
-    uint64_t fresh;          /* what came in this run begins there; UINT64_MAX: expiry.h */
-    struct due_heap dues;    /* of queue.due */
-    atomic_bool is_stopping; /* returns are the server's doing now, and not counted */
-    struct list writing;     /* peers with a mail begun */
-    struct live live;        /* what its queues need of the log */
+    uint64_t newest;              /* sequence that it has heard of */
+    uint64_t now;                 /* the order's time, as this run knows it */
+    uint64_t fresh;               /* what came in this run begins there; UINT64_MAX: expiry.h */
+    struct due_heap dues;         /* of queue.due */
+    uint64_t consumer_timeout_ms; /* of queues and consumers without their own; 0: none */
+    atomic_bool is_stopping;      /* returns are the server's doing now, and not counted */
+    struct list writing;          /* peers with a mail begun */
+    struct live live;             /* what its queues need of the log */
     struct paging paging;
     struct dedup_node *dedup; /* borrowed: what queues of all shards share for their ids */
     struct dedup_ahead ahead; /* of the batch that is being taken */

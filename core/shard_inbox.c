@@ -3,8 +3,10 @@
 
 #include "core/admission.h"
 #include "core/base/limits.h"
+#include "core/browse.h"
 #include "core/commands.h"
 #include "core/consumer.h"
+#include "core/delayed.h"
 #include "core/desk.h"
 #include "core/evacuation.h"
 #include "core/expiry.h"
@@ -20,6 +22,7 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
 static void take_fetched(struct shard *s, struct fetch_request *r);
 static enum inquiry_verdict take_enqueue(struct shard *s, const struct lane_item *item,
                                          const struct lane_batch *batch);
+static void abandon(struct shard *s, struct slot_ref at);
 static void take_asked(struct shard *s, const struct lane_item *item,
                        const struct lane_batch *batch);
 static void take_refused(struct shard *s, struct inquiry *i, struct slot_ref at, uint64_t time);
@@ -85,6 +88,8 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
     case LANE_VHOST_GONE: shard_remove_queues_of(s, item->vhost); return SL_SHARD_BUDGET;
     case LANE_RULES: rules_turn_take(s, item->rules); return SL_SHARD_BUDGET;
     case LANE_CHECKED: prepared_checked(s, item, (sl_seq){batch->base + item->offset}); return 1;
+    case LANE_HOLD: delayed_enter(s, item, batch->end); return 1;
+    case LANE_ABANDON: abandon(s, item->at); return 1;
     case LANE_TASK: item->task->run(item->task, item->task->client); return 1;
     default:
         c = slot_table_get(&s->consumers, item->at);
@@ -97,7 +102,9 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
 /* A request that names no queue is the evacuation's. */
 static void take_fetched(struct shard *s, struct fetch_request *r)
 {
-    if (r->queue.generation == 0)
+    if (r->waiting != NULL)
+        browse_fetched(s, r);
+    else if (r->queue.generation == 0)
         evacuation_fetched(s, r);
     else
         recall_take(s, r);
@@ -124,6 +131,11 @@ static enum inquiry_verdict take_enqueue(struct shard *s, const struct lane_item
         prepared_arrive(s, q, &entry, batch->time);
         return INQUIRY_TAKEN;
     }
+    if (q->delayed != NULL) {
+        bool is_grouped = (item->kind & ~LANE_ADMITTED) == LANE_ENQUEUE_GROUPED;
+        delayed_arrive(s, q, &entry, batch->time, is_grouped ? batch->end : (sl_lsn){0});
+        return INQUIRY_TAKEN;
+    }
     if (dedup_concerns(&q->dedup_rules, item->msg) &&
         dedup_is_duplicate(s, q, &entry, batch->time)) {
         drop_duplicate(q, item->msg);
@@ -139,6 +151,14 @@ static enum inquiry_verdict take_enqueue(struct shard *s, const struct lane_item
         queue_add_gate(q, seq, batch->end);
     shard_queue_is_busy(s, q);
     return INQUIRY_TAKEN;
+}
+
+static void abandon(struct shard *s, struct slot_ref at)
+{
+    struct queue *q = shard_queue(s, at);
+
+    if (q != NULL)
+        shard_remove_queue(s, q);
 }
 
 static void take_asked(struct shard *s, const struct lane_item *item,

@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/consumer.h"
 #include "core/credit.h"
+#include "core/delayed.h"
 #include "core/id_keeping.h"
 #include "core/index.h"
 #include "core/journal.h"
@@ -302,6 +303,8 @@ static void take_queue(struct shard *s, struct queue *q, struct sl_buffer *body)
         consumer_each_loan(LIST_OF(at, struct consumer, of_queue), take_entry, &t);
     if (q->prepared != NULL)
         prepared_tell(s, q, body, &t.parts);
+    if (q->delayed != NULL)
+        delayed_tell(q, body, &t.parts);
     sl_store_u64(body->at + head, q->ref.number);
     sl_store_u64(body->at + head + 8, q->next_mark);
     sl_store_u32(body->at + head + 16, t.parts);

@@ -30,6 +30,8 @@
  *       u8 65, a block of outcomes: u64 place, u32 record length; these come in their order,
  *       u8 66, and behind them single ones: key, u64 time, u8 verdict
  *
+ *       u8 67, of a holding queue (delayed.h): u64 cursor
+ *
  * Chunks and entries stand in no order.  Behind the shards come sections, as many as there are:
  *   u16 kind, u64 length, bytes: of ids, see id_keeping.h
  *

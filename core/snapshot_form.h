@@ -14,6 +14,7 @@ enum snapshot_part_kind {
     SNAPSHOT_PREPARED = 64, /* prepared.h */
     SNAPSHOT_OUTCOMES = 65,
     SNAPSHOT_OUTCOME = 66,
+    SNAPSHOT_DELAYED = 67, /* delayed.h */
 };
 
 #define SNAPSHOT_DEFINITION_BYTES 6u /* and the body */

@@ -90,7 +90,8 @@ static enum sl_err read_part(struct sl_reader *r, const struct snapshot_visitor 
     case SNAPSHOT_ENTRY: return read_entry(r, v);
     case SNAPSHOT_PREPARED:
     case SNAPSHOT_OUTCOMES:
-    case SNAPSHOT_OUTCOME: return v->other(v->context, kind, r);
+    case SNAPSHOT_OUTCOME:
+    case SNAPSHOT_DELAYED: return v->other(v->context, kind, r);
     default: return SL_ECORRUPT;
     }
 }

@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/broker.h"
+#include "core/direct_reply.h"
 #include "core/permission.h"
 #include "core/request.h"
 
@@ -64,6 +65,19 @@ struct subscription *client_subscription(const struct client *c, uint32_t cookie
     return s != NULL && s->cookie == cookie ? s : NULL;
 }
 
+struct subscription *client_subscription_of(const struct client *c,
+                                            const struct consumer_ref *consumer)
+{
+    uint32_t cursor = 0;
+    struct subscription *s;
+
+    while ((s = slot_table_next(&c->subscriptions, &cursor)) != NULL)
+        if (s->consumer.shard == consumer->shard && s->consumer.at.slot == consumer->at.slot &&
+            s->consumer.at.generation == consumer->at.generation)
+            return s;
+    return NULL;
+}
+
 struct subscription *broker_subscribe(struct client *c, uint64_t ticket,
                                       const struct subscribe_options *options)
 {
@@ -82,11 +96,31 @@ struct subscription *broker_subscribe(struct client *c, uint64_t ticket,
     command->cookie = s->cookie;
     command->prefetch = options->prefetch;
     command->priority = options->priority;
+    if (options->timeout_ms != NULL)
+        command->timeout_ms = *options->timeout_ms;
     command->is_no_ack = options->is_no_ack;
     command->is_exclusive = options->is_exclusive;
     if (options->group != NULL)
         command->group = credit_group_ref(options->group);
     request_send(c, request_shard(c, queue), command);
+    return s;
+}
+
+struct subscription *broker_subscribe_replies(struct client *c, uint64_t ticket, void *context,
+                                              char *address)
+{
+    struct subscription *s = subscription_new(c, context);
+
+    if (s == NULL)
+        return NULL;
+    direct_reply_make_address(address);
+    s->is_no_ack = true;
+    struct sl_bytes name = sl_bytes_of(address);
+    struct shard_command *command = request_about(c, COMMAND_SUBSCRIBE, ticket, name, 0);
+    command->cookie = s->cookie;
+    command->is_no_ack = true;
+    command->is_reply = true;
+    request_send(c, request_shard(c, name), command);
     return s;
 }
 
@@ -140,6 +174,19 @@ void broker_get(struct client *c, uint64_t ticket, struct sl_bytes queue, bool i
         return;
     struct shard_command *command = request_about(c, COMMAND_GET, ticket, queue, 0);
     command->is_no_ack = is_no_ack;
+    request_send(c, request_shard(c, queue), command);
+}
+
+void broker_browse(struct client *c, uint64_t ticket, struct sl_bytes queue,
+                   const struct browse_cursor *from)
+{
+    struct cluster_name cluster;
+    bool is_cluster;
+
+    if (!request_resolve(c, ticket, &queue, &cluster, &is_cluster) || is_refused(c, ticket, queue))
+        return;
+    struct shard_command *command = request_about(c, COMMAND_BROWSE, ticket, queue, 0);
+    command->browse = *from;
     request_send(c, request_shard(c, queue), command);
 }
 

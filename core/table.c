@@ -125,6 +125,20 @@ bool table_value_integer(struct table_value v, int64_t *out)
     }
 }
 
+bool table_value_real(struct table_value v, double *out)
+{
+    if (is_float(v.type)) {
+        *out = load_float(v);
+        return true;
+    }
+    if (v.type != TABLE_DECIMAL)
+        return false;
+    *out = (int32_t)sl_load_u32(v.bytes.at + 1);
+    for (unsigned scale = v.bytes.at[0]; scale > 0; scale--)
+        *out /= 10;
+    return true;
+}
+
 bool table_value_bool(struct table_value v, bool *out)
 {
     if (v.type != TABLE_BOOL)

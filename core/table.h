@@ -76,6 +76,7 @@ size_t table_count(struct sl_bytes table);
 
 /* False when the value is not of the kind.  Integers: every integer type, value in range. */
 bool table_value_integer(struct table_value v, int64_t *out);
+bool table_value_real(struct table_value v, double *out); /* floats and decimals */
 bool table_value_bool(struct table_value v, bool *out);
 bool table_value_string(struct table_value v, struct sl_bytes *out);
 

@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/prepared_form.h"
+#include "core/selector.h"
 #include "core/topology_parts.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static enum sl_err compare_queue(const struct topology_queue *q, struct sl_handl
 static struct topology_queue *definition_new(struct topology *t, struct vhost *v,
                                              struct sl_handle who,
                                              const struct queue_declaration *d);
+static bool select_messages(struct topology_queue *q);
 static void check_vhost(struct topology *t, struct vhost *v);
 
 struct topology *topology_new(uint32_t shards)
@@ -35,6 +37,7 @@ struct topology *topology_new(uint32_t shards)
     t->version = 1;
     t->next_number = 1;
     t->has_cluster_names = true;
+    list_init(&t->orphans);
     return t;
 
 release:
@@ -136,7 +139,8 @@ enum sl_err topology_declare_queue(struct topology *t, struct vhost *v, struct s
     if (d->is_passive)
         return topology_use_queue(v, who, d->name, out, reason);
     bool is_hidden = sl_bytes_are(d->name, PREPARED_QUEUE) && !d->is_own && d->number == 0;
-    if (is_hidden || (!d->may_be_reserved && sl_bytes_begin(d->name, "amq.")))
+    if (is_hidden || (!d->may_be_reserved && sl_bytes_begin(d->name, "amq.")) ||
+        (d->number == 0 && holding_is(d->name)))
         return refusal_reserved_name(about, reason);
 
     /* What goes with its connection has nothing to survive a restart for. */
@@ -160,7 +164,7 @@ enum sl_err topology_use_queue(struct vhost *v, struct sl_handle who, struct sl_
                                struct topology_queue **out, struct text *reason)
 {
     *out = topology_queue(v, name);
-    if (*out == NULL || (*out)->is_hidden)
+    if (*out == NULL || (*out)->is_hidden || (*out)->is_reply)
         return refusal_missing(queue_resource(v, name), reason);
     return check_access(v, *out, who, reason);
 }
@@ -174,6 +178,8 @@ void topology_remove_queue(struct topology *t, struct topology_queue *q)
     exchanges_remove_idle(t, idle);
     slot_table_remove(&t->places[q->ref.shard], q->ref.at);
     hash_map_remove(&q->vhost->queues, q->name);
+    q->vhost->replies -= q->is_reply;
+    q->vhost->hidden -= q->is_hidden;
     topology_queue_free(q);
     t->is_changed = true;
 }
@@ -234,7 +240,11 @@ enum sl_err queue_add(struct topology *t, struct vhost *v, struct sl_handle who,
     if (q->number >= t->next_number)
         t->next_number = q->number + 1;
     q->ref.number = q->is_durable ? q->number : 0;
-    t->is_changed = true;
+    v->replies += q->is_reply;
+    t->is_changed |= !q->is_reply; /* of which nobody knows the name yet */
+    v->hidden += q->is_hidden;
+    if (q->ref.holds)
+        holding_link(t, q);
     *out = q;
     return SL_OK;
 
@@ -256,7 +266,7 @@ enum sl_err queue_check_room(const struct vhost *v, struct sl_bytes name, struct
 {
     uint64_t max = atomic_load_explicit(&v->queues_max, memory_order_relaxed);
 
-    if (v->queues.count < max)
+    if (v->queues.count - v->replies - v->hidden < max)
         return SL_OK;
     text_add(reason, "cannot declare queue '");
     text_add_bytes(reason, name);
@@ -312,16 +322,34 @@ static struct topology_queue *definition_new(struct topology *t, struct vhost *v
     q->is_durable = d->is_durable;
     q->is_exclusive = d->is_exclusive;
     q->is_auto_delete = d->is_auto_delete;
-    q->is_hidden = sl_bytes_are(q->name, PREPARED_QUEUE);
+    q->ref.holds = holding_is(q->name);
+    q->is_hidden = q->ref.holds || sl_bytes_are(q->name, PREPARED_QUEUE);
+    q->is_reply = d->is_reply;
+    list_init(&q->of_orphans);
     if (d->is_exclusive)
         q->owner = who;
     list_init(&q->as_destination);
     (void)topology_police_queue(t, q);
-    if (topology_limit_queue(q))
+    if (select_messages(q) && topology_limit_queue(q))
         return q;
     effective_unref(q->effective);
+    selector_free(q->selector);
     free(q);
     return NULL;
+}
+
+/* It was checked; one that is none was declared to a version that did not read it, and selects
+ * nothing.  False: no memory. */
+static bool select_messages(struct topology_queue *q)
+{
+    char room[8];
+    struct text ignored = text_on(room, sizeof room);
+    struct table_value value;
+    struct sl_bytes selector;
+
+    if (!table_find(q->arguments, "x-selector", &value) || !table_value_string(value, &selector))
+        return true;
+    return selector_parse(selector, &q->selector, &ignored) != SL_ENOMEM;
 }
 
 static void check_vhost(struct topology *t, struct vhost *v)

@@ -31,16 +31,23 @@ enum exchange_type {
     EXCHANGE_TOPIC,
     EXCHANGE_HEADERS,
     EXCHANGE_DEDUPLICATION, /* as fanout; queues ask for ids */
+    /* Numbers are in the log: they stay. */
+    EXCHANGE_CONSISTENT_HASH = 6, /* one binding, by a hash and weights: hash_choice.h */
+    EXCHANGE_RANDOM = 7,          /* one binding, any */
+    EXCHANGE_RECENT_HISTORY = 8,  /* as fanout; who is bound gets what came before: history.h */
+    EXCHANGE_DELAYED = 16,        /* as x-delayed-type says, but later: delayed.h */
 };
 
 struct accounts;
 struct admission;
 struct effective;
+struct selector;
 
 struct queue_ref { /* where a queue lives; stale once the queue is deleted */
     uint32_t shard;
     struct slot_ref at; /* in that shard's table; chosen here, told to the shard */
     bool asks_always;   /* for an id, also of a message without MARK_DEDUP */
+    bool holds;         /* what waits for its time, for an exchange */
     uint64_t number;    /* of a durable queue; 0 for others: nothing about them is logged */
     struct admission *admission; /* of a queue that may refuse publishers, or might once; counted by
                                     the definition and by routes, borrowed elsewhere */
@@ -56,17 +63,19 @@ struct exchange {
     struct vhost *vhost;
     struct sl_bytes name; /* owned */
     enum exchange_type type;
+    enum exchange_type matching; /* how it finds its destinations: mostly its type */
     bool is_durable;
     bool is_auto_delete; /* goes with its last binding as a source */
     bool is_internal;
-    bool asks_ids;               /* by its type or its arguments: see route.h */
-    struct sl_bytes arguments;   /* owned; a whole table */
-    struct effective *effective; /* what policies make of them; NULL: nothing */
-    struct bindings *bindings;   /* this exchange is their source */
-    struct list as_destination;  /* of struct binding: this exchange is their destination */
-    sl_lsn place;                /* where its declaration is in the log */
-    uint64_t visited;            /* stamp of the route that last came by */
-    struct exchange *next;       /* in the work list of who holds the lock */
+    bool asks_ids;                  /* by its type or its arguments: see route.h */
+    struct sl_bytes arguments;      /* owned; a whole table */
+    struct effective *effective;    /* what policies make of them; NULL: nothing */
+    struct bindings *bindings;      /* this exchange is their source */
+    struct list as_destination;     /* of struct binding: this exchange is their destination */
+    struct topology_queue *holding; /* what waits for its time; NULL: it delays nothing */
+    sl_lsn place;                   /* where its declaration is in the log */
+    uint64_t visited;               /* stamp of the route that last came by */
+    struct exchange *next;          /* in the work list of who holds the lock */
 };
 
 struct topology_queue {
@@ -78,19 +87,26 @@ struct topology_queue {
     bool is_exclusive;
     bool is_auto_delete;
     bool is_hidden;              /* the broker's own: for whoever asks by name it is not there */
+    bool is_reply;               /* the same, but the default exchange finds it: direct_reply.h */
     struct sl_handle owner;      /* the session of an exclusive queue */
     struct sl_bytes arguments;   /* owned; a whole table */
     struct effective *effective; /* what policies make of them; NULL: nothing */
+    struct selector *selector;   /* which messages it takes; NULL: all */
     struct list as_destination;  /* of struct binding */
     uint64_t visited;            /* stamp of the route that last came by */
+    bool is_selected;            /* and did it take the message? */
     struct cluster *cluster;     /* counted; NULL: not a cluster queue */
     sl_lsn bound_place;          /* of a cluster queue: where its own binding was made again */
+    struct exchange *holds_for;  /* of a holding queue; NULL: that is gone */
+    struct list of_orphans;      /* in topology.orphans: a holding queue to be removed */
+    _Atomic uint64_t held;       /* what a holding queue holds; its shard's, read by anyone */
 };
 
 struct vhost {
     struct sl_bytes name; /* owned */
     struct hash_map exchanges;
     struct hash_map queues;
+    uint32_t hidden;              /* how many of the queues are the broker's own */
     bool is_gone;                 /* deleted: sessions and shards may still name it */
     struct vhost *next_gone;      /* which are freed with the topology */
     struct sl_bytes description;  /* owned, as these two */
@@ -98,6 +114,7 @@ struct vhost {
     struct sl_bytes queue_type;   /* of queues that do not say theirs; metadata */
     _Atomic uint32_t connections; /* any thread */
     _Atomic uint64_t connections_max, queues_max; /* UINT64_MAX: no limit */
+    uint32_t replies;              /* of the queues, how many are is_reply: no limit counts them */
     struct hash_map clusters;      /* of struct cluster, by ClusterID; topology_cluster.c */
     atomic_bool has_cluster_names; /* names like /topic/p@c are those of cluster queues */
 };
@@ -115,6 +132,7 @@ struct topology {
     struct vhost *gone;        /* deleted ones, chained by next_gone */
     struct accounts *accounts; /* borrowed: who may do what; or NULL */
     struct policies policies;
+    struct list orphans; /* of topology_queue.of_orphans: their shards do not know yet */
     uint32_t shards;
     struct slot_table *places; /* per shard: which slots are taken; the object is the queue */
     uint64_t next_number;
@@ -175,6 +193,11 @@ SL_MUST_CHECK enum sl_err topology_declare_exchange(struct topology *t, struct v
                                                     const struct exchange_declaration *d,
                                                     struct text *reason);
 
+/* Makes the queue that holds what waits for its time for that exchange, which has none; its shard
+ * must be told, in the order, before the lock is let go (delayed.h).  SL_ENOMEM. */
+SL_MUST_CHECK enum sl_err topology_add_holding(struct topology *t, struct exchange *e,
+                                               struct topology_queue **out);
+
 /* A missing exchange is a success.  SL_EPRECOND in use (if_unused); SL_EDENIED pre-declared. */
 SL_MUST_CHECK enum sl_err topology_delete_exchange(struct topology *t, struct vhost *v,
                                                    struct sl_bytes name, bool if_unused,
@@ -188,6 +211,7 @@ struct queue_declaration {
     bool is_auto_delete;
     bool is_cluster;           /* the name is a cluster queue's own: see topology_declare_cluster */
     bool may_be_reserved;      /* broker-made amq.gen-… names */
+    bool is_reply;             /* see topology_queue */
     bool is_own;               /* the broker needs it itself: no limit of the virtual host holds */
     const char *refusal;       /* why it may not be made where it is missing; NULL: it may */
     uint64_t number;           /* in recovery: the one it had; else 0 */

@@ -22,8 +22,7 @@ enum sl_err topology_bind(struct topology *t, struct vhost *v, struct sl_handle 
     SL_TRY(find_ends(v, who, r, &ends, reason));
     if (ends.source == NULL || (ends.to_exchange == NULL && ends.to_queue == NULL))
         return refuse_missing_end(v, r, &ends, reason);
-    if (ends.source->type == EXCHANGE_HEADERS)
-        SL_TRY(header_match_check(r->arguments, reason));
+    SL_TRY(bindings_check_new(ends.source->bindings, r->key, r->arguments, reason));
 
     size_t before = bindings_count(ends.source->bindings);
     SL_TRY(bindings_add(ends.source, ends.to_exchange, ends.to_queue, r->key, r->arguments));

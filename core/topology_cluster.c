@@ -118,7 +118,7 @@ static enum sl_err find_exchange(struct vhost *v, const struct cluster_name *nam
 
     if (e == NULL)
         return refusal_missing(exchange_resource(v, name->exchange), reason);
-    bool has_keys = e->type == EXCHANGE_TOPIC || e->type == EXCHANGE_DIRECT;
+    bool has_keys = bindings_read_keys(e->bindings);
     if (has_keys != (name->pattern.len != 0))
         return cluster_name_refuse_pattern(name->exchange, has_keys, reason);
     return SL_OK;

@@ -11,7 +11,7 @@
 static enum sl_err compare_exchange(const struct exchange *e, const struct exchange_declaration *d,
                                     enum exchange_type type, struct text *reason);
 static enum sl_err add_exchange(struct vhost *v, const struct exchange_declaration *d,
-                                enum exchange_type type);
+                                enum exchange_type type, struct text *reason);
 static struct exchange *exchange_new(struct vhost *v, const struct exchange_declaration *d,
                                      enum exchange_type type);
 static bool asks_ids(struct sl_bytes arguments);
@@ -41,7 +41,8 @@ enum sl_err topology_declare_exchange(struct topology *t, struct vhost *v,
     if (sl_bytes_begin(d->name, "amq."))
         return refusal_reserved_name(about, reason);
     SL_TRY(arguments_check_exchange(about, d->arguments, reason));
-    SL_TRY(add_exchange(v, d, type));
+    SL_TRY(exchange_check_delayed(type, d->arguments, reason));
+    SL_TRY(add_exchange(v, d, type, reason));
     (void)topology_police_exchange(t, topology_exchange(v, d->name));
     t->is_changed = true;
     topology_note_dormant(t, about, d->arguments);
@@ -87,7 +88,7 @@ enum sl_err exchanges_declare_own(struct vhost *v)
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         struct exchange_declaration d = {.name = sl_bytes_of(own[i].name), .is_durable = true};
-        SL_TRY(add_exchange(v, &d, own[i].type));
+        SL_TRY(add_exchange(v, &d, own[i].type, NULL));
     }
     return SL_OK;
 }
@@ -95,6 +96,8 @@ enum sl_err exchanges_declare_own(struct vhost *v)
 void exchange_free(struct exchange *e)
 {
     SL_ASSERT(list_is_empty(&e->as_destination));
+    if (e->holding != NULL)
+        e->holding->holds_for = NULL;
     bindings_clear(e->bindings);
     bindings_free(e->bindings);
     effective_unref(e->effective);
@@ -146,16 +149,18 @@ static enum sl_err compare_exchange(const struct exchange *e, const struct excha
 }
 
 static enum sl_err add_exchange(struct vhost *v, const struct exchange_declaration *d,
-                                enum exchange_type type)
+                                enum exchange_type type, struct text *reason)
 {
     struct exchange *e = exchange_new(v, d, type);
 
     if (e == NULL)
         return SL_ENOMEM;
-    if (hash_map_put(&v->exchanges, e->name, e) == SL_OK)
-        return SL_OK;
-    exchange_free(e);
-    return SL_ENOMEM;
+    enum sl_err err = bindings_obey(e->bindings, e->arguments, reason);
+    if (err == SL_OK)
+        err = hash_map_put(&v->exchanges, e->name, e);
+    if (err != SL_OK)
+        exchange_free(e);
+    return err;
 }
 
 /* One block: the exchange, its name, its arguments. */
@@ -167,7 +172,8 @@ static struct exchange *exchange_new(struct vhost *v, const struct exchange_decl
 
     if (e == NULL)
         return NULL;
-    e->bindings = bindings_new(type);
+    e->matching = exchange_matching(type, arguments);
+    e->bindings = bindings_new(e->matching);
     if (e->bindings == NULL) {
         free(e);
         return NULL;
@@ -182,7 +188,7 @@ static struct exchange *exchange_new(struct vhost *v, const struct exchange_decl
     e->is_durable = d->is_durable;
     e->is_auto_delete = d->is_auto_delete;
     e->is_internal = d->is_internal;
-    e->asks_ids = type == EXCHANGE_DEDUPLICATION || asks_ids(arguments);
+    e->asks_ids = e->matching == EXCHANGE_DEDUPLICATION || asks_ids(arguments);
     list_init(&e->as_destination);
     return e;
 }
@@ -201,6 +207,7 @@ static bool asks_ids(struct sl_bytes arguments)
 static void remove_exchange(struct topology *t, struct exchange *e, struct exchange **idle)
 {
     bindings_clear(e->bindings);
+    holding_abandon(t, e);
     while (!list_is_empty(&e->as_destination))
         binding_end(LIST_OF(e->as_destination.next, struct binding, of_destination), idle);
     hash_map_remove(&e->vhost->exchanges, e->name);

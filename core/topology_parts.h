@@ -31,6 +31,14 @@ void exchanges_remove_idle(struct topology *t, struct exchange *idle);
 SL_MUST_CHECK enum sl_err queue_add(struct topology *t, struct vhost *v, struct sl_handle who,
                                     const struct queue_declaration *d, struct topology_queue **out);
 
+/* ---- topology_holding.c: queues that hold what waits for its time ---- */
+
+bool holding_is(struct sl_bytes name);
+/* Finds the exchange that it holds for; the younger of two queues is its. */
+void holding_link(struct topology *t, struct topology_queue *q);
+/* The exchange goes: so must what waits for it. */
+void holding_abandon(struct topology *t, struct exchange *e);
+
 /* SL_EPRECOND: the virtual host has as many queues as it may have. */
 SL_MUST_CHECK enum sl_err queue_check_room(const struct vhost *v, struct sl_bytes name,
                                            struct text *reason);

@@ -10,7 +10,7 @@ static bool replace(struct effective **now, struct effective *fresh);
 
 bool topology_police_queue(struct topology *t, struct topology_queue *q)
 {
-    if (q->is_hidden) /* nobody can mean it */
+    if (q->is_reply || q->is_hidden) /* nobody can mean these */
         return false;
     if (!replace(&q->effective, policies_apply(&t->policies, q->vhost->name, q->name,
                                                kind_of(q->arguments), q->arguments)))
@@ -38,19 +38,26 @@ struct sl_bytes topology_exchange_arguments(const struct exchange *e)
 /* Once there, an admission stays: what is on its way has taken places of it. */
 bool topology_limit_queue(struct topology_queue *q)
 {
-    struct queue_rules rules;
-    struct dedup_rules dedup;
+    struct queue_rules own;
+    struct dedup_rules own_dedup;
+    const struct queue_rules *rules = &own;
+    const struct dedup_rules *dedup = &own_dedup;
 
-    rules_read(&rules, topology_queue_arguments(q));
-    dedup_rules_read(&dedup, topology_queue_arguments(q));
-    q->ref.asks_always = dedup.asks_always;
-    if (q->ref.admission == NULL && rules_refuse(&rules)) {
+    if (q->effective != NULL) {
+        rules = &q->effective->rules;
+        dedup = &q->effective->dedup_rules;
+    } else {
+        rules_read(&own, q->arguments);
+        dedup_rules_read(&own_dedup, q->arguments);
+    }
+    q->ref.asks_always = dedup->asks_always;
+    if (q->ref.admission == NULL && rules_refuse(rules)) {
         q->ref.admission = admission_new(q->vhost, q->name);
         if (q->ref.admission == NULL)
             return false;
     }
     if (q->ref.admission != NULL)
-        admission_obey(q->ref.admission, &rules);
+        admission_obey(q->ref.admission, rules);
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "core/topology_parts.h"
 
 #include "core/admission.h"
+#include "core/selector.h"
 
 #include <stdlib.h>
 
@@ -42,10 +43,14 @@ void vhost_free(struct vhost *v)
 
 void topology_queue_free(struct topology_queue *q)
 {
+    if (q->holds_for != NULL)
+        q->holds_for->holding = NULL;
+    list_remove(&q->of_orphans);
     if (q->cluster != NULL)
         cluster_leave(q->vhost, q->cluster);
     admission_unref(q->ref.admission);
     effective_unref(q->effective);
+    selector_free(q->selector);
     free(q);
 }
 

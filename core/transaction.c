@@ -61,8 +61,10 @@ void transaction_publish_all(struct transaction *t, struct client *c,
     for (uint32_t i = 0; i < t->count; i++) {
         struct transaction_publish *p = &t->publishes[i];
 
-        if (p->route->count == 0 && p->is_mandatory && unroutable != NULL)
+        if (p->route->count == p->route->held && p->is_mandatory && unroutable != NULL)
             unroutable(context, p->msg);
+        if (p->route->histories != NULL)
+            history_set_note(p->route->histories, p->msg);
         broker_publish_admitted(c, p->route, p->msg);
         p->msg = NULL;
     }
@@ -111,11 +113,10 @@ static enum sl_err take_places(struct transaction *t, const struct message **at_
  * to one place shares its copy. */
 static enum sl_err route_one(struct transaction_publish *p, struct client *c, struct routing *r)
 {
-    struct sl_bytes headers = {NULL, 0};
+    const struct routed what = routed_of(p->msg);
     const struct route *route;
 
-    properties_headers(message_properties(p->msg), &headers);
-    SL_TRY(broker_route(c, message_exchange(p->msg), message_key(p->msg), headers, &route));
+    SL_TRY(broker_route(c, &what, &route));
     r->places += route->count;
     if (r->places > SL_TRANSACTION_PLACES_MAX)
         return SL_ETOOBIG;

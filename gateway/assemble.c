@@ -181,6 +181,7 @@ static enum sl_err open_broker(struct gateway *g, struct text *why)
                      .check_again_ms = g->config->prepared_check_again_ms,
                      .checks_max = g->config->prepared_checks_max,
                      .check_slow_ms = g->config->prepared_check_slow_ms},
+        .consumer_timeout_ms = g->config->consumer_timeout_ms,
         .wake = wake,
         .wake_context = g,
         .wake_fetch = fetch_thread_wake,

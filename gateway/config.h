@@ -40,6 +40,7 @@ struct config {
     uint64_t memory_budget_bytes;   /* 0: from the machine's memory */
     uint64_t disk_free_limit_bytes; /* 0: from the file system's size */
     bool cluster_names;
+    uint32_t consumer_timeout_ms;
     uint32_t prepared_check_ms;
     uint32_t prepared_check_again_ms;
     uint32_t prepared_checks_max;

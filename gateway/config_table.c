@@ -102,6 +102,11 @@ const struct setting SETTINGS[] = {
      SL_MESSAGE_BYTES_MAX_ALLOWED, "16m", "largest body of a message"},
     {"limits", "login-timeout-ms", LIVE_COUNT(protocol.login_timeout_ms), 100, 600000, "10000",
      "how long a connection may take to say who it is"},
+    {"limits", "consumer-timeout-ms", COUNT(consumer_timeout_ms), 0, UINT32_MAX, "0",
+     "how long a consumer may keep a message that it does not acknowledge, where "
+     "x-consumer-timeout "
+     "or a policy says nothing else, before its channel or STOMP connection is closed (RabbitMQ: "
+     "1800000); 0 means as long as it likes"},
     {"limits", "connections-not-logged-in-max", COUNT(strangers_max), 0, 1000000, "4096",
      "connections that have not said yet who they are, over all workers; further ones are closed; "
      "0 means no limit"},

@@ -45,6 +45,9 @@ struct protocol {
     /* The queue under this consumer is gone. */
     void (*on_cancelled)(struct session *s, uint32_t cookie);
 
+    /* A consumer, or a get, keeps a message for longer than it may; told until that has ended. */
+    void (*on_overdue)(struct session *s, const struct overdue_mail *mail);
+
     /* Everything that who (of broker_confirm) published up to tag is safe; is_refused: but for
      * tag itself. */
     void (*on_confirmed)(struct session *s, uint64_t who, sl_tag upto, bool is_refused);
@@ -55,6 +58,9 @@ struct protocol {
     /* Memory pressure began or ended (broker_is_held says which), or there may be room again
      * (broker_take_room) that a session waits for. */
     void (*on_pressure)(struct session *s);
+
+    /* Its outbox was written as far as the peer takes it; NULL: it does not matter. */
+    void (*on_written)(struct session *s);
 
     /* The peer will send no more, and on_bytes has used what it could.  The session may still do
      * what was asked for and answer; then it ends.  on_bytes is not called again. */

@@ -63,6 +63,7 @@ void session_on_mail(struct session *s, struct mail *mail)
     case MAIL_CANCELLED:
         s->protocol->on_cancelled(s, ((const struct cancelled_mail *)mail)->cookie);
         return;
+    case MAIL_OVERDUE: s->protocol->on_overdue(s, (const struct overdue_mail *)mail); return;
     }
 }
 
@@ -87,6 +88,8 @@ void session_on_written(struct session *s)
     uint64_t waiting = outbox_bytes(&s->out);
     uint64_t written = s->delivered_cost > waiting ? s->delivered_cost - waiting : 0;
 
+    if (s->protocol->on_written != NULL && !s->client.is_closed)
+        s->protocol->on_written(s);
     if (written <= s->written_cost || s->client.is_closed)
         return;
     s->written_cost = written;

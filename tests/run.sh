@@ -15,7 +15,8 @@ readonly LOGS=build/test-logs
 readonly PACKAGES=(gcc libc6-dev clang libclang-rt-14-dev llvm-14 clang-tidy clang-format cppcheck cmake
     ninja-build libcunit1-dev libinih-dev libxxhash-dev libhttp-parser-dev
     libjansson-dev libssl-dev libpcre2-dev libsystemd-dev openssl amqp-tools python3 python3-pika
-    python3-stomp python3-cryptography ruby-bunny php-cli php-amqplib
+    python3-stomp python3-cryptography python3-celery python3-kombu python3-aio-pika
+    ruby-bunny php-cli php-amqplib
     util-linux mount e2fsprogs procps)
 
 fuzz_seconds=4
@@ -75,7 +76,7 @@ lane_of_release() {
     part identity "$PYTHON" tests/system/identity/run.py --sluice $sluice
     part tls "$PYTHON" tests/system/tls/run.py --sluice $sluice --workers 2
     part behaviour-tls "$PYTHON" tests/behaviour/run.py --sluice $sluice --tls
-    part interop "$PYTHON" interop/run.py --sluice $sluice
+    part interop "$PYTHON" interop/run.py --sluice $sluice "${long[@]}"
     part bench "$PYTHON" tests/bench/run.py --sluice $sluice --smoke
     part demo demo
     part build-tsan build tsan clang RelWithDebInfo "sluice $(threaded_tests)" \

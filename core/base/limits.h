@@ -12,11 +12,19 @@
 /* cluster queues (SEMANTICS 2) */
 #define SL_CLUSTER_QUEUES_MAX 1000u /* of one ClusterID in a virtual host */
 
+/* selectors */
+#define SL_SELECTOR_BYTES_MAX 1024u /* of one as it is written: no known client comes near */
+#define SL_SELECTOR_DEPTH_MAX 32u   /* parentheses in parentheses */
+#define SL_SELECTOR_STACK_MAX 96u   /* values at once, where each depth keeps a few */
+#define SL_SELECTOR_LIKE_BYTES_MAX                                                                 \
+    4096u /* a longer text is LIKE nothing, as each place of it may be tried against the pattern */
+
 /* messages */
 #define SL_MESSAGE_BYTES_MAX (16u * 1024 * 1024)          /* default, as RabbitMQ 4 */
 #define SL_MESSAGE_BYTES_MAX_ALLOWED (512u * 1024 * 1024) /* RabbitMQ's own cap of the setting */
 #define SL_PROPERTIES_BYTES_MAX (128u * 1024 - 20) /* one AMQP frame holds all, with its own */
 #define SL_TABLE_DEPTH_MAX 32u                     /* tables in tables: no known client passes 4 */
+#define SL_COPIES_MAX 1024u                        /* keys of CC and BCC: each is routed by */
 #define SL_BODY_FIRST_BYTES                                                                        \
     (1024u * 1024) /* a larger announced body grows as bytes arrive, so \
                                               that an empty promise costs at most this */
@@ -43,10 +51,28 @@
 #define SL_RETRY_WAITING_MAX                                                                       \
     65536u /* of a queue, some 180 bytes of memory each; with more it lends nothing */
 
+/* consumer timeout */
+#define SL_CONSUMER_TIMEOUT_MS_MAX (1ull << 53) /* longer is never */
+#define SL_CONSUMER_TIMEOUT_STEP_MS_MIN 100u    /* between two looks at a consumer */
+
+/* direct replies (amq.rabbitmq.reply-to): what waits for one who reads too slowly */
+#define SL_REPLIES_WAITING_MAX 65536
+#define SL_REPLIES_WAITING_BYTES_MAX (16 * 1024 * 1024)
+/* delayed messages */
+#define SL_DELAYED_NEAR_MAX                                                                        \
+    65536u /* due within two seconds, in memory: more than are sent on in that time */
+
 /* paging */
 #define SL_CHUNK_ENTRIES_MAX 168u /* entries of a queue in one chunk: with its head, 8 KiB */
 #define SL_CHUNK_BODY_BYTES                                                                        \
     (256u * 1024) /* a chunk with this much in it is full, so that fetching one takes little */
+
+/* exchanges of type x-recent-history */
+#define SL_HISTORY_LENGTH 20u /* as RabbitMQ's plugin */
+#define SL_HISTORY_LENGTH_MAX 10000u
+#define SL_HISTORY_BYTES_MAX (8u * 1024 * 1024) /* of one */
+#define SL_HISTORIES_BYTES_MAX                                                                     \
+    (64u * 1024 * 1024) /* of all, a quarter of the smallest budget: nothing ever drains them */
 
 /* transactions (SEMANTICS 7) */
 #define SL_TRANSACTION_ACTIONS_MAX 10000u /* publishes and settlements together */

@@ -68,6 +68,7 @@ enum record_kind { /* values are on disk: only ever added to */
                    RECORD_PURGED = 41,        /* everything ready of one queue, but what is named */
                    RECORD_DUPLICATES = 48,    /* messages that a queue did not take: their ids were
                                                  there */
+                   RECORD_RELEASED = 50,      /* what was held has gone on: both ends */
                    RECORD_OUTCOME = 64,       /* a prepared message was committed or rolled back */
                    RECORD_CHECKED = 65, /* a prepared message was asked for, so many times by now */
                    RECORD_OUTCOMES = 66, /* a block of outcomes; replay passes over it, checkpoints

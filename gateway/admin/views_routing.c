@@ -114,6 +114,8 @@ static json_t *render_exchange(const struct view *v, const void *row)
     json_put(o, "durable", json_boolean(e->is_durable));
     json_put(o, "auto_delete", json_boolean(e->is_auto_delete));
     json_put(o, "internal", json_boolean(e->is_internal));
+    if (e->is_delaying)
+        json_put(o, "messages_delayed", json_integer((json_int_t)e->held));
     json_put(o, "arguments", json_of_table(e->arguments));
     view_put_policies(o, e->policy, e->operator_policy, e->policy_keys);
     return o;

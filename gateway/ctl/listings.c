@@ -51,6 +51,7 @@ static const struct listing LISTINGS[] = {
       {"durable", "durable"},
       {"auto-delete", "auto_delete"},
       {"internal", "internal"},
+      {"delayed", "messages_delayed"},
       {"policy", "policy"},
       {"arguments", "arguments"}}},
     {"bindings",

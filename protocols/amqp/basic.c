@@ -62,6 +62,7 @@ void amqp_basic_got(struct amqp_channel *ch, struct answer *a)
             amqp_connection_fail(c, AMQP_RESOURCE_ERROR, "too many unacknowledged messages");
             return;
         }
+        getter->context = ch;
         tag = settlement_add(&ch->settlement, getter, a->loan, a->seq);
     }
     uint32_t left = a->messages > UINT32_MAX ? UINT32_MAX : (uint32_t)a->messages;

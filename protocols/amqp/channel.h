@@ -22,6 +22,7 @@
 
 struct amqp_consumer;
 struct amqp_consuming;
+struct amqp_direct_reply;
 struct amqp_method;
 struct amqp_publisher;
 struct amqp_tx;
@@ -43,10 +44,11 @@ struct amqp_channel {
     const struct amqp_method *waiting; /* what has to be answered first; NULL: nothing */
     bool is_no_wait;                   /* and nobody wants to hear of it */
     bool is_confirming;
-    bool is_counted;                  /* among the channels of its user */
-    struct amqp_tx *tx;               /* NULL: not transactional; tx.c */
-    struct amqp_consumer *pending;    /* begins or ends with that answer */
-    struct amqp_consuming *consuming; /* waits for its cluster queue; or NULL: consumer.c */
+    bool is_counted;                        /* among the channels of its user */
+    struct amqp_tx *tx;                     /* NULL: not transactional; tx.c */
+    struct amqp_consumer *pending;          /* begins or ends with that answer */
+    struct amqp_consuming *consuming;       /* waits for its cluster queue; or NULL: consumer.c */
+    struct amqp_direct_reply *direct_reply; /* NULL: no answers come here; direct_reply.c */
     struct sl_buffer parked;
     size_t parked_done; /* of these bytes */
 

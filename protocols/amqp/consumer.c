@@ -5,8 +5,9 @@
 #include "core/base/random.h"
 #include "core/base/text.h"
 #include "core/cluster_queue.h"
-#include "core/table.h"
+#include "protocols/amqp/consume_arguments.h"
 #include "protocols/amqp/declare.h"
+#include "protocols/amqp/direct_reply.h"
 #include "protocols/amqp/encode.h"
 
 #include <stdlib.h>
@@ -25,18 +26,16 @@ enum consume_bits {
 struct amqp_consuming { /* one block with its texts behind it */
     struct sl_bytes queue;
     struct sl_bytes tag;
-    int64_t priority;
+    struct amqp_consume_arguments arguments;
     uint8_t bits;
 };
 
 static void deliver(struct amqp_connection *c, struct subscription *sub, const struct delivery *d);
-static bool read_priority(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes arguments,
-                          int64_t *priority);
 static struct sl_bytes make_tag(struct sl_bytes given, char room[]);
 static void declare_first(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
-                          uint8_t bits, int64_t priority);
+                          uint8_t bits, const struct amqp_consume_arguments *arguments);
 static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
-                      uint8_t bits, int64_t priority);
+                      uint8_t bits, const struct amqp_consume_arguments *arguments);
 static void share_loans(struct amqp_channel *ch);
 static struct amqp_consumer *consumer_new(struct amqp_channel *ch, struct sl_bytes tag);
 static void retire(struct amqp_consumer *consumer);
@@ -81,11 +80,30 @@ void amqp_consumer_on_cancelled(struct amqp_connection *c, uint32_t cookie)
     retire(consumer);
 }
 
+/* A getter's context is its channel.  One that waits for an answer is told of again. */
+void amqp_consumer_on_overdue(struct amqp_connection *c, const struct overdue_mail *mail)
+{
+    const struct subscription *sub = client_subscription_of(amqp_client(c), &mail->consumer);
+
+    if (sub == NULL || c->phase != AMQP_PHASE_OPEN)
+        return;
+    struct amqp_channel *ch = sub->is_getter ? sub->context
+                                             : ((struct amqp_consumer *)sub->context)->channel;
+    if (ch->state != AMQP_CHANNEL_IS_OPEN || ch->waiting != NULL)
+        return;
+    c->method = 0;
+    amqp_channel_fail(ch, AMQP_PRECONDITION_FAILED,
+                      "delivery acknowledgement on channel %u timed out. Timeout value used: %llu "
+                      "ms. This timeout value can be configured, see consumers doc guide to learn "
+                      "more",
+                      ch->number, (unsigned long long)mail->timeout_ms);
+}
+
 void amqp_basic_consume(struct amqp_channel *ch, struct sl_reader *r)
 {
     struct amqp_connection *c = ch->connection;
     struct cluster_name cluster;
-    int64_t priority = 0;
+    struct amqp_consume_arguments wanted;
     char room[32];
     char words[REFUSAL_BYTES_MAX];
     struct text reason = text_on(words, sizeof words);
@@ -102,11 +120,13 @@ void amqp_basic_consume(struct amqp_channel *ch, struct sl_reader *r)
                              amqp_printable(c, given));
         return;
     }
-    if (!read_priority(ch, queue, arguments, &priority))
+    if (direct_reply_is(queue) && !amqp_direct_reply_check(ch, (bits & CONSUME_NO_ACK) != 0))
+        return;
+    if (!amqp_consume_arguments(ch, queue, arguments, &wanted))
         return;
     switch (cluster_queue_of_subscription(amqp_client(c), queue, &cluster, &reason)) {
-    case SL_OK: declare_first(ch, cluster.own, make_tag(given, room), bits, priority); return;
-    case SL_ENOENT: subscribe(ch, queue, make_tag(given, room), bits, priority); return;
+    case SL_OK: declare_first(ch, cluster.own, make_tag(given, room), bits, &wanted); return;
+    case SL_ENOENT: subscribe(ch, queue, make_tag(given, room), bits, &wanted); return;
     default: amqp_channel_refuse(ch, SL_EPRECOND, words);
     }
 }
@@ -118,7 +138,7 @@ void amqp_basic_consume_done(struct amqp_channel *ch, struct answer *a)
 
     ch->consuming = NULL;
     if (consuming != NULL) { /* its cluster queue is there */
-        subscribe(ch, consuming->queue, consuming->tag, consuming->bits, consuming->priority);
+        subscribe(ch, consuming->queue, consuming->tag, consuming->bits, &consuming->arguments);
         free(consuming);
         return;
     }
@@ -207,23 +227,6 @@ static void deliver(struct amqp_connection *c, struct subscription *sub, const s
                       d->is_redelivered, d->msg, d->returns);
 }
 
-/* Any integer will do; what is none is refused in RabbitMQ's words. */
-static bool read_priority(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes arguments,
-                          int64_t *priority)
-{
-    struct amqp_connection *c = ch->connection;
-    struct table_value value;
-
-    if (!table_find(arguments, "x-priority", &value) || table_value_integer(value, priority))
-        return true;
-    amqp_channel_fail(ch, AMQP_PRECONDITION_FAILED,
-                      "invalid arg 'x-priority' for queue '%s' in vhost '%s': expected integer, "
-                      "got %s",
-                      amqp_printable(c, queue), amqp_printable(c, amqp_client(c)->vhost->name),
-                      table_type_name(value.type));
-    return false;
-}
-
 /* room: 32 characters, for a tag that we have to think of. */
 static struct sl_bytes make_tag(struct sl_bytes given, char room[])
 {
@@ -238,7 +241,7 @@ static struct sl_bytes make_tag(struct sl_bytes given, char room[])
 
 /* A subscription makes its cluster queue, or the binding of it that is missing. */
 static void declare_first(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
-                          uint8_t bits, int64_t priority)
+                          uint8_t bits, const struct amqp_consume_arguments *arguments)
 {
     const struct queue_declaration d = {.name = queue, .is_cluster = true};
     struct amqp_consuming *consuming = malloc(sizeof *consuming + queue.len + tag.len);
@@ -250,7 +253,7 @@ static void declare_first(struct amqp_channel *ch, struct sl_bytes queue, struct
     *consuming = (struct amqp_consuming){
         .queue = {texts, queue.len},
         .tag = {texts + queue.len, tag.len},
-        .priority = priority,
+        .arguments = *arguments,
         .bits = bits,
     };
     ch->consuming = consuming;
@@ -259,7 +262,7 @@ static void declare_first(struct amqp_channel *ch, struct sl_bytes queue, struct
 }
 
 static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_bytes tag,
-                      uint8_t bits, int64_t priority)
+                      uint8_t bits, const struct amqp_consume_arguments *arguments)
 {
     struct amqp_connection *c = ch->connection;
     if (ch->prefetch == 0 && (bits & CONSUME_NO_ACK) == 0)
@@ -271,12 +274,15 @@ static void subscribe(struct amqp_channel *ch, struct sl_bytes queue, struct sl_
         .is_exclusive = (bits & CONSUME_EXCLUSIVE) != 0,
         .prefetch = ch->prefetch,
         .group = ch->group,
-        .priority = priority,
+        .priority = arguments->priority,
+        .timeout_ms = arguments->has_timeout ? &arguments->timeout_ms : NULL,
         .context = consumer,
     };
     uint64_t ticket = amqp_channel_wait(ch, (bits & CONSUME_NO_WAIT) != 0);
 
-    consumer->subscription = broker_subscribe(amqp_client(c), ticket, &options);
+    consumer->subscription = direct_reply_is(queue)
+                                 ? amqp_direct_reply_consume(ch, ticket, consumer)
+                                 : broker_subscribe(amqp_client(c), ticket, &options);
     if (consumer->subscription == NULL ||
         hash_map_put(&ch->consumers, amqp_consumer_tag(consumer), consumer) != SL_OK) {
         free(consumer);
@@ -320,6 +326,7 @@ static void retire(struct amqp_consumer *consumer)
     struct amqp_channel *ch = consumer->channel;
 
     hash_map_remove(&ch->consumers, amqp_consumer_tag(consumer));
+    amqp_direct_reply_end(ch, consumer);
     consumer->is_retired = true;
     list_push(&ch->retired, &consumer->of_retired);
     ch->retired_count++;
@@ -362,6 +369,7 @@ static void end_all(struct amqp_channel *ch, bool is_core_to_know)
     ch->pending = NULL;
     free(ch->consuming);
     ch->consuming = NULL;
+    amqp_direct_reply_free(ch);
 }
 
 static void end(struct amqp_consumer *consumer, bool is_core_to_know)

@@ -31,6 +31,7 @@ static inline struct sl_bytes amqp_consumer_tag(const struct amqp_consumer *cons
 void amqp_consumer_on_deliveries(struct amqp_connection *c, const struct delivery *items,
                                  uint32_t count);
 void amqp_consumer_on_cancelled(struct amqp_connection *c, uint32_t cookie);
+void amqp_consumer_on_overdue(struct amqp_connection *c, const struct overdue_mail *mail);
 
 /* Handlers of the method table. */
 void amqp_basic_consume(struct amqp_channel *ch, struct sl_reader *r);

@@ -155,7 +155,7 @@ static void begin(struct amqp_channel *ch, struct sl_bytes properties, uint64_t 
                           (unsigned long long)body_len, (unsigned long long)bytes_max);
         return;
     }
-    if (!amqp_publish_check(ch, properties))
+    if (!amqp_publish_check(ch, &properties))
         return;
     if (!take_room(ch, body_len)) {
         amqp_channel_fail(ch, AMQP_RESOURCE_ERROR,

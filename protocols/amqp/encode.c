@@ -1,13 +1,17 @@
 #include "protocols/amqp/encode.h"
 
 #include "core/base/assert.h"
+#include "core/copies.h"
 #include "core/delivery_count.h"
+
+#include <stdlib.h>
 
 static uint8_t *put_bytes(uint8_t *at, struct sl_bytes bytes);
 static uint8_t *put_frame_head(uint8_t *at, uint8_t type, uint16_t channel, size_t size);
 static inline uint8_t *put_content_header(const struct amqp_connection *c, uint8_t *at,
                                           uint16_t channel, const struct message *msg,
                                           uint32_t returns);
+static struct sl_bytes hide_copies(struct sl_bytes properties, uint8_t **room);
 static uint8_t *put_counted(const struct amqp_connection *c, uint8_t *at,
                             struct sl_bytes properties, uint32_t returns);
 static size_t content_header_bytes(const struct message *msg);
@@ -175,7 +179,10 @@ static inline uint8_t *put_content_header(const struct amqp_connection *c, uint8
 {
     struct sl_bytes properties = message_properties(msg);
     uint8_t *start = at;
+    uint8_t *hiding = NULL;
 
+    if ((msg->marks & MARK_COPIES) != 0)
+        properties = hide_copies(properties, &hiding);
     at = put_frame_head(at, AMQP_FRAME_HEADER, channel, AMQP_CONTENT_HEAD_BYTES + properties.len);
     sl_store_u32(at, (uint32_t)AMQP_CLASS_BASIC << 16); /* class, and weight: always zero */
     sl_store_u64(at + 4, msg->body_len);
@@ -187,7 +194,16 @@ static inline uint8_t *put_content_header(const struct amqp_connection *c, uint8
         sl_store_u32(start + 3, (uint32_t)(at - start) - AMQP_FRAME_HEAD_BYTES);
     }
     *at++ = AMQP_FRAME_END;
+    free(hiding);
     return at;
+}
+
+/* What nobody is shown; the caller frees the room. */
+static struct sl_bytes hide_copies(struct sl_bytes properties, uint8_t **room)
+{
+    *room = malloc(properties.len);
+    SL_ASSERT(*room != NULL);
+    return copies_hide(properties, *room);
 }
 
 /* Headers that fill a frame have no room for the count. */

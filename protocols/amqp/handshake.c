@@ -197,7 +197,7 @@ static void write_capabilities(struct sl_writer *w)
     static const char *const NAMES[] = {
         "publisher_confirms",     "exchange_exchange_bindings", "basic.nack",
         "consumer_cancel_notify", "connection.blocked",         "authentication_failure_close",
-        "per_consumer_qos",       "consumer_priorities",
+        "per_consumer_qos",       "consumer_priorities",        "direct_reply_to",
     };
 
     sl_write_short_string(w, sl_bytes_of("capabilities"));

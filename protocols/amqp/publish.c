@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/base/text.h"
 #include "core/properties.h"
+#include "protocols/amqp/direct_reply.h"
 #include "protocols/amqp/encode.h"
 #include "protocols/amqp/tx.h"
 
@@ -42,6 +43,7 @@ static bool names_another(const struct amqp_connection *c, struct sl_bytes prope
 static enum sl_err find_route(struct amqp_channel *ch, struct sl_bytes properties,
                               const struct route **route);
 static void publish(struct amqp_channel *ch, const struct route *route, struct message *msg);
+static bool find_copies(struct amqp_channel *ch, const struct route **route, struct message *msg);
 static uint64_t await_answer(struct amqp_channel *ch);
 static void ask(struct amqp_channel *ch, struct message *msg);
 
@@ -58,6 +60,8 @@ size_t amqp_publish_whole(struct amqp_connection *c, struct sl_bytes in)
         return 0;
     if (!properties_passed(ch->publisher, content.properties) &&
         check_properties(ch, content.properties, &text) != SL_OK)
+        return 0;
+    if (amqp_direct_reply_address(ch, &content.properties, &text) != SL_OK)
         return 0;
     if (find_route(ch, content.properties, &route) != SL_OK)
         return 0;
@@ -118,14 +122,16 @@ struct sl_bytes amqp_publish_route(const struct amqp_channel *ch)
     return (struct sl_bytes){p->frame + ROUTE_OFFSET, p->frame_len - ROUTE_OFFSET - 2};
 }
 
-bool amqp_publish_check(struct amqp_channel *ch, struct sl_bytes properties)
+bool amqp_publish_check(struct amqp_channel *ch, struct sl_bytes *properties)
 {
     char why[256];
     struct text text = text_on(why, sizeof why);
     enum sl_err err = SL_OK;
 
-    if (!properties_passed(ch->publisher, properties))
-        err = check_properties(ch, properties, &text);
+    if (!properties_passed(ch->publisher, *properties))
+        err = check_properties(ch, *properties, &text);
+    if (err == SL_OK)
+        err = amqp_direct_reply_address(ch, properties, &text);
     if (err != SL_OK)
         amqp_channel_refuse(ch, err, why);
     return err == SL_OK;
@@ -154,6 +160,8 @@ void amqp_publish_refuse_route(struct amqp_channel *ch, enum sl_err err, const s
                           amqp_printable(c, amqp_client(c)->vhost->name));
     else if (err == SL_EDENIED)
         amqp_channel_fail(ch, AMQP_ACCESS_REFUSED, "%s", broker_route_refusal(amqp_client(c)));
+    else if (err == SL_EPRECOND)
+        amqp_channel_fail(ch, AMQP_PRECONDITION_FAILED, "%s", broker_route_refusal(amqp_client(c)));
     else
         amqp_channel_refuse(ch, err, NULL);
 }
@@ -344,17 +352,16 @@ static enum sl_err find_route(struct amqp_channel *ch, struct sl_bytes propertie
 {
     struct amqp_publisher *p = ch->publisher;
     struct client *client = amqp_client(ch->connection);
-    struct sl_bytes headers = {NULL, 0};
 
     if (p->epoch == broker_route_epoch(client)) {
         *route = p->route;
         return SL_OK;
     }
     struct sl_reader r = sl_reader_of(amqp_publish_route(ch));
-    struct sl_bytes exchange = sl_read_short_string(&r);
-    struct sl_bytes key = sl_read_short_string(&r);
-    properties_headers(properties, &headers);
-    SL_TRY(broker_route(client, exchange, key, headers, route));
+    struct routed what = {.properties = properties};
+    what.exchange = sl_read_short_string(&r);
+    what.key = sl_read_short_string(&r);
+    SL_TRY(broker_route(client, &what, route));
     if ((*route)->is_fixed) {
         p->route = *route;
         p->epoch = broker_route_epoch(client);
@@ -367,6 +374,8 @@ static void publish(struct amqp_channel *ch, const struct route *route, struct m
     struct amqp_connection *c = ch->connection;
     bool is_mandatory = (ch->publisher->bits & PUBLISH_MANDATORY) != 0;
 
+    if ((msg->marks & MARK_COPIES) != 0 && !find_copies(ch, &route, msg))
+        return;
     if (broker_may_be_prepared_step(route, msg) && broker_is_prepared_step(msg)) {
         ask(ch, msg);
         return;
@@ -375,8 +384,9 @@ static void publish(struct amqp_channel *ch, const struct route *route, struct m
         amqp_tx_publish(ch, msg, is_mandatory);
         return;
     }
-    /* A return comes before the confirm, which waits for its place in the order. */
-    if (route->count == 0 && is_mandatory)
+    /* A return comes before the confirm, which waits for its place in the order.  What is to wait
+     * has no queue yet. */
+    if (route->count == route->held && is_mandatory)
         amqp_send_return(c, ch->number, AMQP_NO_ROUTE, msg);
     bool may_ask = ch->is_confirming && route->limited != 0;
     if (may_ask)
@@ -393,6 +403,19 @@ static void publish(struct amqp_channel *ch, const struct route *route, struct m
         broker_confirm_refused(amqp_client(c), amqp_channel_ticket(ch), (sl_tag){ch->published});
     else if (list_is_empty(&ch->of_unannounced))
         list_push(&c->unannounced, &ch->of_unannounced);
+}
+
+/* The route by all keys of the message.  False: there is none, and msg is gone. */
+static bool find_copies(struct amqp_channel *ch, const struct route **route, struct message *msg)
+{
+    const struct routed what = routed_of(msg);
+    enum sl_err err = broker_route(amqp_client(ch->connection), &what, route);
+
+    if (err == SL_OK)
+        return true;
+    amqp_publish_refuse_route(ch, err, msg);
+    message_unref(msg);
+    return false;
 }
 
 /* The broker answers what it came to, and it is confirmed in its place: until then the channel is

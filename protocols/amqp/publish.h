@@ -27,8 +27,9 @@ void amqp_publish_method(struct amqp_channel *ch, struct sl_reader *r);
 /* For content.c: the route of the publish method, as messages keep it; borrowed until the
  * next one. */
 struct sl_bytes amqp_publish_route(const struct amqp_channel *ch);
-/* False: these properties cannot be, and the peer has been told. */
-bool amqp_publish_check(struct amqp_channel *ch, struct sl_bytes properties);
+/* False: these properties cannot be, and the peer has been told.  They may be others afterwards:
+ * direct_reply.h. */
+bool amqp_publish_check(struct amqp_channel *ch, struct sl_bytes *properties);
 /* Takes a message that is complete. */
 void amqp_publish_message(struct amqp_channel *ch, struct message *msg);
 /* Closes the channel, or the connection: the broker found no route for msg. */

@@ -22,6 +22,7 @@ static void on_bytes(struct session *s, struct sl_bytes in, size_t *used);
 static void on_deliveries(struct session *s, const struct delivery *items, uint32_t count);
 static void on_answer(struct session *s, struct answer *a);
 static void on_cancelled(struct session *s, uint32_t cookie);
+static void on_overdue(struct session *s, const struct overdue_mail *mail);
 static void on_confirmed(struct session *s, uint64_t who, sl_tag upto, bool is_refused);
 static void on_refusal(struct session *s, uint64_t ticket);
 static void on_deadline(struct session *s);
@@ -48,6 +49,7 @@ const struct protocol amqp_protocol = {
     .on_deliveries = on_deliveries,
     .on_answer = on_answer,
     .on_cancelled = on_cancelled,
+    .on_overdue = on_overdue,
     .on_confirmed = on_confirmed,
     .on_deadline = on_deadline,
     .on_pressure = on_pressure,
@@ -111,6 +113,11 @@ static void on_cancelled(struct session *s, uint32_t cookie)
 {
     if (amqp_connection_is_alive(amqp_connection_of(s)))
         amqp_consumer_on_cancelled(amqp_connection_of(s), cookie);
+}
+
+static void on_overdue(struct session *s, const struct overdue_mail *mail)
+{
+    amqp_consumer_on_overdue(amqp_connection_of(s), mail);
 }
 
 /* The confirm of a commit is the answer that its channel waits for. */

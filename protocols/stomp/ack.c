@@ -6,7 +6,7 @@
 #include "protocols/stomp/subscription.h"
 #include "protocols/stomp/transaction.h"
 
-struct message_id { /* <subscription's tag>@@<session>@@<number> */
+struct ack_id { /* <subscription's tag>@@<session>@@<number> */
     struct sl_bytes subscription;
     struct sl_bytes prefix; /* all but the number */
     sl_tag tag;
@@ -14,13 +14,13 @@ struct message_id { /* <subscription's tag>@@<session>@@<number> */
 
 static void settle(struct stomp_session *s, const struct stomp_frame *f,
                    enum settle_verdict verdict);
-static bool read_id(struct stomp_session *s, const struct stomp_frame *f, struct message_id *id);
+static bool read_id(struct stomp_session *s, const struct stomp_frame *f, struct ack_id *id);
 static void refuse_id(struct stomp_session *s, const struct stomp_frame *f, const char *message,
                       const char *adjective);
-static bool split_id(struct sl_bytes text, struct message_id *id);
+static bool split_id(struct sl_bytes text, struct ack_id *id);
 static size_t after_last_at(struct sl_bytes text);
 static void refuse_unknown(struct stomp_session *s, const struct stomp_frame *f,
-                           const struct message_id *id);
+                           const struct ack_id *id);
 
 bool stomp_on_ack(struct stomp_session *s, const struct stomp_frame *f)
 {
@@ -41,7 +41,7 @@ static void settle(struct stomp_session *s, const struct stomp_frame *f,
                    enum settle_verdict verdict)
 {
     struct stomp_transaction *t = NULL;
-    struct message_id id;
+    struct ack_id id;
 
     if (!read_id(s, f, &id))
         return;
@@ -71,7 +71,7 @@ static void settle(struct stomp_session *s, const struct stomp_frame *f,
 }
 
 /* 1.2 says id, earlier versions say message-id; the values are the same, so either serves. */
-static bool read_id(struct stomp_session *s, const struct stomp_frame *f, struct message_id *id)
+static bool read_id(struct stomp_session *s, const struct stomp_frame *f, struct ack_id *id)
 {
     struct sl_bytes text = stomp_value(&f->headers, s->version == STOMP_1_2 ? "id" : "message-id");
 
@@ -98,7 +98,7 @@ static void refuse_id(struct stomp_session *s, const struct stomp_frame *f, cons
 }
 
 /* Read from its end: a subscription's tag may have an @ of its own, what follows it has none. */
-static bool split_id(struct sl_bytes text, struct message_id *id)
+static bool split_id(struct sl_bytes text, struct ack_id *id)
 {
     size_t number = after_last_at(text);
     size_t session = number < 2 ? 0 : after_last_at((struct sl_bytes){text.at, number - 2});
@@ -119,7 +119,7 @@ static size_t after_last_at(struct sl_bytes text)
 }
 
 static void refuse_unknown(struct stomp_session *s, const struct stomp_frame *f,
-                           const struct message_id *id)
+                           const struct ack_id *id)
 {
     char body[64];
     struct text text = text_on(body, sizeof body);

@@ -1,6 +1,6 @@
 #include "protocols/stomp/cluster.h"
 
-#include "protocols/stomp/queue_headers.h"
+#include "protocols/stomp/durable.h"
 #include "protocols/stomp/reply.h"
 #include "protocols/stomp/session.h"
 
@@ -178,6 +178,11 @@ static bool check_frame(struct stomp_session *s, const struct stomp_frame *f,
 /* Who asks for one of these asks for a queue of its own kind.  NULL: nothing. */
 static const char *what_is_against(const struct stomp_headers *h)
 {
+    struct sl_bytes name;
+    const char *named_by = stomp_durable_name(h, &name);
+
+    if (named_by != NULL)
+        return named_by;
     if (stomp_find(h, "x-queue-name") != NULL)
         return "x-queue-name";
     if (stomp_bool(h, "durable", false))

@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/identity.h"
 #include "protocols/stomp/cluster.h"
+#include "protocols/stomp/durable.h"
 #include "protocols/stomp/reply.h"
 #include "protocols/stomp/session.h"
 
@@ -43,7 +44,8 @@ bool stomp_on_connect(struct stomp_session *s, const struct stomp_frame *f)
     case IDENTITY_WAIT: return false;
     default: return true;
     }
-    if (!open_vhost(s, stomp_value(&headers, "host")) || !stomp_cluster_of_connection(s, &headers))
+    if (!open_vhost(s, stomp_value(&headers, "host")) ||
+        !stomp_cluster_of_connection(s, &headers) || !stomp_durable_of_connection(s, &headers))
         return true;
     s->version = version;
     s->phase = STOMP_OPEN;

@@ -8,6 +8,8 @@
 /* Both spellings of redelivered, x-delivery-count, ack, line ends, numbers, NUL and LF. */
 #define OWN_BYTES_MAX 160u
 
+static bool shape_for(struct stomp_session *s, struct stomp_subscription *sub,
+                      const struct message *msg);
 static sl_tag number_delivery(struct stomp_session *s, struct subscription *core, sl_seq seq);
 static void say_message(struct stomp_session *s, const struct stomp_subscription *sub,
                         struct message *msg, sl_tag tag, bool is_redelivered, uint32_t returns);
@@ -26,18 +28,35 @@ void stomp_on_deliveries(struct stomp_session *s, const struct delivery *items, 
 
         if (sub == NULL)
             continue;
-        if (!stomp_shape_fits(&sub->shape, d->msg) &&
-            stomp_shape_make(&sub->shape, sub, d->msg,
-                             s->base.env->settings->stomp_topic_exchange) != SL_OK) {
-            session_abort(&s->base);
+        if (!shape_for(s, sub, d->msg))
             return;
-        }
         sl_tag tag = number_delivery(s, core, d->seq);
         say_message(s, sub, d->msg, tag, d->is_redelivered, d->returns);
         said++;
     }
     counter_add(&s->base.env->worker->counters.delivered, said);
     session_touch(&s->base);
+}
+
+bool stomp_say_browsed(struct stomp_session *s, struct stomp_subscription *sub,
+                       const struct browsed *b)
+{
+    if (!shape_for(s, sub, b->msg))
+        return false;
+    say_message(s, sub, b->msg, settlement_skip(&s->settlement), b->is_redelivered, b->returns);
+    return true;
+}
+
+/* False: there is no memory, and the session closes. */
+static bool shape_for(struct stomp_session *s, struct stomp_subscription *sub,
+                      const struct message *msg)
+{
+    if (stomp_shape_fits(&sub->shape, msg) ||
+        stomp_shape_make(&sub->shape, sub, msg, s->base.env->settings->stomp_topic_exchange) ==
+            SL_OK)
+        return true;
+    session_abort(&s->base);
+    return false;
 }
 
 static sl_tag number_delivery(struct stomp_session *s, struct subscription *core, sl_seq seq)

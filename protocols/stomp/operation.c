@@ -1,6 +1,8 @@
 #include "protocols/stomp/operation.h"
 
 #include "core/base/assert.h"
+#include "protocols/stomp/browser.h"
+#include "protocols/stomp/direct_reply.h"
 #include "protocols/stomp/reply.h"
 #include "protocols/stomp/send.h"
 #include "protocols/stomp/session.h"
@@ -15,6 +17,7 @@ static struct sl_bytes keep(uint8_t **at, struct sl_bytes bytes);
 static uint64_t next_ticket(struct stomp_session *s);
 static void bind(struct stomp_session *s);
 static void consume(struct stomp_session *s);
+static void browse(struct stomp_session *s);
 static void owe_prepared(struct stomp_session *s, sl_lsn safe_at);
 static void refuse(struct stomp_session *s, const struct answer *a);
 static void complete(struct stomp_session *s);
@@ -71,6 +74,12 @@ void stomp_operation_on_answer(struct stomp_session *s, struct answer *a)
     case STOMP_STEP_CONSUME:
         subscription_begin(o->subscription->core, a);
         stomp_subscription_live(s, o->subscription);
+        o->subscription = NULL;
+        break;
+    case STOMP_STEP_BROWSE:
+        stomp_subscription_live(s, o->subscription);
+        if (!s->base.is_aborted)
+            stomp_browser_begin(s, o->subscription, a);
         o->subscription = NULL;
         break;
     case STOMP_STEP_DELETE: break;
@@ -160,13 +169,30 @@ static void consume(struct stomp_session *s)
         .context = o->subscription,
     };
 
+    if (o->subscription->is_browser) {
+        browse(s);
+        return;
+    }
     o->step = STOMP_STEP_CONSUME;
     o->ticket = next_ticket(s);
-    o->subscription->core = broker_subscribe(&s->base.client, o->ticket, &options);
+    o->subscription->core = direct_reply_is(o->queue)
+                                ? stomp_direct_reply_consume(s, o->ticket, o->subscription)
+                                : broker_subscribe(&s->base.client, o->ticket, &options);
     if (o->subscription->core == NULL) {
         stomp_fail_with(s, o->receipt, SL_EFULL, "too many subscriptions");
         stomp_operation_drop(s);
     }
+}
+
+/* What it will see is fixed before the RECEIPT. */
+static void browse(struct stomp_session *s)
+{
+    const struct browse_cursor start = {.has_begun = false};
+    struct stomp_operation *o = s->operation;
+
+    o->step = STOMP_STEP_BROWSE;
+    o->ticket = next_ticket(s);
+    broker_browse(&s->base.client, o->ticket, o->queue, &start);
 }
 
 /* It is done; its receipt waits for the disk, and what comes next does not. */

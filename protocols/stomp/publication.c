@@ -162,12 +162,9 @@ static struct message *finish_gathered(struct stomp_publication *p)
 static void publish(struct stomp_session *s, struct message *msg, struct sl_bytes receipt)
 {
     const struct route *route;
-    struct sl_bytes headers = {NULL, 0};
+    const struct routed what = routed_of(msg);
+    enum sl_err err = broker_route(&s->base.client, &what, &route);
 
-    if (!properties_headers(message_properties(msg), &headers))
-        headers = (struct sl_bytes){NULL, 0};
-    enum sl_err err =
-        broker_route(&s->base.client, message_exchange(msg), message_key(msg), headers, &route);
     if (err != SL_OK) {
         stomp_fail_no_route(s, receipt, err, message_exchange(msg));
         message_unref(msg);

@@ -2,8 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/table.h"
-
-#include <xxhash.h>
+#include "protocols/stomp/durable.h"
 
 enum argument_type { ARGUMENT_TEXT, ARGUMENT_INTEGER, ARGUMENT_BOOL };
 
@@ -36,18 +35,26 @@ static const struct argument {
     {"x-queue-mode", ARGUMENT_TEXT},
     {"x-queue-type", ARGUMENT_TEXT},
     {"x-queue-version", ARGUMENT_INTEGER},
+    {"x-selector", ARGUMENT_TEXT},
     {"x-single-active-consumer", ARGUMENT_BOOL},
     {"x-stream-filter-size-bytes", ARGUMENT_INTEGER},
     {"x-stream-max-segment-size-bytes", ARGUMENT_INTEGER},
+    {"x-subscribed-to", ARGUMENT_TEXT},
 };
 
 static const char *const OF_CONSUMER[] = {"x-queue-name", "x-priority", "x-stream-offset",
                                           "x-stream-filter", "x-stream-match-unfiltered"};
 
+#define TRANSLATED_MAX 3u /* arguments that other headers than their own ask for */
+
 static void read_properties(const struct stomp_headers *h, const struct stomp_destination *d,
                             struct queue_declaration *out);
-static enum sl_err read_arguments(const struct stomp_headers *h, bool is_subscribe,
-                                  struct arena *arena, struct sl_bytes *table);
+static enum sl_err read_arguments(const struct stomp_headers *h, const struct stomp_header *more,
+                                  uint32_t more_count, bool is_subscribe, struct arena *arena,
+                                  struct sl_bytes *table);
+static uint32_t translate(const struct stomp_headers *h, const struct stomp_destination *d,
+                          struct stomp_header out[TRANSLATED_MAX]);
+static void write_headers(struct sl_writer *w, const struct stomp_headers *h, bool is_subscribe);
 static bool is_argument(struct sl_bytes name, bool is_subscribe, enum argument_type *type);
 static void write_argument(struct sl_writer *w, const struct stomp_header *h,
                            enum argument_type type);
@@ -56,35 +63,17 @@ enum sl_err stomp_queue_headers_read(const struct stomp_headers *h,
                                      const struct stomp_destination *d, bool is_subscribe,
                                      struct arena *arena, struct queue_declaration *out)
 {
+    struct stomp_header more[TRANSLATED_MAX];
+    uint32_t count = is_subscribe ? translate(h, d, more) : 0;
+
     *out = (struct queue_declaration){0};
     read_properties(h, d, out);
-    return read_arguments(h, is_subscribe, arena, &out->arguments);
-}
-
-bool stomp_is_durable(const struct stomp_headers *h)
-{
-    return stomp_bool(h, "durable", false) || stomp_bool(h, "persistent", false);
-}
-
-void stomp_stable_name(struct sl_bytes destination, struct sl_bytes id,
-                       uint8_t name[STOMP_STABLE_NAME_BYTES])
-{
-    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint64_t seed = XXH3_64bits(id.at, id.len);
-    XXH128_hash_t hash = XXH3_128bits_withSeed(destination.at, destination.len, seed);
-    uint8_t *at = name + sizeof STOMP_SUBSCRIPTION_PREFIX - 1;
-
-    memcpy(name, STOMP_SUBSCRIPTION_PREFIX, sizeof STOMP_SUBSCRIPTION_PREFIX - 1);
-    for (int i = 0; i < 11; i++) {
-        at[i] = (uint8_t)DIGITS[hash.low64 & 63];
-        at[i + 11] = (uint8_t)DIGITS[hash.high64 & 63];
-        hash.low64 >>= 6;
-        hash.high64 >>= 6;
-    }
+    return read_arguments(h, more, count, is_subscribe, arena, &out->arguments);
 }
 
 /* RabbitMQ 4.3's, but for one thing: a named topic queue (x-queue-name) is not exclusive, as
- * it is named in order to be shared. */
+ * it is named in order to be shared.  A subscription with a name of its own is as ActiveMQ and
+ * Artemis have it: it stays. */
 static void read_properties(const struct stomp_headers *h, const struct stomp_destination *d,
                             struct queue_declaration *out)
 {
@@ -94,20 +83,48 @@ static void read_properties(const struct stomp_headers *h, const struct stomp_de
         out->is_exclusive = !out->is_durable || stomp_bool(h, "exclusive", false);
         return;
     }
-    bool is_named = stomp_find(h, "x-queue-name") != NULL;
+    struct sl_bytes name;
+    bool stays = stomp_durable_name(h, &name) != NULL;
+    bool is_named = stays || stomp_find(h, "x-queue-name") != NULL;
     out->is_durable = stomp_is_durable(h);
-    out->is_auto_delete = stomp_bool(h, "auto-delete", true);
+    out->is_auto_delete = !stays && stomp_bool(h, "auto-delete", true);
     out->is_exclusive =
+        !stays &&
         stomp_bool(h, "exclusive", !is_named && (!out->is_durable || d->kind == STOMP_TO_EXCHANGE));
 }
 
-static enum sl_err read_arguments(const struct stomp_headers *h, bool is_subscribe,
-                                  struct arena *arena, struct sl_bytes *table)
+/* What is said in the words of others, as headers of ours; who says ours as well means ours. */
+static uint32_t translate(const struct stomp_headers *h, const struct stomp_destination *d,
+                          struct stomp_header out[TRANSLATED_MAX])
+{
+    struct sl_bytes name;
+    bool has_name = !stomp_destination_is_queue(d) && stomp_durable_name(h, &name) != NULL;
+    const struct stomp_header words[TRANSLATED_MAX] = {
+        {SL_BYTES_LITERAL("x-selector"), stomp_value(h, "selector")},
+        {SL_BYTES_LITERAL("x-single-active-consumer"), stomp_bool(h, "activemq.exclusive", false)
+                                                           ? SL_BYTES_LITERAL("true")
+                                                           : SL_BYTES_LITERAL("")},
+        {SL_BYTES_LITERAL("x-subscribed-to"),
+         has_name ? stomp_value(h, "destination") : SL_BYTES_LITERAL("")},
+    };
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < TRANSLATED_MAX; i++)
+        if (words[i].value.len != 0 && stomp_find(h, (const char *)words[i].name.at) == NULL)
+            out[count++] = words[i];
+    return count;
+}
+
+static enum sl_err read_arguments(const struct stomp_headers *h, const struct stomp_header *more,
+                                  uint32_t more_count, bool is_subscribe, struct arena *arena,
+                                  struct sl_bytes *table)
 {
     enum argument_type type;
     size_t bytes = 4;
-    uint32_t count = 0;
+    uint32_t count = more_count;
 
+    for (uint32_t i = 0; i < more_count; i++)
+        bytes += more[i].name.len + more[i].value.len + 16;
     for (uint32_t i = 0; i < h->count; i++) {
         if (!is_argument(h->at[i].name, is_subscribe, &type))
             continue;
@@ -122,6 +139,19 @@ static enum sl_err read_arguments(const struct stomp_headers *h, bool is_subscri
 
     struct sl_writer w = {at, at + bytes, false};
     uint8_t *start = table_write_start(&w);
+    for (uint32_t i = 0; i < more_count; i++)
+        if (is_argument(more[i].name, true, &type))
+            write_argument(&w, &more[i], type);
+    write_headers(&w, h, is_subscribe);
+    table_write_finish(&w, start);
+    *table = (struct sl_bytes){at, (size_t)(w.pos - at)};
+    return w.overflowed || table->len > SL_PROPERTIES_BYTES_MAX ? SL_ETOOBIG : SL_OK;
+}
+
+static void write_headers(struct sl_writer *w, const struct stomp_headers *h, bool is_subscribe)
+{
+    enum argument_type type;
+
     for (uint32_t i = 0; i < h->count; i++) {
         const struct stomp_header *one = &h->at[i];
         bool is_first = true;
@@ -131,11 +161,8 @@ static enum sl_err read_arguments(const struct stomp_headers *h, bool is_subscri
         for (uint32_t j = 0; j < i && is_first; j++)
             is_first = !sl_bytes_equal(h->at[j].name, one->name);
         if (is_first)
-            write_argument(&w, one, type);
+            write_argument(w, one, type);
     }
-    table_write_finish(&w, start);
-    *table = (struct sl_bytes){at, (size_t)(w.pos - at)};
-    return w.overflowed || table->len > SL_PROPERTIES_BYTES_MAX ? SL_ETOOBIG : SL_OK;
 }
 
 static bool is_argument(struct sl_bytes name, bool is_subscribe, enum argument_type *type)

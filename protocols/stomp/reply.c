@@ -152,6 +152,25 @@ void stomp_say_cancelled(struct stomp_session *s, struct sl_bytes id, struct sl_
     sl_buffer_deinit(&value);
 }
 
+void stomp_say_browser_end(struct stomp_session *s, struct sl_bytes id, struct sl_bytes destination)
+{
+    struct sl_buffer frame = {.bytes_max = SIZE_MAX};
+    struct sl_buffer room = {.bytes_max = SIZE_MAX};
+
+    add_text(&frame, "MESSAGE\n");
+    if (id.at != NULL)
+        add_header(&frame, "subscription", escaped(&room, id));
+    sl_buffer_deinit(&room);
+    room = (struct sl_buffer){.bytes_max = SIZE_MAX};
+    add_header(&frame, "destination", escaped(&room, destination));
+    add_header(&frame, "message-id", SL_BYTES_LITERAL("0"));
+    add_header(&frame, "browser", SL_BYTES_LITERAL("end"));
+    add_header(&frame, "content-length", SL_BYTES_LITERAL("0"));
+    add_text(&frame, "\n");
+    say(s, &frame);
+    sl_buffer_deinit(&room);
+}
+
 static size_t words_of(enum sl_err err)
 {
     size_t i = 0;

@@ -48,4 +48,8 @@ void stomp_refuse_with(struct stomp_session *s, struct sl_bytes receipt, enum sl
  * or {NULL, 0}. */
 void stomp_say_cancelled(struct stomp_session *s, struct sl_bytes id, struct sl_bytes destination);
 
+/* MESSAGE behind the last one that a browser is shown, as ActiveMQ has it. */
+void stomp_say_browser_end(struct stomp_session *s, struct sl_bytes id,
+                           struct sl_bytes destination);
+
 #endif

@@ -5,6 +5,7 @@
 #include "core/prepared_form.h"
 #include "core/properties.h"
 #include "protocols/stomp/cluster.h"
+#include "protocols/stomp/direct_reply.h"
 #include "protocols/stomp/operation.h"
 #include "protocols/stomp/properties.h"
 #include "protocols/stomp/queue_headers.h"
@@ -24,6 +25,8 @@ struct sending { /* what a SEND comes to, step by step */
 
 enum progress { GO_ON, REFUSED, POSTPONED };
 
+static void read_routing_type(const struct stomp_session *s, const struct stomp_headers *h,
+                              struct sl_bytes text, struct stomp_destination *d);
 static bool must_wait(struct stomp_session *s, const struct stomp_frame *f);
 static enum progress check(struct stomp_session *s, const struct stomp_frame *f,
                            struct sending *out);
@@ -111,7 +114,7 @@ bool stomp_destination_of(struct stomp_session *s, const struct stomp_frame *f,
     }
     switch (stomp_destination_parse(text, s->base.env->settings->stomp_topic_exchange,
                                     &s->base.env->arena, d, &why)) {
-    case SL_OK: return true;
+    case SL_OK: read_routing_type(s, &f->headers, text, d); return true;
     case SL_ENOENT:
         stomp_refuse_about(s, f->receipt, "Unknown destination", "'", text,
                            "' is not a valid destination.\nValid destination types are: "
@@ -128,6 +131,17 @@ bool stomp_destination_of(struct stomp_session *s, const struct stomp_frame *f,
     }
 }
 
+/* Artemis' clients say beside a bare name whether it is a topic. */
+static void read_routing_type(const struct stomp_session *s, const struct stomp_headers *h,
+                              struct sl_bytes text, struct stomp_destination *d)
+{
+    if (text.at[0] == '/' || (!sl_bytes_are(stomp_value(h, "destination-type"), "MULTICAST") &&
+                              !sl_bytes_are(stomp_value(h, "subscription-type"), "MULTICAST")))
+        return;
+    d->kind = STOMP_TO_TOPIC;
+    d->exchange = sl_bytes_of(s->base.env->settings->stomp_topic_exchange);
+}
+
 void stomp_fail_no_route(struct stomp_session *s, struct sl_bytes receipt, enum sl_err err,
                          struct sl_bytes exchange)
 {
@@ -141,7 +155,7 @@ void stomp_fail_no_route(struct stomp_session *s, struct sl_bytes receipt, enum 
 void stomp_route_reason(const struct stomp_session *s, enum sl_err err, struct sl_bytes exchange,
                         struct text *to)
 {
-    if (err == SL_EDENIED) {
+    if (err == SL_EDENIED || err == SL_EPRECOND) {
         text_add(to, "%s", broker_route_refusal(&s->base.client));
         return;
     }
@@ -228,7 +242,8 @@ static enum progress check(struct stomp_session *s, const struct stomp_frame *f,
     return out->transaction == NULL ? REFUSED : GO_ON;
 }
 
-/* The first SEND to a queue declares it; the frame waits for that. */
+/* The first SEND to a queue declares it, and waits for that.  One that the session consumes is
+ * declared: with what its SUBSCRIBE asked for, which a SEND need not say again. */
 static enum progress declare(struct stomp_session *s, const struct stomp_frame *f,
                              const struct sending *sending)
 {
@@ -237,6 +252,10 @@ static enum progress declare(struct stomp_session *s, const struct stomp_frame *
     if (sending->to.kind != STOMP_TO_QUEUE ||
         stomp_declared_has(&s->send->declared, sending->to.key))
         return GO_ON;
+    if (stomp_subscription_has_queue(s, sending->to.key)) {
+        stomp_send_remember(s, sending->to.key);
+        return GO_ON;
+    }
     if (stomp_queue_headers_read(&f->headers, &sending->to, false, &s->base.env->arena, &d) !=
         SL_OK) {
         stomp_refuse(s, f->receipt, "Invalid header", "The queue's arguments are too large");
@@ -248,12 +267,15 @@ static enum progress declare(struct stomp_session *s, const struct stomp_frame *
     return POSTPONED;
 }
 
-/* A reply address of the form /temp-queue/ID stands for a queue of this session's own. */
+/* A reply address of the form /temp-queue/ID stands for a queue of this session's own, and
+ * amq.rabbitmq.reply-to for its direct replies. */
 static enum progress find_reply_queue(struct stomp_session *s, const struct stomp_frame *f,
                                       struct sending *out)
 {
     struct sl_bytes address = stomp_value(&f->headers, "reply-to");
 
+    if (direct_reply_is(address))
+        return stomp_direct_reply_address(s, f, &out->properties.reply_to) ? GO_ON : REFUSED;
     if (!sl_bytes_begin(address, "/temp-queue/"))
         return GO_ON;
     if (address.len > SL_NAME_BYTES_MAX - 2) {
@@ -272,14 +294,14 @@ static enum progress find_reply_queue(struct stomp_session *s, const struct stom
 static enum progress read_properties(struct stomp_session *s, const struct stomp_frame *f,
                                      struct sending *out)
 {
+    const struct routed what = {.exchange = out->to.exchange, .key = out->to.key};
     const struct route *ignored;
     const char *why;
     enum sl_err err = SL_OK;
 
     /* Properties come late to a headers exchange: here it only matters that it exists. */
     if (out->to.exchange.len != 0)
-        err = broker_route(&s->base.client, out->to.exchange, out->to.key,
-                           (struct sl_bytes){NULL, 0}, &ignored);
+        err = broker_route(&s->base.client, &what, &ignored);
     if (err != SL_OK) {
         stomp_fail_no_route(s, f->receipt, err, out->to.exchange);
         return REFUSED;
@@ -340,14 +362,14 @@ static bool read_body(const struct stomp_again *again, struct sl_reader *in, str
 /* NULL: the exchange is gone, which the long road says. */
 static const struct route *route_again(struct stomp_session *s, struct stomp_repeat *r)
 {
-    struct sl_bytes headers = {NULL, 0};
+    struct routed what = {.exchange = r->exchange, .key = r->key, .properties = r->properties};
     const struct route *route;
 
     if (r->epoch == broker_route_epoch(&s->base.client))
         return r->route;
-    if (!properties_headers(r->properties, &headers))
-        headers = (struct sl_bytes){NULL, 0};
-    if (broker_route(&s->base.client, r->exchange, r->key, headers, &route) != SL_OK)
+    if ((known_headers_marks(r->properties) & MARK_COPIES) != 0)
+        what.copies = r->properties;
+    if (broker_route(&s->base.client, &what, &route) != SL_OK)
         return NULL;
     r->route = route;
     r->epoch = route->is_fixed ? broker_route_epoch(&s->base.client) : 0;

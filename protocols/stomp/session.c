@@ -3,8 +3,10 @@
 #include "core/base/limits.h"
 #include "core/identity.h"
 #include "protocols/stomp/ack.h"
+#include "protocols/stomp/browser.h"
 #include "protocols/stomp/connect.h"
 #include "protocols/stomp/describe.h"
+#include "protocols/stomp/direct_reply.h"
 #include "protocols/stomp/encode.h"
 #include "protocols/stomp/operation.h"
 #include "protocols/stomp/reply.h"
@@ -22,10 +24,12 @@ static void on_bytes(struct session *base, struct sl_bytes in, size_t *used);
 static void on_deliveries(struct session *base, const struct delivery *items, uint32_t count);
 static void on_answer(struct session *base, struct answer *a);
 static void on_cancelled(struct session *base, uint32_t cookie);
+static void on_overdue(struct session *base, const struct overdue_mail *mail);
 static void on_confirmed(struct session *base, uint64_t who, sl_tag upto, bool is_refused);
 static void after_receipts(struct stomp_session *s);
 static void on_deadline(struct session *base);
 static void on_pressure(struct session *base);
+static void on_written(struct session *base);
 static void on_end_of_input(struct session *base);
 static void on_shutdown(struct session *base);
 static void on_eviction(struct session *base, const char *reason);
@@ -73,9 +77,11 @@ const struct protocol stomp_protocol = {
     .on_deliveries = on_deliveries,
     .on_answer = on_answer,
     .on_cancelled = on_cancelled,
+    .on_overdue = on_overdue,
     .on_confirmed = on_confirmed,
     .on_deadline = on_deadline,
     .on_pressure = on_pressure,
+    .on_written = on_written,
     .on_end_of_input = on_end_of_input,
     .on_shutdown = on_shutdown,
     .on_eviction = on_eviction,
@@ -141,6 +147,7 @@ static void on_open(struct session *base)
     settlement_init(&s->settlement);
     stomp_receipts_init(&s->receipts);
     list_init(&s->transactions);
+    list_init(&s->browsers);
     stomp_heartbeat_schedule(s);
 }
 
@@ -173,6 +180,10 @@ static void on_answer(struct session *base, struct answer *a)
         stomp_connect_on_answer(s, a);
         return;
     }
+    if ((a->ticket & STOMP_BROWSER_TICKET) != 0) {
+        stomp_browser_on_answer(s, a);
+        return;
+    }
     if ((a->ticket & STOMP_VERDICT_TICKET) == 0) {
         stomp_operation_on_answer(s, a);
         return;
@@ -185,6 +196,22 @@ static void on_cancelled(struct session *base, uint32_t cookie)
 {
     if (!base->is_ending)
         stomp_subscription_on_cancelled(stomp_of(base), cookie);
+}
+
+/* A session is one channel to RabbitMQ's clients.  A subscription that has ended meanwhile keeps
+ * nothing. */
+static void on_overdue(struct session *base, const struct overdue_mail *mail)
+{
+    char room[256];
+    struct text reason = text_on(room, sizeof room);
+
+    if (base->is_ending || client_subscription_of(&base->client, &mail->consumer) == NULL)
+        return;
+    text_add(&reason,
+             "delivery acknowledgement on channel 1 timed out. Timeout value used: %llu ms. "
+             "This timeout value can be configured, see consumers doc guide to learn more",
+             (unsigned long long)mail->timeout_ms);
+    stomp_fail_with(stomp_of(base), STOMP_NO_RECEIPT, SL_EPRECOND, room);
 }
 
 static void on_confirmed(struct session *base, uint64_t who, sl_tag upto, bool is_refused)
@@ -221,6 +248,11 @@ static void on_pressure(struct session *base)
     s->heartbeat.since_ms = base->env->now_ms; /* while held nothing was read */
     s->body.is_excused = true;
     session_resume(base);
+}
+
+static void on_written(struct session *base)
+{
+    stomp_browser_on_written(stomp_of(base));
 }
 
 /* As after a DISCONNECT without a receipt. */
@@ -263,9 +295,11 @@ static void on_close(struct session *base)
     stomp_subscriptions_deinit(s);
     settlement_deinit(&s->settlement);
     stomp_send_free(s);
+    stomp_direct_reply_free(s);
     stomp_receipts_deinit(&s->receipts);
     free(s->user);
     free(s->cluster_id);
+    free(s->client_id);
     s->user = NULL;
 }
 

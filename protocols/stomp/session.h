@@ -34,10 +34,11 @@ struct stomp_body {
     bool is_excused; /* in this period there was a time when we did not read */
 };
 
-struct stomp_login;       /* connect.c */
-struct stomp_send;        /* send.c */
-struct stomp_operation;   /* operation.h */
-struct stomp_transaction; /* transaction.c */
+struct stomp_direct_reply; /* direct_reply.c */
+struct stomp_login;        /* connect.c */
+struct stomp_send;         /* send.c */
+struct stomp_operation;    /* operation.h */
+struct stomp_transaction;  /* transaction.c */
 
 #define STOMP_NAME_PREFIX "session-"
 #define STOMP_NAME_BYTES (sizeof STOMP_NAME_PREFIX - 1 + SL_RANDOM_NAME_CHARS)
@@ -50,6 +51,7 @@ struct stomp_session {
     char name[STOMP_NAME_BYTES + 1];
     char *user;       /* owned; who logged in */
     char *cluster_id; /* owned; CONNECT said so; or NULL */
+    char *client_id;  /* the same; names durable subscriptions */
     struct stomp_heartbeat heartbeat;
     struct stomp_search search; /* in the unread input */
     struct stomp_body body;
@@ -58,9 +60,12 @@ struct stomp_session {
     struct hash_map subscriptions; /* of struct stomp_subscription, by tag */
     struct stomp_login *login;     /* CONNECT waits for it */
     struct stomp_send *send;
+    struct stomp_direct_reply *direct_reply;
     struct stomp_operation *operation; /* what the session is parked for */
     uint64_t next_ticket;
     struct list transactions;
+    struct list browsers; /* browser.h */
+    uint32_t browsers_count;
     uint32_t transactions_count;
 };
 

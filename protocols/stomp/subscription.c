@@ -1,7 +1,11 @@
 #include "protocols/stomp/subscription.h"
 
 #include "core/base/limits.h"
+#include "core/selector.h"
+#include "protocols/stomp/browser.h"
 #include "protocols/stomp/cluster.h"
+#include "protocols/stomp/direct_reply.h"
+#include "protocols/stomp/durable.h"
 #include "protocols/stomp/operation.h"
 #include "protocols/stomp/queue_headers.h"
 #include "protocols/stomp/reply.h"
@@ -11,6 +15,7 @@
 #include <stdlib.h>
 
 #define REPLY_ADDRESS "/temp-queue/"
+#define SELECTOR_REASON_BYTES 256u
 
 static bool read_tag(struct stomp_session *s, const struct stomp_frame *f, struct sl_bytes *tag,
                      struct sl_bytes *id);
@@ -19,6 +24,10 @@ static bool read_source(struct stomp_session *s, const struct stomp_frame *f,
                         struct stomp_destination *d);
 static bool name_queue(struct stomp_session *s, const struct stomp_frame *f,
                        const struct stomp_destination *d, struct sl_bytes *name);
+static bool check_browser(struct stomp_session *s, const struct stomp_frame *f,
+                          const struct stomp_destination *d, bool is_cluster);
+static bool check_selector(struct stomp_session *s, const struct stomp_frame *f,
+                           const struct stomp_destination *d);
 static void start(struct stomp_session *s, const struct stomp_frame *f,
                   const struct stomp_destination *d, struct stomp_subscription *sub);
 static struct stomp_subscription *subscription_new(struct stomp_session *s, struct sl_bytes tag,
@@ -51,18 +60,22 @@ bool stomp_on_subscribe(struct stomp_session *s, const struct stomp_frame *f)
         return true;
     }
     enum stomp_cluster of_cluster = stomp_cluster_of_subscribe(s, f, &d, &cluster);
-    if (of_cluster == STOMP_CLUSTER_REFUSED ||
+    if (of_cluster == STOMP_CLUSTER_REFUSED || !stomp_durable_check(s, f, &d) ||
+        !check_browser(s, f, &d, of_cluster == STOMP_CLUSTER) || !check_selector(s, f, &d) ||
         (of_cluster == STOMP_NO_CLUSTER && !name_queue(s, f, &d, &queue)))
         return true;
     if (of_cluster == STOMP_CLUSTER)
         queue = cluster.own;
+    if (direct_reply_is(queue) && !stomp_direct_reply_check(s, f))
+        return true;
 
     struct stomp_subscription *sub = subscription_new(s, tag, id, destination, queue);
     if (sub == NULL) {
         stomp_fail_with(s, f->receipt, SL_ENOMEM, "out of memory");
         return true;
     }
-    sub->ack = ack_mode(&f->headers);
+    sub->is_browser = stomp_bool(&f->headers, "browser", false);
+    sub->ack = sub->is_browser ? STOMP_ACK_AUTO : ack_mode(&f->headers);
     sub->is_topic = d.kind == STOMP_TO_TOPIC && of_cluster == STOMP_NO_CLUSTER;
     d.is_cluster = of_cluster == STOMP_CLUSTER;
     start(s, f, &d, sub);
@@ -73,9 +86,10 @@ bool stomp_on_unsubscribe(struct stomp_session *s, const struct stomp_frame *f)
 {
     struct sl_bytes id = stomp_value(&f->headers, "id");
     struct sl_bytes destination = stomp_value(&f->headers, "destination");
+    struct sl_bytes queue;
     struct sl_bytes tag;
 
-    if (id.at == NULL && destination.at == NULL) {
+    if (id.at == NULL && destination.at == NULL && !stomp_durable_find(s, f, &queue)) {
         stomp_refuse(s, f->receipt, "Missing destination or id",
                      "UNSUBSCRIBE must include a 'destination' or 'id' header");
         return true;
@@ -87,6 +101,10 @@ bool stomp_on_unsubscribe(struct stomp_session *s, const struct stomp_frame *f)
     }
     tag = id.at != NULL ? make_tag(s, 'T', id) : make_tag(s, 'Q', destination);
     struct stomp_subscription *sub = hash_map_get(&s->subscriptions, tag);
+    if (sub == NULL && stomp_durable_find(s, f, &queue)) { /* of an earlier connection */
+        stomp_operation_delete(s, f->receipt, queue);
+        return true;
+    }
     if (sub == NULL) {
         stomp_refuse_about(s, f->receipt, "No subscription found",
                            "UNSUBSCRIBE must refer to an existing subscription.\n"
@@ -94,14 +112,32 @@ bool stomp_on_unsubscribe(struct stomp_session *s, const struct stomp_frame *f)
                            id.at != NULL ? id : destination, "\" not found.");
         return true;
     }
-    settlement_forget(&s->settlement, sub->core);
-    broker_drop(&s->base.client, sub->core);
-    if (sub->is_topic && stomp_is_durable(&f->headers))
-        stomp_operation_delete(s, f->receipt, sub->queue);
+    if (sub->core != NULL) {
+        settlement_forget(&s->settlement, sub->core);
+        broker_drop(&s->base.client, sub->core);
+    }
+    bool ends = stomp_durable_find(s, f, &queue);
+    if (!ends && sub->is_topic && stomp_is_durable(&f->headers)) {
+        ends = true;
+        queue = sub->queue;
+    }
+    if (ends)
+        stomp_operation_delete(s, f->receipt, queue);
     else
         stomp_receipts_owe(s, f->receipt);
     forget(s, sub);
     return true;
+}
+
+bool stomp_subscription_has_queue(const struct stomp_session *s, struct sl_bytes queue)
+{
+    const struct stomp_subscription *sub;
+    size_t cursor = 0;
+
+    while ((sub = hash_map_next(&s->subscriptions, &cursor)) != NULL)
+        if (sl_bytes_equal(sub->queue, queue))
+            return true;
+    return false;
 }
 
 const struct stomp_subscription *stomp_reply_queue(const struct stomp_session *s,
@@ -145,7 +181,8 @@ void stomp_subscription_live(struct stomp_session *s, struct stomp_subscription 
 {
     if (hash_map_put(&s->subscriptions, sub->tag, sub) == SL_OK)
         return;
-    sub->core->context = NULL;
+    if (sub->core != NULL)
+        sub->core->context = NULL;
     stomp_subscription_free(sub);
     session_abort(&s->base);
 }
@@ -174,8 +211,10 @@ void stomp_subscriptions_deinit(struct stomp_session *s)
     struct stomp_subscription *sub;
     size_t cursor = 0;
 
-    while ((sub = hash_map_next(&s->subscriptions, &cursor)) != NULL)
+    while ((sub = hash_map_next(&s->subscriptions, &cursor)) != NULL) {
+        stomp_browser_end(s, sub);
         stomp_subscription_free(sub);
+    }
     hash_map_deinit(&s->subscriptions);
 }
 
@@ -223,42 +262,55 @@ static bool read_source(struct stomp_session *s, const struct stomp_frame *f,
                            "' is not a valid destination for 'SUBSCRIBE'");
         return false;
     }
-    if (stomp_destination_is_queue(d) || !stomp_is_durable(&f->headers) ||
-        stomp_find(&f->headers, "id") != NULL)
-        return true;
-    stomp_refuse(s, f->receipt, "Missing Header",
-                 stomp_bool(&f->headers, "durable", false)
-                     ? "Header 'id' is required for durable subscriptions"
-                     : "Header 'id' is required for persistent subscriptions");
-    return false;
+    return true;
 }
 
 static bool name_queue(struct stomp_session *s, const struct stomp_frame *f,
                        const struct stomp_destination *d, struct sl_bytes *name)
 {
-    struct sl_bytes given = stomp_value(&f->headers, "x-queue-name");
-    uint8_t *at;
-
     *name = d->key;
-    if (stomp_destination_is_queue(d))
+    return stomp_destination_is_queue(d) || stomp_durable_queue(s, f, name);
+}
+
+static bool check_browser(struct stomp_session *s, const struct stomp_frame *f,
+                          const struct stomp_destination *d, bool is_cluster)
+{
+    if (!stomp_bool(&f->headers, "browser", false))
         return true;
-    if (given.len > SL_NAME_BYTES_MAX) {
-        stomp_refuse(s, f->receipt, "Invalid header", "'x-queue-name' may have 255 bytes at most");
+    if (!is_cluster && !stomp_destination_is_queue(d))
+        stomp_refuse(s, f->receipt, "Invalid header", "Only a queue can be browsed");
+    else if (s->browsers_count >= STOMP_BROWSERS_MAX)
+        stomp_refuse(s, f->receipt, "Invalid header", "Too many browsers at once (limit 16)");
+    else
+        return true;
+    return false;
+}
+
+/* Looked at before anything is made. */
+static bool check_selector(struct stomp_session *s, const struct stomp_frame *f,
+                           const struct stomp_destination *d)
+{
+    struct sl_bytes text = stomp_value(&f->headers, "selector");
+    struct selector *selector = NULL;
+    char room[SELECTOR_REASON_BYTES];
+    struct text reason = text_on(room, sizeof room);
+
+    if (text.len == 0)
+        return true;
+    if (stomp_destination_is_queue(d)) {
+        stomp_refuse(s, f->receipt, "Invalid selector",
+                     "A queue is shared: only a subscription to a topic or an exchange selects");
         return false;
     }
-    *name = given;
-    if (given.len != 0)
+    enum sl_err err = selector_parse(text, &selector, &reason);
+    selector_free(selector);
+    if (err == SL_OK)
         return true;
-    at = arena_take(&s->base.env->arena, STOMP_STABLE_NAME_BYTES + 1);
-    if (at == NULL) {
-        stomp_fail_with(s, f->receipt, SL_ENOMEM, "out of memory");
-        return false;
-    }
-    *name = (struct sl_bytes){at, STOMP_STABLE_NAME_BYTES};
-    stomp_stable_name(stomp_value(&f->headers, "destination"), stomp_value(&f->headers, "id"), at);
-    if (!stomp_is_durable(&f->headers))
-        sl_random_name((char *)at + sizeof STOMP_SUBSCRIPTION_PREFIX - 1);
-    return true;
+    if (err == SL_ENOMEM)
+        stomp_fail_with(s, f->receipt, err, "out of memory");
+    else
+        stomp_refuse(s, f->receipt, "Invalid selector", room);
+    return false;
 }
 
 static void start(struct stomp_session *s, const struct stomp_frame *f,
@@ -368,6 +420,8 @@ static bool read_priority(const struct stomp_headers *h, int64_t *priority)
 static void forget(struct stomp_session *s, struct stomp_subscription *sub)
 {
     stomp_send_forget(s, sub->queue);
+    stomp_browser_end(s, sub);
+    stomp_direct_reply_end(s, sub);
     hash_map_remove(&s->subscriptions, sub->tag);
     stomp_subscription_free(sub);
 }

@@ -11,14 +11,17 @@
 #include <stdint.h>
 
 struct stomp_frame;
+struct stomp_browser;
 struct stomp_session;
 struct subscription;
 
 enum stomp_ack_mode { STOMP_ACK_AUTO, STOMP_ACK_CLIENT, STOMP_ACK_INDIVIDUAL };
 
-struct stomp_subscription {    /* one block with its texts behind it */
-    struct subscription *core; /* NULL until the broker was asked */
+struct stomp_subscription {        /* one block with its texts behind it */
+    struct subscription *core;     /* NULL until the broker was asked, and of a browser */
+    struct stomp_browser *browser; /* owned; NULL: it is none, or has not begun */
     enum stomp_ack_mode ack;
+    bool is_browser;
     bool is_topic;
     struct sl_bytes tag; /* T_<id>, or Q_<destination> without one; key in the session's map */
     struct sl_bytes id;  /* as the client said it; at is NULL without one */
@@ -31,6 +34,9 @@ struct stomp_subscription {    /* one block with its texts behind it */
 /* Handlers; false: the frame stays unread for now. */
 bool stomp_on_subscribe(struct stomp_session *s, const struct stomp_frame *f);
 bool stomp_on_unsubscribe(struct stomp_session *s, const struct stomp_frame *f);
+
+/* Whether one of the session's subscriptions consumes this queue; goes through all of them. */
+bool stomp_subscription_has_queue(const struct stomp_session *s, struct sl_bytes queue);
 
 /* The queue of the session's reply address /temp-queue/ID; NULL when there is none yet. */
 const struct stomp_subscription *stomp_reply_queue(const struct stomp_session *s,

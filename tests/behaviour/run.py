@@ -19,10 +19,12 @@ import broker  # noqa: E402
 from suite import Tally, run_suite  # noqa: E402
 
 SUITES = ["delivery", "queues", "routing", "confirms", "crossing", "properties", "stomp_session",
+          "request_reply", "recover", "consumer_timeout",
           "transactions", "stomp_transactions", "amqp_session", "bodies", "pressure", "queue_arguments",
           "ttl", "expires", "limits", "policies", "dead_letter", "delivery_limit", "priority", "consumer_priority",
-          "single_active", "groups", "delayed_retry", "prepared", "dedup", "shutdown", "cluster_queues", "cluster_ids",
-          "cluster_restart"]
+          "single_active", "groups", "delayed_retry", "delayed_message", "prepared", "dedup", "shutdown",
+          "cluster_queues", "cluster_ids", "cluster_restart", "carbon_copy", "exchange_kinds",
+          "ignored_arguments"]
 
 
 def use_tls(directory):

@@ -48,7 +48,7 @@ def the_server_tells_who_it_is(broker):
     equal(properties["product"], "RabbitMQ")
     for name in ("publisher_confirms", "exchange_exchange_bindings", "basic.nack",
                  "consumer_cancel_notify", "connection.blocked", "per_consumer_qos",
-                 "authentication_failure_close", "consumer_priorities"):
+                 "authentication_failure_close", "consumer_priorities", "direct_reply_to"):
         equal(properties["capabilities"].get(name), True, name)
     only_sluice(broker, "the rest is Sluice's own")
     equal(properties["version"], "3.13.7")
@@ -447,14 +447,6 @@ def close_is_answered_and_the_socket_ends(broker):
     connection.wait("connection.close-ok")
     only_sluice(broker, "RabbitMQ leaves the closing to the client")
     equal(connection.wire.read_to_end(), b"")
-
-
-@suite.test
-def a_secret_cannot_be_updated(broker):
-    only_sluice(broker, "RabbitMQ answers by its back ends")
-    connection = amqp_client.connect(broker)
-    connection.send(10, 70, "Ss", "secret", "why")
-    closes_with(connection, 530)
 
 
 @suite.test

@@ -226,6 +226,17 @@ def a_stomp_send_declares_with_its_arguments(broker):
 
 
 @suite.test
+def a_stomp_send_to_what_its_session_consumes_need_not_say_its_arguments(broker):
+    queue, stomp = unique(), stomp_client.connect(broker)
+    stomp.subscribe(f"/queue/{queue}", "s", **{"x-max-length": "9"})
+    stomp.ask("SEND", {"destination": f"/queue/{queue}"}, b"plain")
+    equal(stomp.message().body, b"plain")
+    stomp.send("UNSUBSCRIBE", {"id": "s"})
+    stomp.send("SEND", {"destination": f"/queue/{queue}"}, b"by another")
+    has(stomp.error().body, b"inequivalent arg 'x-max-length'")
+
+
+@suite.test
 def a_bad_argument_is_an_error_in_stomp(broker):
     for name, value in (("x-message-ttl", "soon"), ("x-expires", "0"), ("x-max-length", "-1")):
         stomp = stomp_client.connect(broker)

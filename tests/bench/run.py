@@ -23,7 +23,7 @@ from certificates import Authority  # noqa: E402
 from office import Office  # noqa: E402
 from suite import Tally  # noqa: E402
 
-NAMES = ("dedup", "clusters", "groups", "tls", "logins", "permissions")
+NAMES = ("dedup", "clusters", "groups", "delayed", "tls", "logins", "permissions", "policies")
 BOUND = "bound:secret"
 
 
@@ -36,6 +36,8 @@ def places_of(name, gateway):
         return [(plain, [f"127.0.0.1:{gateway.stomp_port}"])]
     if name == "permissions":
         return [(plain, [BOUND])]
+    if name == "policies":
+        return [(plain, [os.path.join(gateway.directory, "data", "sluice.sock")])]
     return [(plain, [])]
 
 

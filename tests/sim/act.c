@@ -410,11 +410,11 @@ static uint32_t make_message(struct actor *a, bool is_persistent, uint32_t len, 
 const struct route *act_route(struct actor *a, const struct sending *s)
 {
     bool is_default = s->exchange == SIM_EXCHANGES;
+    const struct routed what = {
+        .exchange = sl_bytes_of(is_default ? "" : SIM_EXCHANGE_NAMES[s->exchange]),
+        .key = sl_bytes_of(is_default ? SIM_QUEUE_NAMES[s->key] : SIM_KEY_NAMES[s->key])};
     const struct route *route;
-    enum sl_err err =
-        broker_route(&a->client, sl_bytes_of(is_default ? "" : SIM_EXCHANGE_NAMES[s->exchange]),
-                     sl_bytes_of(is_default ? SIM_QUEUE_NAMES[s->key] : SIM_KEY_NAMES[s->key]),
-                     (struct sl_bytes){NULL, 0}, &route);
+    enum sl_err err = broker_route(&a->client, &what, &route);
 
     SL_ASSERT(err == SL_OK || err == SL_ENOENT || err == SL_ENOMEM);
     return err == SL_OK ? route : NULL;

@@ -47,6 +47,16 @@ class Broker:
 
     def start(self):
         self.amqp_port, self.stomp_port = free_port(), free_port()
+        return self.launch()
+
+    def start_again(self):
+        """Ends it, as a service manager does, and starts it on the same ports and directory."""
+        self.terminate()
+        self.kill()
+        if not self.launch():
+            raise RuntimeError(f"the gateway did not start again:\n{self.log_text()}")
+
+    def launch(self):
         command = ["setpriv", "--pdeathsig", "KILL", "--", self.binary, "--bind", "127.0.0.1",
                    "--amqp-port", str(self.amqp_port), "--stomp-port", str(self.stomp_port),
                    "--data-dir", os.path.join(self.directory, "data"),

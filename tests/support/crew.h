@@ -117,12 +117,12 @@ static inline void crew_publish(struct crew_member *m, const char *queue,
                                 struct sl_bytes properties, size_t len)
 {
     uint8_t body[CREW_BODY_BYTES_MAX] = {0};
+    const struct routed what = {.key = sl_bytes_of(queue)};
     const struct route *route;
 
     memcpy(body, &m->published, sizeof m->published);
     broker_worker_refresh(m->worker);
-    SL_ASSERT(broker_route(&m->client, sl_bytes_of(""), sl_bytes_of(queue),
-                           (struct sl_bytes){NULL, 0}, &route) == SL_OK);
+    SL_ASSERT(broker_route(&m->client, &what, &route) == SL_OK);
     SL_ASSERT(route->count == 1);
     struct message *msg = message_new_routed(route->encoded, properties, len);
     SL_ASSERT(message_append(&msg, (struct sl_bytes){body, len}) == SL_OK);

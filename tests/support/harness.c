@@ -33,13 +33,24 @@ static void announce(void *broker)
     broker_on_durable(broker);
 }
 
+static uint64_t tell_monotonic(void *harness)
+{
+    return sl_clock_monotonic_ms(&sl_clock_system) + ((struct harness *)harness)->waited_ms;
+}
+
+static uint64_t tell_wall(void *harness)
+{
+    return sl_clock_wall_ms(&sl_clock_system) + ((struct harness *)harness)->waited_ms;
+}
+
 void harness_init(struct harness *h, uint64_t memory_budget_bytes)
 {
     struct broker_options options = {.workers = 1,
                                      .memory_budget_bytes = memory_budget_bytes,
-                                     .clock = &sl_clock_system,
+                                     .clock = &h->clock,
                                      .wake = wake_nobody};
-    *h = (struct harness){.broker = broker_new(&options)};
+    *h = (struct harness){.clock = {tell_monotonic, tell_wall, h}};
+    h->broker = broker_new(&options);
     SL_ASSERT(h->broker != NULL);
     h->worker = broker_worker_at(h->broker, 0);
     h->settings = (struct protocol_settings){
@@ -186,6 +197,7 @@ void harness_wait(struct harness *h, uint64_t ms)
 {
     for (uint64_t waited = 0; waited < ms; waited += STEP_MS) {
         h->env.now_ms += STEP_MS;
+        h->waited_ms += STEP_MS;
         for (uint32_t i = 0; i < h->peers_count; i++) {
             struct session *s = h->peers[i].session;
             if (s != NULL && !s->is_ending && h->env.now_ms >= s->deadline_ms)

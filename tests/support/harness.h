@@ -34,6 +34,8 @@ struct harness {
     struct broker_worker *worker;
     struct session_env env;
     struct protocol_settings settings; /* may be changed before the first peer comes */
+    struct sl_clock clock; /* of the core: the system's, and what harness_wait has added */
+    uint64_t waited_ms;
     struct peer_end peers[HARNESS_PEERS_MAX];
     uint32_t peers_count;
     uint32_t generation;

@@ -17,18 +17,24 @@ struct properties_maker {
     uint8_t room[8192];
 };
 
-/* One header, a string. */
-static inline struct sl_bytes properties_of_header(struct properties_maker *m, const char *name,
-                                                   const char *value, bool is_persistent)
+static inline struct sl_bytes properties_of_headers(struct properties_maker *m,
+                                                    struct sl_bytes headers, bool is_persistent)
 {
     struct properties p = {.present = PROPERTY_HEADERS | PROPERTY_DELIVERY_MODE,
                            .delivery_mode = is_persistent ? 2 : 1,
-                           .headers = table_of_string(&m->headers, name, value)};
+                           .headers = headers};
     struct sl_writer w = {m->room, m->room + sizeof m->room, false};
 
     properties_encode(&p, &w);
     SL_ASSERT(!w.overflowed);
     return (struct sl_bytes){m->room, (size_t)(w.pos - m->room)};
+}
+
+/* One header, a string. */
+static inline struct sl_bytes properties_of_header(struct properties_maker *m, const char *name,
+                                                   const char *value, bool is_persistent)
+{
+    return properties_of_headers(m, table_of_string(&m->headers, name, value), is_persistent);
 }
 
 /* Of a persistent message, with a header of 4 KiB. */

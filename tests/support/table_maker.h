@@ -40,6 +40,23 @@ static inline struct sl_bytes table_of_string(struct table_maker *m, const char 
     return table_end(m);
 }
 
+/* A field that is an array of strings; texts ends with NULL. */
+static inline void table_add_array(struct table_maker *m, const char *name,
+                                   const char *const *texts)
+{
+    uint8_t room[4096];
+    struct sl_writer w = {room, room + sizeof room, false};
+
+    for (; *texts != NULL; texts++) {
+        sl_write_u8(&w, TABLE_STRING);
+        sl_write_u32(&w, (uint32_t)strlen(*texts));
+        sl_write_bytes(&w, sl_bytes_of(*texts));
+    }
+    SL_ASSERT(!w.overflowed);
+    table_write_value(&m->w, sl_bytes_of(name),
+                      (struct table_value){TABLE_ARRAY, {room, (size_t)(w.pos - room)}});
+}
+
 static inline struct sl_bytes table_of_number(struct table_maker *m, const char *name,
                                               int64_t value)
 {

@@ -222,11 +222,13 @@ void table_publish_persistent(struct sitter *s, const char *exchange, const char
 void table_publish_with(struct sitter *s, const char *exchange, const char *key,
                         struct sl_bytes properties, uint64_t body)
 {
+    struct routed what = {sl_bytes_of(exchange), sl_bytes_of(key), properties, {NULL, 0}};
     const struct route *route;
 
     broker_worker_refresh(s->client.worker);
-    SL_ASSERT(broker_route(&s->client, sl_bytes_of(exchange), sl_bytes_of(key),
-                           (struct sl_bytes){NULL, 0}, &route) == SL_OK);
+    if ((known_headers_marks(properties) & MARK_COPIES) != 0)
+        what.copies = properties;
+    SL_ASSERT(broker_route(&s->client, &what, &route) == SL_OK);
     struct message *msg = message_new_routed(route->encoded, properties, sizeof body);
     struct sl_bytes bytes = {(const uint8_t *)&body, sizeof body};
     SL_ASSERT(msg != NULL && message_append(&msg, bytes) == SL_OK);
@@ -269,6 +271,7 @@ static void take_one(struct sitter *s, struct mail *mail)
     case MAIL_INSPECT: break; /* no test asks a session */
     case MAIL_DELIVERIES: take_deliveries(s, (struct delivery_mail *)mail); break;
     case MAIL_CANCELLED: s->cancelled++; break;
+    case MAIL_OVERDUE: s->overdue++; break;
     case MAIL_ANSWER: {
         struct answer *a = (struct answer *)mail;
         struct subscription *pending = NULL;

@@ -32,6 +32,7 @@ struct sitter {
     struct answer *last;  /* the newest answer, owned */
     size_t answers;
     size_t cancelled;
+    size_t overdue; /* how often it was told so */
     sl_tag confirmed;
     uint64_t cost; /* of all deliveries */
 };

@@ -21,8 +21,8 @@ sys.path[:0] = [HERE, SUPPORT]
 from broker import add_options  # noqa: E402
 from suite import Tally, run_suite  # noqa: E402
 
-SUITES = ["layer", "kill", "churn", "rules", "prepared", "prepared_steps", "republish", "instances",
-          "office", "released", "patience", "windows", "slow_disk", "disk_trouble",
+SUITES = ["layer", "kill", "churn", "rules", "delayed", "prepared", "prepared_steps", "republish",
+          "instances", "office", "released", "patience", "windows", "slow_disk", "disk_trouble",
           "check_store"]
 
 

@@ -134,12 +134,11 @@ static void a_purge_gives_the_places_back(void)
 
 static void a_queue_that_is_gone_can_still_be_asked(void)
 {
+    const struct routed what = {.key = SL_BYTES_LITERAL("q")};
     const struct route *route;
 
     set_up("x-max-length", 1);
-    CU_ASSERT_EQUAL_FATAL(broker_route(&s->client, sl_bytes_of(""), sl_bytes_of("q"),
-                                       (struct sl_bytes){NULL, 0}, &route),
-                          SL_OK);
+    CU_ASSERT_EQUAL_FATAL(broker_route(&s->client, &what, &route), SL_OK);
     struct transaction tx = {0};
     const struct message *at_fault;
     CU_ASSERT_TRUE_FATAL(transaction_add_publish(&tx, make_message("q"), false));

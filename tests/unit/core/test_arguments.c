@@ -188,9 +188,10 @@ static void what_has_no_effect_yet_is_named(void)
                        SL_BYTES_LITERAL("at-most-once"));
     table_write_string(&m.w, SL_BYTES_LITERAL("x-queue-mode"), SL_BYTES_LITERAL("lazy"));
     table_write_s64(&m.w, SL_BYTES_LITERAL("x-consumer-timeout"), 1);
+    table_write_s64(&m.w, SL_BYTES_LITERAL("x-consumer-disconnected-timeout"), 1);
     table_write_s64(&m.w, SL_BYTES_LITERAL("x-my-own"), 1);
     arguments_list_dormant(table_end(&m), &list);
-    CU_ASSERT_STRING_EQUAL(room, "x-dead-letter-strategy,x-consumer-timeout");
+    CU_ASSERT_STRING_EQUAL(room, "x-dead-letter-strategy,x-consumer-disconnected-timeout");
     list = text_on(room, sizeof room);
     arguments_list_dormant((struct sl_bytes){NULL, 0}, &list);
     CU_ASSERT_STRING_EQUAL(room, "");

@@ -1,7 +1,7 @@
 #include "core/route.h"
 
 #include "core/base/limits.h"
-#include "tests/support/table_maker.h"
+#include "tests/support/properties_maker.h"
 #include "tests/support/topology_maker.h"
 #include "tests/support/unit.h"
 
@@ -9,7 +9,6 @@
 
 static struct topology_maker m;
 static struct route_cache cache;
-static const struct sl_bytes NO_HEADERS;
 
 static void set_up(void)
 {
@@ -28,9 +27,11 @@ static const struct route *route(const char *exchange, const char *key)
     const struct route *r = NULL;
 
     route_cache_refresh(&cache);
-    CU_ASSERT_EQUAL_FATAL(
-        route_cache_get(&cache, m.v, sl_bytes_of(exchange), sl_bytes_of(key), NO_HEADERS, &r),
-        SL_OK);
+    CU_ASSERT_EQUAL_FATAL(route_cache_get(&cache, m.v,
+                                          &(struct routed){.exchange = sl_bytes_of(exchange),
+                                                           .key = sl_bytes_of(key)},
+                                          &r),
+                          SL_OK);
     return r;
 }
 
@@ -52,7 +53,9 @@ static void a_missing_exchange_is_an_error(void)
 
     set_up();
     CU_ASSERT_EQUAL(
-        route_cache_get(&cache, m.v, SL_BYTES_LITERAL("no"), SL_BYTES_LITERAL("k"), NO_HEADERS, &r),
+        route_cache_get(&cache, m.v,
+                        &(struct routed){.exchange = sl_bytes_of("no"), .key = sl_bytes_of("k")},
+                        &r),
         SL_ENOENT);
     tear_down();
 }
@@ -68,7 +71,9 @@ static void nobody_publishes_to_an_internal_exchange(void)
     CU_ASSERT_EQUAL(declare_exchange(&m, d), SL_OK);
     CU_ASSERT_EQUAL(bind(&m, to_queue("in", "q", "")), SL_OK);
     CU_ASSERT_EQUAL(
-        route_cache_get(&cache, m.v, SL_BYTES_LITERAL("in"), SL_BYTES_LITERAL("k"), NO_HEADERS, &r),
+        route_cache_get(&cache, m.v,
+                        &(struct routed){.exchange = sl_bytes_of("in"), .key = sl_bytes_of("k")},
+                        &r),
         SL_EDENIED);
     CU_ASSERT_EQUAL(bind(&m, to_exchange("amq.fanout", "in", "")), SL_OK);
     CU_ASSERT_TRUE(reaches(route("amq.fanout", "k"), "q")); /* but others pass through */
@@ -177,7 +182,7 @@ static void routes_by_headers_are_not_remembered(void)
     struct binding_request r = to_queue("amq.headers", "q", "");
     const struct route *lent;
     struct table_maker table;
-    struct table_maker headers;
+    struct properties_maker properties;
 
     set_up();
     make_queue(&m, "q");
@@ -187,10 +192,9 @@ static void routes_by_headers_are_not_remembered(void)
     route_cache_refresh(&cache);
     for (int i = 0; i < 4; i++) {
         const char *kind = i % 2 == 0 ? "a" : "b";
-        CU_ASSERT_EQUAL(route_cache_get(&cache, m.v, SL_BYTES_LITERAL("amq.fanout"),
-                                        SL_BYTES_LITERAL("k"),
-                                        table_of_string(&headers, "kind", kind), &lent),
-                        SL_OK);
+        struct routed what = {.exchange = sl_bytes_of("amq.fanout"), .key = sl_bytes_of("k")};
+        what.properties = properties_of_header(&properties, "kind", kind, false);
+        CU_ASSERT_EQUAL(route_cache_get(&cache, m.v, &what, &lent), SL_OK);
         CU_ASSERT_FALSE(lent->is_fixed);
         CU_ASSERT_EQUAL(lent->count, i % 2 == 0);
     }
@@ -247,7 +251,10 @@ static void the_longest_names_fit(void)
 
 static const struct route *find(const char *key, struct route_writer writer)
 {
-    return route_cache_find(&cache, m.v, SL_BYTES_LITERAL("amq.direct"), sl_bytes_of(key), writer);
+    const struct routed what = {.exchange = SL_BYTES_LITERAL("amq.direct"),
+                                .key = sl_bytes_of(key)};
+
+    return route_cache_find(&cache, m.v, &what, writer);
 }
 
 /* The grants are only compared, by where they are. */
@@ -294,10 +301,12 @@ static void a_definition_forgets_who_was_allowed(void)
 
 static void who_may_send_by_headers_is_not_remembered(void)
 {
+    const struct routed what = {.exchange = SL_BYTES_LITERAL("amq.headers"),
+                                .key = SL_BYTES_LITERAL("k")};
+
     set_up();
     route_cache_allow(route("amq.headers", "k"), CLERK);
-    CU_ASSERT_PTR_NULL(route_cache_find(&cache, m.v, SL_BYTES_LITERAL("amq.headers"),
-                                        SL_BYTES_LITERAL("k"), CLERK));
+    CU_ASSERT_PTR_NULL(route_cache_find(&cache, m.v, &what, CLERK));
     tear_down();
 }
 

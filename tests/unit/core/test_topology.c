@@ -214,8 +214,9 @@ static void what_was_declared_before_is_not_refused_when_the_log_is_read(void)
 static void an_argument_without_effect_is_said_in_the_log(void)
 {
     struct table_maker table;
-    struct queue_declaration d = {.name = SL_BYTES_LITERAL("q"),
-                                  .arguments = table_of_number(&table, "x-consumer-timeout", 1000)};
+    struct queue_declaration d = {
+        .name = SL_BYTES_LITERAL("q"),
+        .arguments = table_of_number(&table, "x-consumer-disconnected-timeout", 1000)};
     char line[256] = "";
     int ends[2];
 
@@ -231,8 +232,9 @@ static void an_argument_without_effect_is_said_in_the_log(void)
     CU_ASSERT_TRUE(read(ends[0], line, sizeof line - 1) > 0);
     close(ends[0]);
     CU_ASSERT_EQUAL(err, SL_OK);
-    CU_ASSERT_PTR_NOT_NULL(strstr(
-        line, " warn  queue.argument_ignored arguments=x-consumer-timeout queue=q vhost=/\n"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(line, " warn  queue.argument_ignored arguments=x-consumer-disconnected-timeout "
+                     "queue=q vhost=/\n"));
     topology_maker_deinit(&m);
 }
 
