@@ -1,6 +1,8 @@
 // Named checks with a deadline each; prints one line per failure and a closing count.
 import assert from 'node:assert/strict';
+import { exec } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 
 const TIMEOUT_MS = 30000;
 const checks = [];
@@ -21,6 +23,10 @@ export const amqpUrl = amqpUrlOf('guest:guest');
 // A user that may enter one virtual host alone, and there what begins with its name.
 const { LOGIN_USER: user, LOGIN_PASSWORD: password, LOGIN_VHOST: vhost } = process.env;
 export const own = user ? { user, password, vhost } : undefined;
+
+// Comes back when the gateway has ended and is ready again.
+export const canRestart = process.env.GATEWAY_RESTART;
+export const restartGateway = () => promisify(exec)(canRestart);
 
 export function check(name, body) {
   checks.push({ name, body });

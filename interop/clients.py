@@ -6,25 +6,40 @@ import os
 import shutil
 import subprocess
 
+import fetched
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 WAYS = ["plain", "tls", "mutual"]
 PYTHON = ["/usr/bin/python3", "-B"]
 JARS = [f"/usr/share/java/{name}.jar" for name in ("amqp-client", "slf4j-api", "slf4j-nop")]
+JAVA = ["sh", "java/run.sh"]
+DEBIAN_PYTHON = "/usr/lib/python3/dist-packages/"
+DEBIAN_PERL = "/usr/share/perl5/"
+PHP_EXTENSIONS = "/usr/lib/php/*/"
 GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
+GO_MODULE = {"GO111MODULE": "on", "GOFLAGS": "-mod=vendor", "GOTOOLCHAIN": "local"}
 
 
 class Client:
     """`package` is Debian's or, with a `from_npm`, one of package.json; None: the checks are of
-    several clients."""
+    several clients.  `also` are Debian packages that it needs beside its own, `by` is how one
+    comes that is in neither."""
 
     def __init__(self, command, package, language="", *, title=None, needs=(), ways=WAYS,
-                 from_npm=False, environment=None):
+                 from_npm=False, environment=None, also=(), is_long=False, by=None):
         self.command, self.package, self.language = command, package, language
-        self.title, self.ways, self.from_npm = title, ways, from_npm
+        self.title, self.ways, self.also = title, ways, also
+        self.is_long = is_long
+        self.by = by
+        self.source = by.source if by else "npm" if from_npm else "Debian"
         self.needs = [command[0], *needs]
         self.environment = environment or {}
         if from_npm:
             self.needs.append(os.path.join(HERE, "node_modules", package, "package.json"))
+
+    @property
+    def debian_packages(self):
+        return [*([self.package] if self.package and self.source == "Debian" else []), *self.also]
 
     def missing(self):
         """What is not installed here; None when all is."""
@@ -32,10 +47,14 @@ class Client:
             if not (glob.glob(thing) if "/" in thing else shutil.which(thing)):
                 return f"{thing} is not installed" + (
                     " (npm ci in interop/)" if "node_modules" in thing else "")
+        if self.by and not self.by.is_here():
+            return f"{self.package} is not installed ({self.by.how})"
         return None
 
     def version(self):
-        if self.from_npm:
+        if self.by:
+            return self.by.version()
+        if self.source == "npm":
             with open(self.needs[-1]) as file:
                 return json.load(file)["version"]
         found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", self.package],
@@ -53,15 +72,69 @@ CLIENTS = {
                       from_npm=True),
     "stompjs": Client(["node", "stompjs/check.mjs"], "@stomp/stompjs", "JavaScript",
                       title="stompjs", from_npm=True),
+    "amqp_connection_manager": Client(
+        ["node", "amqp_connection_manager/check.mjs"], "amqp-connection-manager", "JavaScript",
+        title="amqp-connection-manager", from_npm=True, is_long=True),
+    "rascal": Client(["node", "rascal/check.mjs"], "rascal", "JavaScript", title="rascal",
+                     from_npm=True, is_long=True),
+    "stompit": Client(["node", "stompit/check.mjs"], "stompit", "JavaScript", title="stompit",
+                      from_npm=True, is_long=True),
     "bunny": Client(["ruby", "bunny/check.rb"], "ruby-bunny", "Ruby", title="bunny",
                     needs=["/usr/share/rubygems-integration/all/gems/bunny-*"]),
     "php_amqplib": Client(["php", "php_amqplib/check.php"], "php-amqplib", "PHP",
-                          title="php-amqplib", needs=["/usr/share/php/PhpAmqpLib/autoload.php"]),
+                          title="php-amqplib", needs=["/usr/share/php/PhpAmqpLib/autoload.php"],
+                          also=["php-cli"]),
     "go": Client(["go", "run", "go/check.go"], "golang-github-rabbitmq-amqp091-go-dev", "Go",
-                 title="amqp091-go", environment=GO,
+                 title="amqp091-go", environment=GO, also=["golang-go"],
                  needs=["/usr/share/gocode/src/github.com/rabbitmq/amqp091-go"]),
-    "java": Client(["java", "-cp", ":".join(JARS), "java/Check.java"], "librabbitmq-client-java",
-                   "Java", title="amqp-client", needs=["javac", *JARS]),
+    "go_stomp": Client(["sh", "-c", "cd go_stomp && exec go run ."],
+                       "github.com/go-stomp/stomp/v3", "Go", title="go-stomp", is_long=True,
+                       environment=GO_MODULE, needs=["go"], also=["golang-go"],
+                       by=fetched.go("go_stomp", "github.com/go-stomp/stomp/v3")),
+    "java": Client([*JAVA, ":".join(JARS), "java/Check.java", "java/Gateway.java"],
+                   "librabbitmq-client-java", "Java", title="amqp-client",
+                   needs=["javac", *JARS],
+                   also=["default-jdk-headless", "libslf4j-java"]),
+    "spring": Client([*JAVA, "spring/target/lib/*", "spring/Check.java", "java/Gateway.java"],
+                     "spring-rabbit", "Java", title="Spring AMQP", is_long=True, needs=["javac"],
+                     also=["default-jdk-headless", "maven"],
+                     by=fetched.maven("spring", "spring-rabbit")),
+    "nestjs": Client(["node", "nestjs/check.mjs"], "@nestjs/microservices", "JavaScript",
+                     title="NestJS", is_long=True,
+                     by=fetched.npm("nestjs", "@nestjs/microservices")),
+    "mono": Client(["sh", "mono/check.sh"], "libmono-rabbitmq4.0-cil", "C#",
+                   title="RabbitMQ.Client of Mono", ways=WAYS[:1], is_long=True,
+                   needs=["mono", "mcs", "/usr/lib/mono/4.5/RabbitMQ.Client.dll"],
+                   also=["mono-mcs", "mono-runtime"]),
+    "celery": Client([*PYTHON, "celery/check.py"], "python3-celery", "Python", title="Celery",
+                     needs=[DEBIAN_PYTHON + "celery"], ways=WAYS[:1]),
+    "kombu": Client([*PYTHON, "kombu/check.py"], "python3-kombu", "Python", title="Kombu",
+                    needs=[DEBIAN_PYTHON + "kombu"]),
+    "aio_pika": Client([*PYTHON, "aio_pika/check.py"], "python3-aio-pika", "Python",
+                       title="aio-pika", needs=[DEBIAN_PYTHON + "aio_pika"]),
+    "ruby_stomp": Client(["ruby", "ruby_stomp/check.rb"], "ruby-stomp", "Ruby", title="ruby-stomp",
+                         ways=WAYS[:2], is_long=True, needs=["/usr/lib/ruby/vendor_ruby/stomp.rb"]),
+    "net_stomp": Client(["perl", "net_stomp/check.pl"], "libnet-stomp-perl", "Perl",
+                        title="Net::Stomp", is_long=True, needs=[DEBIAN_PERL + "Net/Stomp.pm"], ways=WAYS[:1]),
+    "php_amqp": Client(["php", "php_amqp/check.php"], "php-amqp", "PHP", title="php-amqp",
+                       is_long=True, needs=[PHP_EXTENSIONS + "amqp.so"], also=["php-cli"]),
+    "php_stomp": Client(["php", "php_stomp/check.php"], "php-stomp", "PHP", title="php-stomp",
+                        is_long=True, needs=[PHP_EXTENSIONS + "stomp.so"], also=["php-cli"], ways=WAYS[:1]),
+    "symfony_messenger": Client(
+        ["php", "symfony_messenger/check.php"], "php-symfony-amqp-messenger", "PHP",
+        title="Symfony Messenger", ways=WAYS[:1], also=["php-cli", "php-symfony-event-dispatcher"],
+        is_long=True, needs=["/usr/share/php/Symfony/Component/Messenger/Bridge/Amqp/autoload.php"]),
+    "anyevent_rabbitmq": Client(
+        ["perl", "anyevent_rabbitmq/check.pl"], "libanyevent-rabbitmq-perl", "Perl",
+        title="AnyEvent::RabbitMQ", is_long=True, needs=[DEBIAN_PERL + "AnyEvent/RabbitMQ.pm"], ways=WAYS[:1]),
+    "mojo_rabbitmq": Client(
+        ["perl", "mojo_rabbitmq/check.pl"], "libmojo-rabbitmq-client-perl", "Perl",
+        title="Mojo::RabbitMQ::Client", is_long=True, needs=[DEBIAN_PERL + "Mojo/RabbitMQ/Client.pm"],
+        ways=WAYS[:1]),
+    "mono": Client(["sh", "mono/check.sh"], "libmono-rabbitmq4.0-cil", "C#",
+                   title="RabbitMQ.Client of Mono", ways=WAYS[:1], is_long=True,
+                   needs=["mono", "mcs", "/usr/lib/mono/4.5/RabbitMQ.Client.dll"],
+                   also=["mono-mcs", "mono-runtime"]),
     "clusters": Client([*PYTHON, "clusters/check.py"], None, ways=WAYS[:1]),
     "prepared": Client([*PYTHON, "prepared/check.py"], None, ways=WAYS[:1]),
 }

@@ -10,26 +10,38 @@ OF_EXAMPLES = {"clusters": "its example of docs/clusters.md",
 EXAMPLE_OF = {"ruby": "bunny", "php": "php_amqplib"}
 
 
-def write(path, passed):
-    """`passed` has (client, way, check) for each check that passed."""
+class Results:
+    """`passed` has (client, way, check) for each check that passed, `skipped` a client's reason."""
+
+    def __init__(self):
+        self.passed, self.skipped = [], {}
+
+
+def write(path, results):
     with open(path) as file:
         before, rest = file.read().split(BEGIN + "\n")
     after = rest.split(END + "\n")[1]
-    lines = [*clients_table(passed), "", *checks_table(passed)]
+    lines = [*clients_table(results), "", *checks_table(results.passed)]
     with open(path, "w") as file:
         file.write(before + "\n".join([BEGIN, *lines, END, ""]) + after)
 
 
-def clients_table(passed):
+def clients_table(results):
     yield "| client | version | how it is had | language | plain | TLS | TLS both ways |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for name in COLUMNS:
         client = CLIENTS[name]
-        counts = [sum(1 for who, where, _ in passed if (who, where) == (name, way))
-                  for way in WAYS]
-        source = f"{'npm' if client.from_npm else 'Debian'} `{client.package}`"
-        yield row(client.title, "" if client.missing() else client.version(), source,
-                  client.language, *(f"{n} passed" if n else "not run" for n in counts))
+        version = "" if name in results.skipped else client.version()
+        yield row(client.title, version, f"{client.source} `{client.package}`", client.language,
+                  *(outcome(results, name, way) for way in WAYS))
+
+
+def outcome(results, name, way):
+    if way not in CLIENTS[name].ways:
+        return ""
+    if name in results.skipped:
+        return f"skipped: {results.skipped[name]}"
+    return f"{sum(1 for who, where, _ in results.passed if (who, where) == (name, way))} passed"
 
 
 def checks_table(passed):

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""Runs every unmodified client's checks: plain, inside TLS, and inside TLS with a certificate of
-its own, which that gateway demands.
+"""Runs unmodified clients' checks: plain, inside TLS, and inside TLS with a certificate of its own,
+which that gateway demands.
 
     interop/run.py --sluice build/release/sluice [--way plain|tls|mutual] [pika|stomp_py|... ...]
+    interop/run.py --sluice build/release/sluice --long             all, installs what they need
     interop/run.py --sluice build/release/sluice --write-matrix     all, and the table of README.md
 """
 
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -19,9 +21,11 @@ sys.path.insert(0, os.path.join(HERE, "../tests/support"))
 
 import admin  # noqa: E402
 import broker  # noqa: E402
+import install  # noqa: E402
 import matrix  # noqa: E402
 from certificates import Authority  # noqa: E402
 from clients import CLIENTS, WAYS  # noqa: E402
+from restarts import Restarts  # noqa: E402
 from suite import Tally  # noqa: E402
 
 SECONDS_MAX = 240  # with compiling one of them
@@ -31,9 +35,13 @@ PASSED = re.compile(r"^  ok ([^:]+): (.*?)(?: \([0-9.]+ s\))?$")
 OWN = {"LOGIN_USER": "clerk", "LOGIN_PASSWORD": "of the shop", "LOGIN_VHOST": "shop"}
 
 
+def chosen(is_long):
+    return [name for name in CLIENTS if is_long or not CLIENTS[name].is_long]
+
+
 def start(options, way, authority):
     """Gives (gateway, environment): where a client finds it, who it is, with which certificates."""
-    flags, found = ["--shutdown-timeout-ms", "2000"], {}
+    flags, found = ["--shutdown-timeout-ms", "500"], {}
     if way != "plain":
         amqps, stomps = str(broker.free_port()), str(broker.free_port())
         flags += [*authority.server().flags, "--amqps-port", amqps, "--stomps-port", stomps]
@@ -63,29 +71,19 @@ def add_users(gateway):
     admin.put(gateway, "permissions", "/", "CN=client", configure=".*", write=".*", read=".*")
 
 
-def run_client(name, way, found, tally, passed):
-    """Runs one client's checks; passes on every line but what passed, which goes into that list,
-    and the count."""
+def run_client(name, way, found, tally, results):
+    """Runs one client's checks; passes on every line but what passed, and the count."""
     client = CLIENTS[name]
-    missing = client.missing()
-    if missing:
+    if missing := client.missing():
         print(f"  skipped {name}: {missing}")
         tally.skipped += 1
+        results.skipped[name] = missing
         return
-    environment = {**os.environ, **found, **client.environment}
-    try:
-        result = subprocess.run(client.command, cwd=HERE, env=environment, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                timeout=SECONDS_MAX)
-        lines = result.stdout.splitlines()
-    except subprocess.TimeoutExpired as late:
-        output = late.stdout or b""
-        lines = (output.decode() if isinstance(output, bytes) else output).splitlines()
-        lines.append(f"{name} did not end within {SECONDS_MAX} s")
+    lines = output_of(name, client, found)
     count = COUNT.match(lines[-1]) if lines else None
     for line in lines[: -1 if count else None]:
         if ok := PASSED.match(line):
-            passed.append((name, way, ok[2]))
+            results.passed.append((name, way, ok[2]))
         elif not SUITE.match(line):
             print(line)
     if not count:
@@ -98,23 +96,52 @@ def run_client(name, way, found, tally, passed):
     tally.skipped += int(count[3])
 
 
-def run_way(options, way, tally, passed):
+def output_of(name, client, found):
+    """In a process group of its own, so that with it go the workers that it started."""
+    environment = {**os.environ, **found, **client.environment}
+    process = subprocess.Popen(client.command, cwd=HERE, env=environment, text=True,
+                               errors="replace", stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        return process.communicate(timeout=SECONDS_MAX)[0].splitlines()
+    except subprocess.TimeoutExpired:
+        end_group(process)
+        lines = process.communicate()[0].splitlines()
+        return [*lines, f"{name} did not end within {SECONDS_MAX} s"]
+    finally:
+        end_group(process)
+
+
+def end_group(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def run_way(options, way, tally, results):
     """Each client has a gateway of its own: the wrong passwords of many would slow every login of
     the address that they share."""
     with tempfile.TemporaryDirectory() as directory:
         authority = Authority(directory) if way != "plain" else None
         for name in options.clients:
-            if way not in CLIENTS[name].ways:
-                continue
-            gateway, found = start(options, way, authority)
-            try:
-                run_client(name, way, found, tally, passed)
-            finally:
-                complaint = gateway.close()
-            if complaint:
-                print(f"  FAILED the gateway of {name} {way} ended badly\n    "
-                      + complaint.replace("\n", "\n    "))
-                tally.failed += 1
+            if way in CLIENTS[name].ways:
+                run_alone(options, name, way, authority, tally, results)
+
+
+def run_alone(options, name, way, authority, tally, results):
+    gateway, found = start(options, way, authority)
+    restarts = Restarts(gateway).start() if gateway.is_sluice else None
+    if restarts:
+        found.update(restarts.environment)
+    try:
+        run_client(name, way, found, tally, results)
+    finally:
+        complaint = gateway.close()
+        if restarts:
+            restarts.close()
+    if complaint:
+        print(f"  FAILED the gateway of {name} {way} ended badly\n    "
+              + complaint.replace("\n", "\n    "))
+        tally.failed += 1
 
 
 def main():
@@ -122,14 +149,20 @@ def main():
     broker.add_options(parser)
     parser.add_argument("--way", choices=WAYS, action="append")
     parser.add_argument("--write-matrix", action="store_true")
-    parser.add_argument("clients", nargs="*", default=list(CLIENTS), metavar="CLIENT")
+    parser.add_argument("--long", action="store_true", help="all clients, not the chosen ones")
+    parser.add_argument("clients", nargs="*", metavar="CLIENT")
     options = parser.parse_args()
+    is_long = options.long or options.write_matrix
+    if is_long:
+        install.packages_of(CLIENTS.values())
+        install.fetched_of(CLIENTS.values())
+    options.clients = options.clients or chosen(is_long)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    tally, passed = Tally(), []
+    tally, results = Tally(), matrix.Results()
     for way in options.way or (WAYS[:1] if options.against else WAYS):
-        run_way(options, way, tally, passed)
+        run_way(options, way, tally, results)
     if options.write_matrix and not tally.failed:
-        matrix.write(os.path.join(HERE, "README.md"), passed)
+        matrix.write(os.path.join(HERE, "README.md"), results)
     print(tally)
     return 1 if tally.failed else 0
 

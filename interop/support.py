@@ -4,6 +4,7 @@ import logging
 import os
 import queue
 import ssl
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/support"))
@@ -43,9 +44,17 @@ class Tls:
         return context
 
 
-def test_with(suite, what):
+RESTART = os.environ.get("GATEWAY_RESTART")
+
+
+def restart():
+    """Comes back when the gateway is ready again, on its ports and with its data directory."""
+    subprocess.run(RESTART, shell=True, check=True)
+
+
+def test_with(suite, what, alone=False):
     """Marks a test that makes no sense where this was not given to us."""
-    return suite.test if what else lambda function: function
+    return suite.test(alone=alone) if what else lambda function: function
 
 
 def pika_parameters(**options):

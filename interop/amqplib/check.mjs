@@ -1,6 +1,6 @@
 // amqplib, unmodified.
 import amqp from 'amqplib';
-import { check, checkWith, Inbox, run, assert, unique, amqpUrl as url, amqpUrlOf, own, tlsOptions } from '../checks.mjs';
+import { check, checkWith, Inbox, run, assert, unique, amqpUrl as url, amqpUrlOf, canRestart, own, restartGateway, tlsOptions } from '../checks.mjs';
 import { receipted, stompClient } from '../stompjs/client.mjs';
 
 check('publishes consumes and acknowledges', async () => {
@@ -101,6 +101,59 @@ check("a consumer hears of its queue's end", async () => {
   await channel.consume(queue, (m) => inbox.push(m));
   await channel.deleteQueue(queue);
   assert.equal(await inbox.next(), null);
+  await connection.close();
+});
+
+check('a prefetch bounds what is out', async () => {
+  const connection = await amqp.connect(url, tlsOptions);
+  const channel = await connection.createConfirmChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const inbox = new Inbox();
+  for (let i = 0; i < 5; i++) channel.sendToQueue(queue, Buffer.from(`m${i}`));
+  await channel.waitForConfirms();
+  await channel.prefetch(2);
+  await channel.consume(queue, (m) => inbox.push(m));
+  await inbox.next();
+  const second = await inbox.next();
+  assert.equal((await channel.checkQueue(queue)).messageCount, 3);
+  channel.ack(second, true);
+  assert.equal((await inbox.next()).content.toString(), 'm2');
+  assert.equal((await inbox.next()).content.toString(), 'm3');
+  await connection.close();
+});
+
+check('what is rejected goes to the dead letter queue', async () => {
+  const connection = await amqp.connect(url, tlsOptions);
+  const channel = await connection.createChannel();
+  const dead = await channel.assertQueue('', { exclusive: true });
+  const { queue } = await channel.assertQueue('', { exclusive: true, deadLetterExchange: '',
+    deadLetterRoutingKey: dead.queue });
+  const inbox = new Inbox();
+  await channel.consume(queue, (m) => channel.reject(m, false));
+  await channel.consume(dead.queue, (m) => inbox.push(m), { noAck: true });
+  channel.sendToQueue(queue, Buffer.from('bad'));
+  const message = await inbox.next();
+  assert.equal(message.content.toString(), 'bad');
+  assert.equal(message.properties.headers['x-death'][0].reason, 'rejected');
+  await connection.close();
+});
+
+// This client leaves to its user to connect again, and tells when.
+checkWith(canRestart, 'it comes back after the gateway restarts', async () => {
+  let connection = await amqp.connect(url, tlsOptions);
+  const over = new Promise((resolve) => connection.on('error', () => {}).on('close', resolve));
+  let channel = await connection.createConfirmChannel();
+  const { queue } = await channel.assertQueue(unique('amqplib'), { durable: true });
+  channel.sendToQueue(queue, Buffer.from('before'), { persistent: true });
+  await channel.waitForConfirms();
+  await restartGateway();
+  assert.equal((await over).code, 320);
+  connection = await amqp.connect(url, tlsOptions);
+  channel = await connection.createChannel();
+  const message = await channel.get(queue);
+  assert.equal(message.content.toString(), 'before');
+  channel.ack(message);
+  await channel.deleteQueue(queue);
   await connection.close();
 });
 

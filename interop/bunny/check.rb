@@ -72,6 +72,56 @@ CHECKS = {
     channel.ack(info.delivery_tag)
     connection.close
   },
+  'a prefetch bounds what is out' => lambda {
+    connection = connect
+    channel = connection.create_channel
+    channel.prefetch(2)
+    queue = channel.queue('', exclusive: true)
+    5.times { |i| queue.publish("m#{i}") }
+    got = Queue.new
+    queue.subscribe(manual_ack: true) { |info, _, body| got << [info.delivery_tag, body] }
+    last = Array.new(2) { Timeout.timeout(20) { got.pop } }.last
+    equal(queue.message_count, 3)
+    channel.ack(last[0], true)
+    equal(Array.new(2) { Timeout.timeout(20) { got.pop[1] } }, %w[m2 m3])
+    connection.close
+  },
+  'what is rejected goes to the dead letter queue' => lambda {
+    connection = connect
+    channel = connection.create_channel
+    channel.confirm_select
+    dead = channel.queue('', exclusive: true)
+    queue = channel.queue('', exclusive: true, arguments: {
+                            'x-dead-letter-exchange' => '', 'x-dead-letter-routing-key' => dead.name
+                          })
+    queue.publish('bad')
+    channel.wait_for_confirms
+    channel.reject(queue.pop(manual_ack: true)[0].delivery_tag)
+    properties, body = Timeout.timeout(20) { sleep(0.01) until (got = dead.pop)[0]; got.drop(1) }
+    death = properties.headers['x-death'][0]
+    equal([body, death['reason'], death['queue']], ['bad', 'rejected', queue.name])
+    connection.close
+  },
+  'it comes back after the gateway restarts' => ENV['GATEWAY_RESTART'] && lambda {
+    connection = connect(automatically_recover: true, network_recovery_interval: 0.1)
+    channel = connection.create_channel
+    channel.confirm_select
+    queue = channel.queue("bunny-restart-#{Process.pid}", durable: true)
+    got = Queue.new
+    queue.subscribe(manual_ack: true) { |info, _, body| got << [info.delivery_tag, info.redelivered?, body] }
+    queue.publish('before', persistent: true)
+    raise 'not confirmed' unless channel.wait_for_confirms
+    equal(Timeout.timeout(20) { got.pop.drop(1) }, [false, 'before'])
+    raise 'it did not start again' unless system(ENV['GATEWAY_RESTART'])
+    tag, *again = Timeout.timeout(20) { got.pop }
+    equal(again, [true, 'before'])
+    channel.ack(tag)
+    queue.publish('after', persistent: true)
+    raise 'not confirmed' unless channel.wait_for_confirms
+    equal(Timeout.timeout(20) { got.pop[2] }, 'after')
+    queue.delete
+    connection.close
+  },
   'a large body comes whole' => lambda {
     connection = connect
     channel = connection.create_channel

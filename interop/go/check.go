@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"os/exec"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -120,6 +121,69 @@ func aNackedMessageComesAgain() {
 	equal([]any{d.Redelivered, string(d.Body)}, []any{true, "again"})
 }
 
+func aPrefetchBoundsWhatIsOut() {
+	connection, channel := open()
+	defer connection.Close()
+	must(channel.Qos(2, 0, false))
+	queue := declareExclusive(channel)
+	for i := 0; i < 5; i++ {
+		publish(channel, queue, amqp.Publishing{Body: []byte(fmt.Sprint(i))})
+	}
+	deliveries, err := channel.Consume(queue, "", false, false, false, false, nil)
+	must(err)
+	<-deliveries
+	second := <-deliveries
+	state, err := channel.QueueDeclarePassive(queue, false, false, true, false, nil)
+	must(err)
+	equal(state.Messages, 3)
+	must(second.Ack(true))
+	equal(string((<-deliveries).Body), 2)
+	equal(string((<-deliveries).Body), 3)
+}
+
+func whatIsRejectedIsDeadLettered() {
+	connection, channel := open()
+	defer connection.Close()
+	dead := declareExclusive(channel)
+	queue, err := channel.QueueDeclare("", false, false, true, false, amqp.Table{
+		"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead})
+	must(err)
+	graves, err := channel.Consume(dead, "", true, false, false, false, nil)
+	must(err)
+	publish(channel, queue.Name, amqp.Publishing{Body: []byte("bad")})
+	d, _, err := channel.Get(queue.Name, false)
+	must(err)
+	must(d.Reject(false))
+	d = <-graves
+	equal(string(d.Body), "bad")
+	equal(d.Headers["x-death"].([]any)[0].(amqp.Table)["reason"], "rejected")
+}
+
+// This client leaves to its user to connect again, and tells when.
+func itComesBack() {
+	connection, channel := open()
+	must(channel.Confirm(false))
+	name := fmt.Sprint("go-restart-", os.Getpid())
+	_, err := channel.QueueDeclare(name, true, false, false, false, nil)
+	must(err)
+	confirm, err := channel.PublishWithDeferredConfirmWithContext(context.Background(), "", name, false, false,
+		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte("before")})
+	must(err)
+	equal(confirm.Wait(), true)
+	over := connection.NotifyClose(make(chan *amqp.Error, 1))
+	must(exec.Command("/bin/sh", "-c", os.Getenv("GATEWAY_RESTART")).Run())
+	equal((<-over).Code, 320)
+	connection, channel = open()
+	defer connection.Close()
+	deliveries, err := channel.Consume(name, "", false, false, false, false, nil)
+	must(err)
+	d := <-deliveries
+	equal(string(d.Body), "before")
+	must(d.Ack(false))
+	_, err = channel.QueueDelete(name, false, false, false)
+	must(err)
+}
+
 func aLargeBodyComesWhole() {
 	connection, channel := open()
 	defer connection.Close()
@@ -194,9 +258,14 @@ func checks() []check {
 		{"publishes consumes and acknowledges", publishesAndConsumes},
 		{"publishes are confirmed", publishesAreConfirmed},
 		{"a nacked message comes again", aNackedMessageComesAgain},
+		{"a prefetch bounds what is out", aPrefetchBoundsWhatIsOut},
+		{"what is rejected goes to the dead letter queue", whatIsRejectedIsDeadLettered},
 		{"a large body comes whole", aLargeBodyComesWhole},
 		{"an error is told and the connection goes on", anErrorIsTold},
 		{"a wrong password is refused", aWrongPasswordIsRefused},
+	}
+	if os.Getenv("GATEWAY_RESTART") != "" {
+		all = append(all, check{"it comes back after the gateway restarts", itComesBack})
 	}
 	if os.Getenv("LOGIN_USER") != "" {
 		all = append(all, check{"its own user comes into its own virtual host", itsOwnUserComesIn},
@@ -218,7 +287,7 @@ func run(body func()) any {
 	select {
 	case trouble := <-done:
 		return trouble
-	case <-time.After(20 * time.Second):
+	case <-time.After(30 * time.Second):
 		return "nothing came in time"
 	}
 }

@@ -6,81 +6,31 @@ import com.rabbitmq.client.ConnectionFactory;
 import com.rabbitmq.client.DefaultSaslConfig;
 import com.rabbitmq.client.GetResponse;
 import com.rabbitmq.client.MessageProperties;
+import com.rabbitmq.client.Recoverable;
+import com.rabbitmq.client.RecoverableConnection;
+import com.rabbitmq.client.RecoveryListener;
 import com.rabbitmq.client.ShutdownSignalException;
-import java.io.InputStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.security.KeyFactory;
-import java.security.KeyStore;
-import java.security.cert.Certificate;
-import java.security.cert.CertificateFactory;
-import java.security.spec.PKCS8EncodedKeySpec;
-import java.util.Base64;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import javax.net.ssl.KeyManagerFactory;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 
 public class Check {
+    static final int SECONDS = 30;
+
     interface Body {
         void run() throws Exception;
     }
 
-    static final char[] NO_PASSWORD = {};
-
-    static ConnectionFactory factory(String user, String password, String vhost) throws Exception {
-        ConnectionFactory factory = new ConnectionFactory();
-        factory.setPort(Integer.parseInt(System.getenv("AMQP_PORT")));
-        factory.setUsername(user);
-        factory.setPassword(password);
-        factory.setVirtualHost(vhost);
-        factory.setAutomaticRecoveryEnabled(false);
-        if (System.getenv("TLS_CA") != null)
-            factory.useSslProtocol(context());
-        return factory;
-    }
-
-    static Certificate certificate(String path) throws Exception {
-        try (InputStream file = Files.newInputStream(Path.of(path))) {
-            return CertificateFactory.getInstance("X.509").generateCertificate(file);
-        }
-    }
-
-    static SSLContext context() throws Exception {
-        KeyStore authorities = KeyStore.getInstance("PKCS12");
-        authorities.load(null, null);
-        authorities.setCertificateEntry("ca", certificate(System.getenv("TLS_CA")));
-        TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
-        trust.init(authorities);
-        KeyManagerFactory keys = KeyManagerFactory.getInstance("PKIX");
-        keys.init(ownKey(), NO_PASSWORD);
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
-        return context;
-    }
-
-    static KeyStore ownKey() throws Exception {
-        KeyStore store = KeyStore.getInstance("PKCS12");
-        store.load(null, null);
-        if (System.getenv("TLS_CERT") == null)
-            return store;
-        String pem = Files.readString(Path.of(System.getenv("TLS_KEY")));
-        byte[] der = Base64.getMimeDecoder().decode(pem.replaceAll("-----[A-Z ]+-----", ""));
-        store.setKeyEntry("own", KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der)),
-                          NO_PASSWORD, new Certificate[] {certificate(System.getenv("TLS_CERT"))});
-        return store;
-    }
-
     static Connection connect() throws Exception {
-        return factory("guest", "guest", "/").newConnection();
+        return Gateway.factory("guest", "guest", "/").newConnection();
     }
 
     static Connection connectOwn(String vhost) throws Exception {
-        return factory(System.getenv("LOGIN_USER"), System.getenv("LOGIN_PASSWORD"), vhost).newConnection();
+        return Gateway.factory(System.getenv("LOGIN_USER"), System.getenv("LOGIN_PASSWORD"), vhost).newConnection();
     }
 
     static void equal(Object got, Object wanted) {
@@ -124,7 +74,7 @@ public class Check {
                 got.add(new String(m.getBody()));
             }, tag -> { });
             for (int i = 0; i < 100; i++)
-                equal(String.valueOf(got.poll(20, TimeUnit.SECONDS)), "m" + i);
+                equal(next(got), "m" + i);
         }
     }
 
@@ -135,7 +85,7 @@ public class Check {
             String queue = channel.queueDeclare().getQueue();
             for (int i = 0; i < 100; i++)
                 channel.basicPublish("", queue, MessageProperties.MINIMAL_PERSISTENT_BASIC, new byte[1]);
-            channel.waitForConfirmsOrDie(20000);
+            channel.waitForConfirmsOrDie(SECONDS * 1000);
         }
     }
 
@@ -147,6 +97,75 @@ public class Check {
             channel.basicNack(channel.basicGet(queue, false).getEnvelope().getDeliveryTag(), false, true);
             GetResponse again = channel.basicGet(queue, true);
             equal(again.getEnvelope().isRedeliver() + " " + new String(again.getBody()), "true again");
+        }
+    }
+
+    static String next(BlockingQueue<String> from) throws Exception {
+        return String.valueOf(from.poll(SECONDS, TimeUnit.SECONDS));
+    }
+
+    static void aPrefetchBoundsWhatIsOut() throws Exception {
+        try (Connection connection = connect()) {
+            Channel channel = connection.createChannel();
+            channel.basicQos(2);
+            String queue = channel.queueDeclare().getQueue();
+            for (int i = 0; i < 5; i++)
+                channel.basicPublish("", queue, null, ("m" + i).getBytes());
+            BlockingQueue<String> got = new LinkedBlockingQueue<>();
+            channel.basicConsume(queue, false, (tag, m) -> got.add(new String(m.getBody())), tag -> { });
+            equal(next(got) + next(got), "m0m1");
+            equal(channel.messageCount(queue), 3L);
+            channel.basicAck(2, true);
+            equal(next(got) + next(got), "m2m3");
+        }
+    }
+
+    static void whatIsRejectedIsDeadLettered() throws Exception {
+        try (Connection connection = connect()) {
+            Channel channel = connection.createChannel();
+            String dead = channel.queueDeclare().getQueue();
+            String queue = channel.queueDeclare("", false, true, false, Map.of(
+                "x-dead-letter-exchange", "", "x-dead-letter-routing-key", dead)).getQueue();
+            BlockingQueue<String> got = new LinkedBlockingQueue<>();
+            channel.basicConsume(dead, true, (tag, m) -> {
+                Map<?, ?> death = (Map<?, ?>)((List<?>)m.getProperties().getHeaders().get("x-death")).get(0);
+                got.add(new String(m.getBody()) + " " + death.get("reason"));
+            }, tag -> { });
+            channel.basicPublish("", queue, null, "bad".getBytes());
+            channel.basicReject(channel.basicGet(queue, false).getEnvelope().getDeliveryTag(), false);
+            equal(next(got), "bad rejected");
+        }
+    }
+
+    // Connection, channel, queue, binding and consumer come back by the library's own recovery.
+    static void itComesBack() throws Exception {
+        ConnectionFactory factory = Gateway.factory("guest", "guest", "/");
+        factory.setAutomaticRecoveryEnabled(true);
+        factory.setNetworkRecoveryInterval(100);
+        CountDownLatch isBack = new CountDownLatch(1);
+        try (RecoverableConnection connection = (RecoverableConnection)factory.newConnection()) {
+            connection.addRecoveryListener(new RecoveryListener() {
+                @Override
+                public void handleRecovery(Recoverable recovered) {
+                    isBack.countDown();
+                }
+                @Override
+                public void handleRecoveryStarted(Recoverable recovered) {
+                }
+            });
+            Channel channel = connection.createChannel();
+            channel.confirmSelect();
+            String queue = channel.queueDeclare().getQueue();
+            channel.queueBind(queue, "amq.topic", "java.#");
+            BlockingQueue<String> got = new LinkedBlockingQueue<>();
+            channel.basicConsume(queue, true, (tag, m) -> got.add(new String(m.getBody())), tag -> { });
+            channel.basicPublish("amq.topic", "java.before", null, "before".getBytes());
+            equal(next(got), "before");
+            Gateway.restart();
+            equal(isBack.await(SECONDS, TimeUnit.SECONDS), true);
+            channel.basicPublish("amq.topic", "java.after", null, "after".getBytes());
+            channel.waitForConfirmsOrDie(SECONDS * 1000);
+            equal(next(got), "after");
         }
     }
 
@@ -187,7 +206,7 @@ public class Check {
     }
 
     static void itsCertificateSaysWhoItIs() throws Exception {
-        ConnectionFactory factory = factory("", "", "/");
+        ConnectionFactory factory = Gateway.factory("", "", "/");
         factory.setSaslConfig(DefaultSaslConfig.EXTERNAL);
         try (Connection connection = factory.newConnection()) {
             connection.createChannel().queueDeclare();
@@ -199,10 +218,14 @@ public class Check {
         all.put("publishes consumes and acknowledges", Check::publishesAndConsumes);
         all.put("publishes are confirmed", Check::publishesAreConfirmed);
         all.put("a nacked message comes again", Check::aNackedMessageComesAgain);
+        all.put("a prefetch bounds what is out", Check::aPrefetchBoundsWhatIsOut);
+        all.put("what is rejected goes to the dead letter queue", Check::whatIsRejectedIsDeadLettered);
         all.put("a large body comes whole", Check::aLargeBodyComesWhole);
         all.put("an error is told and the connection goes on", Check::anErrorIsTold);
         all.put("a wrong password is refused",
-                () -> refused(0, () -> factory("guest", "wrong", "/").newConnection()));
+                () -> refused(0, () -> Gateway.factory("guest", "wrong", "/").newConnection()));
+        if (Gateway.canRestart())
+            all.put("it comes back after the gateway restarts", Check::itComesBack);
         if (System.getenv("LOGIN_USER") != null) {
             all.put("its own user comes into its own virtual host", Check::itsOwnUserComesIn);
             all.put("what its user may not is refused", Check::whatItMayNotIsRefused);
