@@ -109,6 +109,15 @@ bool aside_discard_expired(struct shard *s, struct queue *q)
     return true;
 }
 
+void aside_keep_order(struct queue *q)
+{
+    struct aside_item *item;
+    size_t cursor = 0;
+
+    while (q->aside != NULL && (item = hash_map_next(&q->aside->by_seq, &cursor)) != NULL)
+        due_by(&q->aside->order, &item->of_order, aside_order(&item->entry));
+}
+
 struct aside_item *aside_oldest(const struct queue *q)
 {
     if (q->aside == NULL || q->aside->order.count == 0)

@@ -67,6 +67,8 @@ void aside_each(const struct queue *q, void (*on_entry)(void *context, const str
 uint64_t aside_deadline(const struct queue *q);
 /* Discards those that have expired, at most SL_LEND_BUDGET; true when it stopped there. */
 bool aside_discard_expired(struct shard *s, struct queue *q);
+/* The queue drops its oldest from now on: all that stand aside get their places by age. */
+void aside_keep_order(struct queue *q);
 /* The oldest, in a queue that drops those; NULL: there is none. */
 struct aside_item *aside_oldest(const struct queue *q);
 

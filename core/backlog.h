@@ -69,8 +69,9 @@ struct backlog { /* zeroed is empty */
     uint64_t count;           /* all parts */
     sl_seq last;              /* pushed */
     uint32_t closed_count;
-    bool has_order; /* the heap: it also grows from place to place */
-    bool is_turned; /* another chunk has become the head: the ones behind it may be wanted */
+    uint32_t asked_ahead; /* what is being fetched is among so many chunks from the head on */
+    bool has_order;       /* the heap: it also grows from place to place */
+    bool is_turned;       /* another chunk has become the head: the ones behind it may be wanted */
 };
 
 void backlog_deinit(struct backlog *b); /* must be empty */

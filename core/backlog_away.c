@@ -19,6 +19,7 @@ static uint64_t first_in(const struct chunk *c);
 static struct entry *find_in(struct chunk *c, uint64_t seq);
 static struct entry *find_returned(struct backlog *b, uint64_t seq);
 static int by_sequence(const void *a, const void *b);
+static void note_ahead(struct backlog *b, uint32_t ahead);
 static bool lies_in(sl_lsn place, sl_lsn from, sl_lsn to);
 
 struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t cookie)
@@ -26,6 +27,7 @@ struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t co
     struct fetch_request *r = NULL;
     struct entry next;
 
+    note_ahead(b, ahead);
     if (backlog_peek(b, &next) == BACKLOG_AWAY && !backlog_row_is_next(b))
         r = ask_front(b, cookie);
     for (struct chunk *c = b->head; r == NULL && c != NULL && ahead > 0; c = c->next, ahead--)
@@ -36,6 +38,7 @@ struct fetch_request *backlog_ask(struct backlog *b, uint32_t ahead, uint64_t co
 
 struct fetch_request *backlog_ask_entries(struct backlog *b, uint32_t ahead, uint64_t cookie)
 {
+    note_ahead(b, ahead);
     for (struct chunk *c = b->head; c != NULL && ahead > 0; c = c->next, ahead--) {
         if (c->cookie != 0 || c->entries != NULL)
             continue;
@@ -316,10 +319,17 @@ static struct chunk *find_waiting(struct backlog *b, uint64_t cookie)
 {
     if (b->front != NULL && b->front->cookie == cookie)
         return b->front;
-    struct chunk *c = b->head; /* near it, if at all */
-    while (c != NULL && c->cookie != cookie)
-        c = c->next;
-    return c;
+    struct chunk *c = b->head;
+    for (uint32_t i = 0; i < b->asked_ahead && c != NULL; i++, c = c->next)
+        if (c->cookie == cookie)
+            return c;
+    return NULL;
+}
+
+static void note_ahead(struct backlog *b, uint32_t ahead)
+{
+    if (ahead > b->asked_ahead)
+        b->asked_ahead = ahead;
 }
 
 /* The chunk of the row in which it would stand; NULL: before all of them, or there is none.  Looked

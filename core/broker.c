@@ -7,6 +7,7 @@
 #include "core/broker_parts.h"
 #include "core/fetch.h"
 #include "core/identity.h"
+#include "core/policing.h"
 #include "core/recovery.h"
 #include "core/shard.h"
 
@@ -94,8 +95,10 @@ void broker_free(struct broker *b)
         identity_free(b->identity);
     if (b->accounts != NULL)
         accounts_free(b->accounts);
-    if (b->topology != NULL)
+    if (b->topology != NULL) {
+        policing_drop(b->topology);
         topology_free(b->topology);
+    }
     if (b->desk_client.window != NULL)
         session_window_unref(b->desk_client.window);
     free_mail(&b->desk);

@@ -72,7 +72,8 @@ void browse_fetched(struct shard *s, struct fetch_request *r)
 
     r->waiting = NULL;
     if (r->err == SL_EAGAIN) {
-        order_hurry(s->run->order); /* it moved a moment ago */
+        a->place = (sl_lsn){r->failed_at.v + 1}; /* asked again once that is durable */
+        order_hurry(s->run->order);
     } else if (r->err == SL_OK) {
         page->next.failures = 0;
         for (uint32_t i = 0; i < r->count; i++)

@@ -54,8 +54,8 @@ void subscription_begin(struct subscription *s, const struct answer *a);
 
 /* NULL when the cookie's subscription is gone. */
 struct subscription *client_subscription(const struct client *c, uint32_t cookie);
-/* The subscription of that consumer, getters included; looks through all.  NULL: it is gone. */
-struct subscription *client_subscription_of(const struct client *c,
-                                            const struct consumer_ref *consumer);
+/* The subscription that the mail speaks of.  A getter has no cookie, so that all are looked through
+ * for it.  NULL: it is gone. */
+struct subscription *client_overdue(const struct client *c, const struct overdue_mail *mail);
 
 #endif

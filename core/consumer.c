@@ -12,105 +12,12 @@
 
 #define LOANS_FIRST 8u
 
-static struct sl_bytes peer_key(const struct peer *p);
-static void write_key(uint8_t key[12], struct sl_handle handle);
-static struct delivery *peer_delivery(struct shard *s, struct peer *p);
-static void take_reading(struct shard *s, struct peer *p);
 static void return_entry(struct shard *s, struct queue *q, struct entry *entry);
 static bool is_open(const struct out_loan *loan);
 static void end_loan(struct shard *s, struct consumer *c, struct out_loan *loan);
 static void give_back(struct shard *s, struct consumer *c, uint32_t n);
 static size_t loan_index(const struct consumer *c, uint64_t number);
 static void make_room(struct consumer *c);
-
-/* ---- peers ---- */
-
-struct peer *peer_get(struct shard *s, struct sl_handle handle, struct session_window *window)
-{
-    struct peer *p = peer_find(s, handle);
-
-    if (p != NULL)
-        return p;
-    p = calloc(1, sizeof *p);
-    SL_ASSERT(p != NULL);
-    p->handle = handle;
-    write_key(p->key, handle);
-    p->window = session_window_ref(window);
-    list_init(&p->consumers);
-    list_init(&p->queues);
-    list_init(&p->of_writing);
-    enum sl_err err = hash_map_put(&s->peers, peer_key(p), p);
-    SL_ASSERT(err == SL_OK);
-    return p;
-}
-
-struct peer *peer_find(struct shard *s, struct sl_handle handle)
-{
-    uint8_t key[12];
-
-    write_key(key, handle);
-    return hash_map_get(&s->peers, (struct sl_bytes){key, sizeof key});
-}
-
-void peer_free(struct shard *s, struct peer *p)
-{
-    SL_ASSERT(list_is_empty(&p->consumers) && list_is_empty(&p->queues));
-    peer_flush(s, p);
-    list_remove(&p->of_writing);
-    hash_map_remove(&s->peers, peer_key(p));
-    session_window_unref(p->window);
-    free(p);
-}
-
-void peer_flush(struct shard *s, struct peer *p)
-{
-    if (p->mail != NULL) {
-        shard_post(s, &p->mail->mail);
-        p->mail = NULL;
-    }
-    if (p->lent != 0) {
-        session_window_lend(p->window, p->lent);
-        p->lent = 0;
-    }
-    p->is_room_known = false;
-}
-
-static struct sl_bytes peer_key(const struct peer *p)
-{
-    return (struct sl_bytes){p->key, sizeof p->key};
-}
-
-static void write_key(uint8_t key[12], struct sl_handle handle)
-{
-    sl_store_u32(key, handle.slot);
-    sl_store_u32(key + 4, handle.generation);
-    sl_store_u32(key + 8, handle.worker);
-}
-
-/* Lends the next place in the mail to p; the first mail of a run is small, for most runs have
- * little to say to one session. */
-static struct delivery *peer_delivery(struct shard *s, struct peer *p)
-{
-    if (p->mail != NULL && p->mail->count == p->mail->room) {
-        shard_post(s, &p->mail->mail);
-        p->mail = NULL;
-        p->mails++;
-    }
-    if (p->mail == NULL) {
-        uint32_t room = p->mails == 0 ? SL_DELIVERIES_FIRST : SL_DELIVERIES_PER_MAIL;
-        p->mail = malloc(sizeof *p->mail + room * sizeof p->mail->items[0]);
-        SL_ASSERT(p->mail != NULL);
-        p->mail->mail.kind = MAIL_DELIVERIES;
-        p->mail->mail.to = p->handle;
-        p->mail->count = 0;
-        p->mail->room = room;
-        if (list_is_empty(&p->of_writing))
-            list_push(&s->writing, &p->of_writing);
-    }
-    return &p->mail->items[p->mail->count++];
-}
-
-/* ---- consumers ---- */
 
 struct consumer *consumer_new(struct shard *s, struct queue *q, struct peer *p,
                               const struct shard_command *options, bool is_getter)
@@ -171,7 +78,7 @@ bool consumer_can_take(struct shard *s, struct consumer *c)
 
     if (c->is_no_ack || c->out < c->prefetch) {
         if (!p->is_room_known || p->room <= 0)
-            take_reading(s, p);
+            peer_read_window(s, p);
         if (p->room > 0 &&
             (c->group == NULL || c->is_no_ack || credit_group_take(c->group, s->index)))
             return true;
@@ -357,19 +264,6 @@ struct entry *consumer_loan(struct consumer *c, uint64_t number)
     return at < c->end && c->loans[at].number == number && is_open(&c->loans[at])
                ? &c->loans[at].entry
                : NULL;
-}
-
-/* What the session's window says now; what was lent in this run counts first. */
-static void take_reading(struct shard *s, struct peer *p)
-{
-    if (p->lent != 0) {
-        session_window_lend(p->window, p->lent);
-        p->lent = 0;
-    }
-    p->room = session_window_room(p->window, s->index);
-    p->is_room_known = true;
-    if (list_is_empty(&p->of_writing))
-        list_push(&s->writing, &p->of_writing);
 }
 
 /* Every return counts, and is logged, but for those that the server's own stop causes. */

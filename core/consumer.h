@@ -1,5 +1,5 @@
 /*
- * consumer.h - one consumer of a queue, its session as its shard knows it, and its loans.
+ * consumer.h - one consumer of a queue, and its loans.
  *
  * Loans are numbered per consumer, from 0, in the order of lending; the session counts along,
  * so a settle names a range of numbers and nothing has to be looked up.
@@ -12,21 +12,8 @@
 #ifndef SLUICE_CORE_CONSUMER_H
 #define SLUICE_CORE_CONSUMER_H
 
+#include "core/peer.h"
 #include "core/queue.h"
-
-struct peer { /* a session */
-    struct sl_handle handle;
-    uint8_t key[12]; /* the handle as bytes, for the map */
-    struct session_window *window;
-    struct list consumers;      /* of consumer.of_peer */
-    struct list queues;         /* exclusive ones, of queue.of_owner */
-    struct delivery_mail *mail; /* begun in this run, or NULL */
-    int64_t room;               /* of the window, as known in this run */
-    uint64_t lent;              /* in this run, not yet told to the window */
-    uint32_t mails;             /* sent in this run: the later ones are larger */
-    bool is_room_known;
-    struct list of_writing;
-};
 
 struct out_loan { /* one loan; sequence 0: settled; message NULL: paged out */
     uint64_t number;
@@ -61,15 +48,6 @@ struct consumer {
     struct list of_queue;
     struct list of_peer;
 };
-
-/* The session's peer, made when it is new.  window is needed then only (takes a reference of
- * its own). */
-struct peer *peer_get(struct shard *s, struct sl_handle handle, struct session_window *window);
-struct peer *peer_find(struct shard *s, struct sl_handle handle); /* NULL: unknown here */
-/* Its consumers and exclusive queues must be gone. */
-void peer_free(struct shard *s, struct peer *p);
-/* Sends the mail that was begun, so that something may follow it. */
-void peer_flush(struct shard *s, struct peer *p);
 
 /* p: NULL for one of the broker's own, which is a getter.  NULL: no room for another one. */
 struct consumer *consumer_new(struct shard *s, struct queue *q, struct peer *p,

@@ -142,15 +142,23 @@ static enum sl_err find_targets(const struct dead_letter *d, const struct messag
     return err;
 }
 
-/* Under the topology lock, which keeps the names. */
+/* Under the topology lock: so its headers are read once, however many targets there are. */
 static void leave_out(const struct dead_letter *d, const struct message *msg,
                       struct target_set *targets)
 {
+    struct sl_reader deaths = deaths_since_rejection(message_properties(msg));
+    uint64_t stamp = ++d->topology->next_stamp;
+    struct sl_bytes name;
     uint32_t kept = 0;
 
+    while (deaths_next_queue(&deaths, &name)) {
+        struct topology_queue *q = topology_queue(d->vhost, name);
+        if (q != NULL)
+            q->visited = stamp;
+    }
     for (uint32_t i = 0; i < targets->count; i++) {
         const struct topology_queue *q = topology_queue_at(d->topology, targets->at[i]);
-        if (q != NULL && !deaths_go_round(message_properties(msg), q->name))
+        if (q != NULL && q->visited != stamp)
             targets->at[kept++] = targets->at[i];
         else
             counter_add(&d->counters->went_round, 1);

@@ -57,19 +57,25 @@ struct sl_bytes deaths_write(struct sl_bytes properties, const struct death *dea
     return (struct sl_bytes){room, (size_t)(w.pos - room)};
 }
 
-bool deaths_go_round(struct sl_bytes properties, struct sl_bytes queue)
+struct sl_reader deaths_since_rejection(struct sl_bytes properties)
 {
     struct sl_bytes headers;
     struct table_value deaths;
+
+    if (properties_headers(properties, &headers) && find_deaths(headers, &deaths))
+        return table_elements(deaths);
+    return sl_reader_of((struct sl_bytes){NULL, 0});
+}
+
+bool deaths_next_queue(struct sl_reader *deaths, struct sl_bytes *queue)
+{
+    struct table_value value;
     struct sl_bytes table;
 
-    if (!properties_headers(properties, &headers) || !find_deaths(headers, &deaths))
-        return false;
-    struct sl_reader r = table_elements(deaths);
-    while (next_table(&r, &table)) {
+    while (next_table(deaths, &table)) {
         if (has_text(table, "reason", SL_BYTES_LITERAL("rejected")))
             return false;
-        if (has_text(table, "queue", queue))
+        if (table_find(table, "queue", &value) && table_value_string(value, queue))
             return true;
     }
     return false;

@@ -38,8 +38,9 @@ size_t deaths_room(struct sl_bytes properties);
  * deaths. */
 struct sl_bytes deaths_write(struct sl_bytes properties, const struct death *death, uint8_t *room);
 
-/* Was the message in that queue before, and has nobody rejected it since?  Then it must not come
- * there again.  properties: as deaths_write gave them. */
-bool deaths_go_round(struct sl_bytes properties, struct sl_bytes queue);
+/* A walk over the queues that the message was in, unless somebody has rejected it since: it must not
+ * come there again.  properties: as deaths_write gave them.  False: there are no more. */
+struct sl_reader deaths_since_rejection(struct sl_bytes properties);
+bool deaths_next_queue(struct sl_reader *deaths, struct sl_bytes *queue);
 
 #endif

@@ -118,10 +118,13 @@ void dedup_restore(struct shard *s, struct queue *q, uint64_t source,
                    const struct remembered_id *id)
 {
     struct dedup *d = dedup_of(q, source);
+    struct remembered_id one = *id;
 
     if (id->seq.v <= d->kept.newest)
         return;
-    enter(s, d, &d->kept, id);
+    if (source == 0 && id->ttl == ID_LASTS && !d->rules.is_until_settled)
+        one.ttl = d->rules.window_ms; /* from before it had a window */
+    enter(s, d, &d->kept, &one);
     d->saved = id->seq.v;
 }
 
@@ -145,6 +148,16 @@ void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl
     forget_window(q->dedup, &q->dedup->kept, highest, stay, n);
     forget_window(q->dedup, &q->dedup->passing, highest, stay, n);
     dedup_settle(s, q->dedup, before);
+}
+
+void dedup_begin_window(struct shard *s, struct queue *q)
+{
+    uint64_t end = s->now + q->dedup_rules.window_ms;
+
+    if (q->dedup == NULL)
+        return;
+    id_window_end_lasting(&q->dedup->kept, end);
+    id_window_end_lasting(&q->dedup->passing, end);
 }
 
 void dedup_free(struct shard *s, struct queue *q)

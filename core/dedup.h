@@ -67,6 +67,8 @@ void dedup_forget(struct shard *s, struct queue *q, sl_seq seq);
 /* All entries up to the highest have left it but these; growing. */
 void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl_seq *stay,
                       size_t n);
+/* Its ids do not go with their messages any more, but have a time from now on. */
+void dedup_begin_window(struct shard *s, struct queue *q);
 /* The queue goes. */
 void dedup_free(struct shard *s, struct queue *q);
 

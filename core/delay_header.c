@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define DELAY_HEADER "x-delay"
-#define DIGITS_MAX 20u
 #define VALUE_BYTES 16u /* that a value is longer, at most */
 
 static bool read_value(struct table_value value, int64_t *ms);
@@ -21,7 +20,9 @@ uint64_t delay_of_headers(struct sl_bytes headers)
 
     if (headers.len == 0 || !table_find(headers, DELAY_HEADER, &value) || !read_value(value, &ms))
         return 0;
-    return ms > 0 && ms <= (int64_t)DELAY_MS_MAX ? (uint64_t)ms : 0;
+    if (ms > (int64_t)DELAY_MS_MAX)
+        return DELAY_TOO_LONG;
+    return ms > 0 ? (uint64_t)ms : 0;
 }
 
 uint64_t delay_of_properties(struct sl_bytes properties)
@@ -66,7 +67,7 @@ static bool read_digits(struct sl_bytes text, int64_t *ms)
     size_t i = is_negative || (text.len > 1 && text.at[0] == '+') ? 1 : 0;
     uint64_t n = 0;
 
-    if (text.len == 0 || text.len > DIGITS_MAX)
+    if (text.len == 0)
         return false;
     for (; i < text.len; i++) {
         if (text.at[i] < '0' || text.at[i] > '9')
@@ -91,9 +92,9 @@ static bool read_fraction(struct table_value value, int64_t *ms)
         number = narrow;
     } else
         return false;
-    if (!(number >= 1 && number <= (double)DELAY_MS_MAX))
+    if (!(number >= 1)) /* what is no number neither */
         return false;
-    *ms = (int64_t)number;
+    *ms = number < DELAY_MS_MAX + 1.0 ? (int64_t)number : (int64_t)DELAY_MS_MAX + 1;
     return true;
 }
 

@@ -21,13 +21,13 @@ struct wheel {
 static const struct wheel WHEELS[] = {{10, 1, 64}, {16, 65, 64}, {22, 129, 64}, {28, 193, 32}};
 #define WHEELS_COUNT 4
 #define LEVELS 225u
-#define STEPS_MAX 65536u /* slots passed in one run: most of a long silence are empty */
 
 enum progress { PROGRESS_DONE, PROGRESS_MORE, PROGRESS_WAITS };
 
 static uint64_t held_of(const struct queue *q);
 static uint64_t slot_of(const struct wheel *w, uint64_t time);
 static enum progress open_slots(struct shard *s, struct queue *q, uint32_t *budget);
+static uint64_t next_full(struct queue *q);
 static enum progress open_next(struct shard *s, struct queue *q, uint64_t next, uint32_t *budget);
 static enum progress narrow(struct shard *s, struct queue *q, struct backlog *b, uint64_t next,
                             uint32_t *budget);
@@ -79,6 +79,7 @@ bool delayed_tend(struct shard *s, struct queue *q)
     }
     bool more = delayed_release(s, q, &budget);
     enum progress progress = open_slots(s, q, &budget);
+    delayed_fetch_near(s, q); /* nothing else may ever wake the queue */
     page_out(s, q);
     watch(s, q, progress == PROGRESS_WAITS);
     return more || progress == PROGRESS_MORE;
@@ -163,22 +164,44 @@ static uint64_t slot_of(const struct wheel *w, uint64_t time)
     return time >> w->shift & (w->slots - 1u);
 }
 
-/* Slot after slot, until what is due in two seconds. */
+/* Slot after slot, until what is due in two seconds.  Empty ones are passed in one step: behind a
+ * long silence, or a clock that was put right, there are very many. */
 static enum progress open_slots(struct shard *s, struct queue *q, uint32_t *budget)
 {
-    uint64_t until = s->now + DELAYED_AHEAD_MS;
+    uint64_t last = delayed_cursor_at(s->now + DELAYED_AHEAD_MS);
     struct delayed *d = q->delayed;
 
-    for (uint32_t i = 0; i < STEPS_MAX; i++) {
-        uint64_t next = d->cursor + (1ull << WHEELS[0].shift);
-        if (next > until || d->cursor == 0)
-            return PROGRESS_DONE;
+    while (d->cursor != 0 && d->cursor < last) {
+        uint64_t next = next_full(q);
+        if (next > last) {
+            d->cursor = last;
+            break;
+        }
+        d->cursor = next - (1ull << WHEELS[0].shift); /* those before it are empty */
         enum progress progress = open_next(s, q, next, budget);
         if (progress != PROGRESS_DONE)
             return progress;
         d->cursor = next;
     }
-    return PROGRESS_MORE;
+    return PROGRESS_DONE;
+}
+
+/* The start of the next slot that holds something; UINT64_MAX: none does.  Of each wheel those are
+ * looked at that come before the next slot of a wider one. */
+static uint64_t next_full(struct queue *q)
+{
+    uint64_t at = q->delayed->cursor + (1ull << WHEELS[0].shift);
+
+    for (int i = 0; i < WHEELS_COUNT; i++) {
+        const struct wheel *w = &WHEELS[i];
+        uint64_t slot = (at + (1ull << w->shift) - 1) >> w->shift;
+        bool is_widest = i == WHEELS_COUNT - 1;
+        for (uint32_t n = 0; is_widest ? n < w->slots : slot % w->slots != 0; n++, slot++)
+            if (!backlog_is_empty(queue_level(q, (uint8_t)(w->base + slot % w->slots))))
+                return slot << w->shift;
+        at = slot << w->shift;
+    }
+    return UINT64_MAX;
 }
 
 /* The widest first: what it has for the narrower ones is older than what comes from now on. */
@@ -232,14 +255,14 @@ static enum progress bring_near(struct shard *s, struct queue *q, struct backlog
         if (*budget == 0)
             return PROGRESS_MORE;
         if (backlog_peek(b, &entry) != BACKLOG_READY) {
-            recall_ask(s, q, b);
+            recall_ask_due(s, q, b);
             return PROGRESS_WAITS;
         }
         --*budget;
         backlog_pop(b, &entry);
         delayed_put(q, &entry, delayed_level(next, entry.deadline));
         if (b->is_turned)
-            recall_ask(s, q, b);
+            recall_ask_due(s, q, b);
     }
     return PROGRESS_DONE;
 }

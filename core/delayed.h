@@ -1,7 +1,8 @@
 /*
  * delayed.h - what waits for its time, published to an exchange of type x-delayed-message.
  *
- * Each such exchange has a holding queue that no name finds.  What is to wait is routed there, so
+ * Each such exchange has a holding queue that no name finds; so has the default exchange, for what
+ * is published to any other and scheduled (schedule.h).  What is to wait is routed there, so
  * that it is durable, paged out, moved and in checkpoints as all that waits in queues; when its
  * time has come it goes on as if it were published now to an exchange of the delayed type.  One
  * record says both: gone from the holding queue, and where it is now.

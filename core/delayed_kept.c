@@ -74,7 +74,7 @@ void delayed_replay(struct queue *q, const struct journal_entry *e, uint64_t tim
     struct delayed *d = q->delayed;
 
     if (d->cursor == 0)
-        d->cursor = delayed_cursor_at(time);
+        d->cursor = delayed_cursor_at(time + DELAYED_AHEAD_MS);
     entry->deadline = time + delay_of_properties(e->properties);
     entry->priority = delayed_level(d->cursor, entry->deadline);
 }

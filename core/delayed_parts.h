@@ -27,6 +27,8 @@ void delayed_put(struct queue *q, struct entry *entry, uint8_t level);
 /* It waits in memory, or for its message. */
 void delayed_put_near(struct queue *q, struct entry *entry);
 
+/* What is near without its message gets it: memory was short, or it came from a wider wheel late. */
+void delayed_fetch_near(struct shard *s, struct queue *q);
 /* Sends what is due on; at most *budget.  True: there is more. */
 bool delayed_release(struct shard *s, struct queue *q, uint32_t *budget);
 

@@ -14,7 +14,6 @@
 #define AGAIN_MS 1000u /* without memory */
 
 static bool may_go(struct shard *s, struct queue *q);
-static void fetch_near(struct shard *s, struct queue *q);
 static void release(struct shard *s, struct queue *q, struct entry *entry);
 static struct message *ended(const struct message *msg);
 static enum sl_err find_route(struct shard *s, const struct queue *q, const struct message *msg,
@@ -25,7 +24,7 @@ static void end(struct shard *s, struct queue *q, struct entry *entry, bool is_s
 
 bool delayed_release(struct shard *s, struct queue *q, uint32_t *budget)
 {
-    fetch_near(s, q);
+    delayed_fetch_near(s, q);
     while (aside_deadline(q) != 0 && aside_deadline(q) <= s->now && may_go(s, q)) {
         struct aside_item *item =
             LIST_OF(q->aside->deadlines.at[0], struct aside_item, of_deadlines);
@@ -38,7 +37,6 @@ bool delayed_release(struct shard *s, struct queue *q, uint32_t *budget)
         else
             delayed_put_near(q, &entry);
     }
-    fetch_near(s, q);
     return false;
 }
 
@@ -53,8 +51,7 @@ static bool may_go(struct shard *s, struct queue *q)
     return false;
 }
 
-/* Memory was short, or it came from a wider wheel late. */
-static void fetch_near(struct shard *s, struct queue *q)
+void delayed_fetch_near(struct shard *s, struct queue *q)
 {
     struct backlog *b = &q->backlog;
     struct entry entry;
@@ -118,7 +115,7 @@ static struct message *ended(const struct message *msg)
     return NULL;
 }
 
-/* Without a route, there is nobody to tell: NULL. */
+/* Notes it in the histories on its way.  Without a route, there is nobody to tell: NULL. */
 static enum sl_err find_route(struct shard *s, const struct queue *q, const struct message *msg,
                               struct route **out)
 {
@@ -130,12 +127,15 @@ static enum sl_err find_route(struct shard *s, const struct queue *q, const stru
     const struct exchange *e = q->def->holds_for;
     if (e != NULL) {
         struct routed what = routed_of(msg);
-        what.exchange = e->name; /* others may have led to it */
+        if (e->type == EXCHANGE_DELAYED)
+            what.exchange = e->name; /* others may have led to it */
         err = route_resolve_inside(s->topology, e->vhost, &what, &targets, &is_fixed);
     }
     if (err == SL_OK)
         counter_add(&s->counters->refused, onward_take_places(&targets, msg));
     topology_unlock(s->topology);
+    if (err == SL_OK && targets.histories != NULL)
+        history_set_note(targets.histories, msg);
     if (err == SL_OK && targets.count != 0)
         *out = onward_route(&targets);
     target_set_deinit(&targets);
@@ -150,8 +150,6 @@ static bool publish(struct shard *s, const struct queue *q, const struct entry *
     uint32_t offset = run_sequence(s->run);
     bool is_known = (entry->flags & ENTRY_LOGGED) != 0;
 
-    if (route->histories != NULL)
-        history_set_note(route->histories, msg);
     msg->by_exchange = route->asks_ids;
     msg->is_logged = route->durable > 0 && !j->is_off &&
                      properties_are_persistent(message_properties(msg));

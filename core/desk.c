@@ -13,13 +13,20 @@ void desk_open(struct broker *b, void (*wake)(void *context), void *context)
 
 void desk_run(struct broker *b, struct desk_task *task)
 {
+    task->client = &b->desk_client;
+    desk_go_on(task);
+}
+
+void desk_go_on(struct desk_task *task)
+{
+    const struct broker_worker *w = task->client->worker;
+    struct mailbox *inbox = w->broker->shard_inboxes[w->index];
     struct lane_batch *batch = lane_batch_new();
 
-    task->client = &b->desk_client;
     batch->count = 1;
     batch->items[0] = (struct lane_item){.kind = LANE_TASK, .task = task};
-    if (mailbox_post(b->shard_inboxes[0], (struct mail_chain){&batch->node, &batch->node}))
-        mailbox_wake(b->shard_inboxes[0]);
+    if (mailbox_post(inbox, (struct mail_chain){&batch->node, &batch->node}))
+        mailbox_wake(inbox);
 }
 
 void desk_answer(struct client *client, uint64_t ticket, enum sl_err err, const char *reason)

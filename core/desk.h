@@ -27,6 +27,8 @@ void desk_open(struct broker *b, void (*wake)(void *context), void *context);
 
 /* The task stays its owner's, until its answers are in or the workers have stopped. */
 void desk_run(struct broker *b, struct desk_task *task);
+/* From a worker's thread: it is run again, in the next turn of the worker of its client. */
+void desk_go_on(struct desk_task *task);
 /* In the task: an answer of its own. */
 void desk_answer(struct client *client, uint64_t ticket, enum sl_err err, const char *reason);
 /* The same, when that place is durable. */

@@ -1,32 +1,9 @@
 #include "core/exchange.h"
 
 #include "core/base/assert.h"
-#include "core/base/random.h"
-#include "core/hash_choice.h"
-#include "core/history.h"
-#include "core/topic_tree.h"
+#include "core/exchange_parts.h"
 
 #include <stdlib.h>
-
-struct bindings {
-    enum exchange_type type;
-    struct hash_map all;        /* of struct binding, by identity */
-    struct hash_map by_key;     /* direct: of struct key_entries */
-    struct topic_tree by_topic; /* topic */
-    struct list unkeyed;        /* all others */
-    struct hash_source hashed;  /* consistent hash */
-    struct history *history;    /* recent history */
-};
-
-struct key_entries { /* the bindings of a direct exchange that have one key */
-    struct list entries;
-    uint8_t key[];
-};
-
-struct match { /* one search */
-    void (*found)(void *context, struct binding *binding);
-    void *context;
-};
 
 static struct binding *binding_new(struct exchange *to_exchange, struct topology_queue *to_queue,
                                    struct sl_bytes key, struct sl_bytes arguments);
@@ -34,68 +11,6 @@ static void weigh(struct binding *binding);
 static struct list *entries_for(struct bindings *b, struct sl_bytes key);
 static struct list *direct_entries(struct bindings *b, struct sl_bytes key);
 static void drop_entries(struct bindings *b, struct sl_bytes key);
-static void call_each(struct match *m, struct list *entries);
-static void call_topic(void *context, struct list *entries);
-static enum sl_err match_headers(struct match *m, struct list *entries, struct header_set *headers);
-
-static enum sl_err delayed_type(struct sl_bytes arguments, enum exchange_type *type);
-static void match_hash(struct match *m, const struct bindings *b, const struct matched *matched);
-static void match_random(struct match *m, const struct bindings *b);
-
-static const char *const TYPE_NAMES[] = {[EXCHANGE_DIRECT] = "direct",
-                                         [EXCHANGE_FANOUT] = "fanout",
-                                         [EXCHANGE_TOPIC] = "topic",
-                                         [EXCHANGE_HEADERS] = "headers",
-                                         [EXCHANGE_DEDUPLICATION] = "x-message-deduplication",
-                                         [EXCHANGE_CONSISTENT_HASH] = "x-consistent-hash",
-                                         [EXCHANGE_RANDOM] = "x-random",
-                                         [EXCHANGE_RECENT_HISTORY] = "x-recent-history",
-                                         [EXCHANGE_DELAYED] = "x-delayed-message"};
-#define TYPES (sizeof TYPE_NAMES / sizeof *TYPE_NAMES)
-
-enum sl_err exchange_type_parse(struct sl_bytes name, enum exchange_type *type)
-{
-    for (size_t i = 0; i < TYPES; i++)
-        if (TYPE_NAMES[i] != NULL && sl_bytes_are(name, TYPE_NAMES[i])) {
-            *type = (enum exchange_type)i;
-            return SL_OK;
-        }
-    return SL_ENOENT;
-}
-
-const char *exchange_type_name(enum exchange_type type)
-{
-    return (size_t)type < TYPES ? TYPE_NAMES[type] : NULL;
-}
-
-enum exchange_type exchange_matching(enum exchange_type type, struct sl_bytes arguments)
-{
-    enum exchange_type matching = type;
-
-    return type == EXCHANGE_DELAYED && delayed_type(arguments, &matching) != SL_OK ? EXCHANGE_DIRECT
-                                                                                   : matching;
-}
-
-enum sl_err exchange_check_delayed(enum exchange_type type, struct sl_bytes arguments,
-                                   struct text *reason)
-{
-    if (type != EXCHANGE_DELAYED || delayed_type(arguments, &type) == SL_OK)
-        return SL_OK;
-    text_add(reason, "Invalid argument, 'x-delayed-type' must be an existing exchange type");
-    return SL_EPRECOND;
-}
-
-static enum sl_err delayed_type(struct sl_bytes arguments, enum exchange_type *type)
-{
-    struct table_value value;
-    struct sl_bytes name;
-
-    if (!table_find(arguments.len == 0 ? table_empty : arguments, "x-delayed-type", &value) ||
-        !table_value_string(value, &name))
-        return SL_ENOENT;
-    SL_TRY(exchange_type_parse(name, type));
-    return *type == EXCHANGE_DELAYED ? SL_ENOENT : SL_OK;
-}
 
 struct bindings *bindings_new(enum exchange_type type)
 {
@@ -227,30 +142,6 @@ struct binding *bindings_next(const struct bindings *b, size_t *cursor)
     return hash_map_next(&b->all, cursor);
 }
 
-enum sl_err bindings_match(struct bindings *b, const struct matched *matched,
-                           void (*found)(void *context, struct binding *binding), void *context)
-{
-    struct match m = {found, context};
-    struct key_entries *entries;
-
-    switch (b->type) {
-    case EXCHANGE_DIRECT:
-        entries = hash_map_get(&b->by_key, matched->key);
-        if (entries != NULL)
-            call_each(&m, &entries->entries);
-        break;
-    case EXCHANGE_DELAYED: /* has its bindings as another type */
-    case EXCHANGE_RECENT_HISTORY:
-    case EXCHANGE_DEDUPLICATION:
-    case EXCHANGE_FANOUT: call_each(&m, &b->unkeyed); break;
-    case EXCHANGE_CONSISTENT_HASH: match_hash(&m, b, matched); break;
-    case EXCHANGE_RANDOM: match_random(&m, b); break;
-    case EXCHANGE_TOPIC: topic_tree_match(&b->by_topic, matched->key, call_topic, &m); break;
-    case EXCHANGE_HEADERS: return match_headers(&m, &b->unkeyed, matched->headers);
-    }
-    return SL_OK;
-}
-
 bool bindings_go_by_key(const struct bindings *b)
 {
     return b->type != EXCHANGE_HEADERS && b->type != EXCHANGE_RANDOM &&
@@ -372,55 +263,4 @@ static void drop_entries(struct bindings *b, struct sl_bytes key)
     struct key_entries *entries = hash_map_get(&b->by_key, key);
     if (entries != NULL && list_is_empty(&entries->entries))
         free(hash_map_remove(&b->by_key, key));
-}
-
-static void call_each(struct match *m, struct list *entries)
-{
-    for (struct list *node = entries->next; node != entries; node = node->next)
-        m->found(m->context, LIST_OF(node, struct binding, of_match));
-}
-
-static void call_topic(void *context, struct list *entries)
-{
-    call_each(context, entries);
-}
-
-static enum sl_err match_headers(struct match *m, struct list *entries, struct header_set *headers)
-{
-    SL_TRY(header_set_sort(headers));
-    for (struct list *node = entries->next; node != entries; node = node->next) {
-        struct binding *binding = LIST_OF(node, struct binding, of_match);
-        if (header_match(binding->arguments, headers))
-            m->found(m->context, binding);
-    }
-    return SL_OK;
-}
-
-static void match_hash(struct match *m, const struct bindings *b, const struct matched *matched)
-{
-    uint64_t number = hash_choice_number(&b->hashed, matched->key, matched->properties);
-    struct binding *chosen = NULL;
-    double highest = 0;
-
-    for (struct list *node = b->unkeyed.next; node != &b->unkeyed; node = node->next) {
-        struct binding *binding = LIST_OF(node, struct binding, of_match);
-        double thrown = hash_choice_throw(number, binding->spot, binding->weight);
-        if (chosen == NULL || thrown > highest) {
-            chosen = binding;
-            highest = thrown;
-        }
-    }
-    if (chosen != NULL)
-        m->found(m->context, chosen);
-}
-
-static void match_random(struct match *m, const struct bindings *b)
-{
-    struct list *node = b->unkeyed.next;
-
-    if (node == &b->unkeyed)
-        return;
-    for (uint64_t steps = sl_random_u64() % b->all.count; steps != 0; steps--)
-        node = node->next;
-    m->found(m->context, LIST_OF(node, struct binding, of_match));
 }

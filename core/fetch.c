@@ -259,7 +259,8 @@ static enum sl_err read_message(struct fetch *f, const struct entry *entry, stru
 
     SL_TRY(log_reader_read(f->reader, entry->place, entry->record_len, &record));
     if (record.kind != RECORD_MESSAGE && record.kind != RECORD_PAGED &&
-        record.kind != RECORD_MOVED && record.kind != RECORD_DEAD_LETTERED)
+        record.kind != RECORD_MOVED && record.kind != RECORD_DEAD_LETTERED &&
+        record.kind != RECORD_RELEASED)
         return SL_ECORRUPT;
     SL_TRY(journal_read(&record, &e));
     SL_TRY(journal_read_message(&record, &e, out));

@@ -75,6 +75,17 @@ void id_window_expire(struct id_window *w, uint64_t now, uint32_t n)
     }
 }
 
+void id_window_end_lasting(struct id_window *w, uint64_t time)
+{
+    for (uint32_t at = 0; at < w->order_count; at++) {
+        struct id_piece *p = id_piece_at(w, at);
+        uint64_t over = time > p->first_time ? time - p->first_time : 1;
+        for (uint32_t i = p->from; i < p->end; i++)
+            if (p->slots[i].over == ID_LASTS)
+                p->slots[i].over = over < ID_LASTS ? (uint32_t)over : ID_LASTS - 1;
+    }
+}
+
 void id_window_drop_oldest(struct id_window *w)
 {
     const struct id_piece *p = id_piece_at(w, 0);

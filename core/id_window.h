@@ -72,6 +72,8 @@ bool id_window_remove(struct id_window *w, sl_seq seq);
 
 /* Drops the oldest ones while they are over, at most n. */
 void id_window_expire(struct id_window *w, uint64_t now, uint32_t n);
+/* Those that have no time of their own are over at that time. */
+void id_window_end_lasting(struct id_window *w, uint64_t time);
 /* Drops the oldest; there is one. */
 void id_window_drop_oldest(struct id_window *w);
 /* Tells the oldest; false: there is none. */

@@ -7,11 +7,14 @@
 
 #define DISTANCE_BYTES_MAX 10u
 
+static enum sl_err read_body(uint16_t kind, struct sl_reader *r, struct journal_entry *e);
 static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e);
 static enum sl_err read_queue(struct sl_reader *r, struct journal_entry *e);
 static bool is_own_name(const struct journal_entry *e);
 static enum sl_err read_binding(struct sl_reader *r, struct journal_entry *e);
 static enum sl_err read_message(struct sl_reader *r, struct journal_entry *e);
+static enum sl_err read_from_queue(uint16_t kind, struct sl_reader *r, struct journal_entry *e);
+static enum sl_err read_fates(uint16_t kind, struct sl_reader *r, struct journal_entry *e);
 static enum sl_err read_list(struct sl_reader *r, struct journal_entry *e);
 static enum sl_err read_checked(struct sl_reader *r, struct journal_entry *e);
 static struct sl_bytes read_arguments(struct sl_reader *r);
@@ -19,69 +22,13 @@ static struct sl_bytes read_arguments(struct sl_reader *r);
 enum sl_err journal_read(const struct record *record, struct journal_entry *entry)
 {
     struct sl_reader r = sl_reader_of(record->body);
-    enum sl_err err = SL_OK;
 
     *entry = (struct journal_entry){.has_deaths = (record->flags & JOURNAL_HAS_DEATHS) != 0,
                                     .is_moved = (record->flags & JOURNAL_IS_MOVED) != 0,
                                     .by_exchange = (record->flags & JOURNAL_BY_EXCHANGE) != 0};
-    switch (record->kind) {
-    case RECORD_DECLARE_EXCHANGE: err = read_exchange(&r, entry); break;
-    case RECORD_DELETE_EXCHANGE:
-        entry->vhost = sl_read_short_string(&r);
-        entry->exchange.name = sl_read_short_string(&r);
-        break;
-    case RECORD_DECLARE_QUEUE: err = read_queue(&r, entry); break;
-    case RECORD_DELETE_QUEUE: entry->number = sl_read_u64(&r); break;
-    case RECORD_BIND:
-    case RECORD_UNBIND: err = read_binding(&r, entry); break;
-    case RECORD_MESSAGE:
-    case RECORD_MOVED:
-        err = read_message(&r, entry);
-        if (entry->numbers.len == 0)
-            err = SL_ECORRUPT;
-        break;
-    case RECORD_PAGED: err = read_message(&r, entry); break;
-    case RECORD_DEAD_LETTERED:
-        entry->number = sl_read_u64(&r);
-        entry->source = sl_read_u64(&r);
-        entry->reason = sl_read_u8(&r);
-        err = read_message(&r, entry);
-        break;
-    case RECORD_RELEASED:
-        entry->number = sl_read_u64(&r);
-        entry->source = sl_read_u64(&r);
-        err = read_message(&r, entry);
-        break;
-    case RECORD_RETURNED:
-    case RECORD_SETTLED:
-    case RECORD_REJECTED:
-    case RECORD_DUPLICATES:
-        entry->number = sl_read_u64(&r);
-        if (record->kind == RECORD_RETURNED)
-            entry->returns = sl_read_u32(&r);
-        err = read_list(&r, entry);
-        if (entry->list_count == 0)
-            err = SL_ECORRUPT;
-        break;
-    case RECORD_PURGED:
-        entry->number = sl_read_u64(&r);
-        entry->highest = sl_read_u64(&r);
-        err = read_list(&r, entry);
-        break;
-    case RECORD_OUTCOME:
-        entry->number = sl_read_u64(&r);
-        entry->source = sl_read_u64(&r);
-        err = outcome_read(&r, &entry->outcome);
-        break;
-    case RECORD_CHECKED: err = read_checked(&r, entry); break;
-    case RECORD_OUTCOMES: return SL_OK; /* outcomes.h reads it */
-    case RECORD_INDEX: return SL_OK;    /* index.h reads it */
-    case RECORD_LENT:
-        entry->number = sl_read_u64(&r);
-        entry->mark = sl_read_u64(&r);
-        break;
-    default: return SL_ECORRUPT;
-    }
+    if (record->kind == RECORD_OUTCOMES || record->kind == RECORD_INDEX)
+        return SL_OK; /* outcomes.h and index.h read them */
+    enum sl_err err = read_body(record->kind, &r, entry);
     return err != SL_OK || r.is_short || sl_reader_left(&r) > 7 ? SL_ECORRUPT : SL_OK;
 }
 
@@ -129,6 +76,41 @@ bool journal_next(struct journal_entry *entry, uint64_t *seq)
     entry->list_count--;
     *seq = entry->list_at;
     return true;
+}
+
+static enum sl_err read_body(uint16_t kind, struct sl_reader *r, struct journal_entry *e)
+{
+    switch (kind) {
+    case RECORD_DECLARE_EXCHANGE: return read_exchange(r, e);
+    case RECORD_DELETE_EXCHANGE:
+        e->vhost = sl_read_short_string(r);
+        e->exchange.name = sl_read_short_string(r);
+        return SL_OK;
+    case RECORD_DECLARE_QUEUE: return read_queue(r, e);
+    case RECORD_DELETE_QUEUE: e->number = sl_read_u64(r); return SL_OK;
+    case RECORD_BIND:
+    case RECORD_UNBIND: return read_binding(r, e);
+    case RECORD_MESSAGE:
+    case RECORD_MOVED: SL_TRY(read_message(r, e)); return e->numbers.len == 0 ? SL_ECORRUPT : SL_OK;
+    case RECORD_PAGED: return read_message(r, e);
+    case RECORD_DEAD_LETTERED:
+    case RECORD_RELEASED: return read_from_queue(kind, r, e);
+    case RECORD_RETURNED:
+    case RECORD_SETTLED:
+    case RECORD_REJECTED:
+    case RECORD_DUPLICATES:
+    case RECORD_PURGED: return read_fates(kind, r, e);
+    case RECORD_OUTCOME:
+        e->number = sl_read_u64(r);
+        e->source = sl_read_u64(r);
+        return outcome_read(r, &e->outcome);
+    case RECORD_CHECKED: return read_checked(r, e);
+    case RECORD_LENT:
+        e->number = sl_read_u64(r);
+        e->mark = sl_read_u64(r);
+        return SL_OK;
+    default: return SL_ECORRUPT;
+    }
 }
 
 static enum sl_err read_exchange(struct sl_reader *r, struct journal_entry *e)
@@ -200,6 +182,28 @@ static enum sl_err read_message(struct sl_reader *r, struct journal_entry *e)
     if (r->is_short)
         return SL_ECORRUPT;
     return properties_check(e->properties, &why);
+}
+
+/* A message that leaves one queue for others. */
+static enum sl_err read_from_queue(uint16_t kind, struct sl_reader *r, struct journal_entry *e)
+{
+    e->number = sl_read_u64(r);
+    e->source = sl_read_u64(r);
+    if (kind == RECORD_DEAD_LETTERED)
+        e->reason = sl_read_u8(r);
+    return read_message(r, e);
+}
+
+/* Entries of one queue; a purge lists those that stay, which may be none. */
+static enum sl_err read_fates(uint16_t kind, struct sl_reader *r, struct journal_entry *e)
+{
+    e->number = sl_read_u64(r);
+    if (kind == RECORD_RETURNED)
+        e->returns = sl_read_u32(r);
+    if (kind == RECORD_PURGED)
+        e->highest = sl_read_u64(r);
+    SL_TRY(read_list(r, e));
+    return e->list_count == 0 && kind != RECORD_PURGED ? SL_ECORRUPT : SL_OK;
 }
 
 static enum sl_err read_list(struct sl_reader *r, struct journal_entry *e)

@@ -114,6 +114,8 @@ struct cancelled_mail { /* the queue went away under the consumer; nothing more 
 struct overdue_mail { /* it keeps what it was lent for too long: overdue.h */
     struct mail mail;
     struct consumer_ref consumer;
+    uint32_t cookie; /* of its subscription */
+    bool is_getter;  /* then it has no cookie */
     uint64_t timeout_ms;
 };
 

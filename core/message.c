@@ -75,6 +75,7 @@ static struct message *allocate(size_t route_len, struct sl_bytes properties, si
     msg->record_len = msg->log_at = 0;
     msg->copies = 0;
     msg->is_logged = msg->has_deaths = msg->is_moved = msg->by_exchange = false;
+    msg->is_scheduled = false;
     msg->expires = properties_expire(properties);
     msg->marks = known_headers_marks(properties);
     memcpy(msg->data + route_len, properties.at, properties.len);

@@ -28,13 +28,14 @@ struct message { /* fields are message.c's; use the functions */
     uint32_t record_len; /* of its record in the log; 0: it has none */
     uint32_t log_at;     /* where that record begins, from the start of its run */
     uint16_t route_len;
-    uint16_t copies;  /* durable queues that share the record; at most what fits */
-    bool is_logged;   /* it has a record: durable queues that hold it log what becomes of it */
-    bool has_deaths;  /* the x-death in its headers is ours, not a publisher's */
-    bool expires;     /* it has an expiration of its own */
-    bool by_exchange; /* its exchange asks for its id: x-message-deduplication */
-    bool is_moved;    /* the broker itself sends it on: nobody published it here */
-    uint8_t marks;    /* of enum header_mark: what its headers ask for */
+    uint16_t copies;   /* durable queues that share the record; at most what fits */
+    bool is_logged;    /* it has a record: durable queues that hold it log what becomes of it */
+    bool has_deaths;   /* the x-death in its headers is ours, not a publisher's */
+    bool expires;      /* it has an expiration of its own */
+    bool by_exchange;  /* its exchange asks for its id: x-message-deduplication */
+    bool is_moved;     /* the broker itself sends it on: nobody published it here */
+    uint8_t marks;     /* of enum header_mark: what its headers ask for */
+    bool is_scheduled; /* it goes where its x-delay is waited for, whatever its exchange */
     uint8_t data[];
 };
 

@@ -109,6 +109,8 @@ static void tell(struct shard *s, const struct consumer *c, uint64_t timeout_ms)
     mail->mail.kind = MAIL_OVERDUE;
     mail->mail.to = c->peer->handle;
     mail->consumer = (struct consumer_ref){s->index, c->at};
+    mail->cookie = c->cookie;
+    mail->is_getter = c->is_getter;
     mail->timeout_ms = timeout_ms;
     peer_flush(s, c->peer);
     shard_post(s, &mail->mail);

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 
 #define REASON_BYTES_MAX 1024
+#define CACHE_LINE 64u
+#define COMING 8u  /* queues that are on their way from memory while one is looked at */
+#define SLICE 128u /* queues looked at in one turn: some ten microseconds */
 
 struct turn { /* of one queue */
     struct queue_ref ref;
@@ -25,53 +28,67 @@ struct rules_turn { /* of all queues for which another set of rules is in force 
     size_t count, room;
 };
 
-static struct rules_turn *apply(struct topology *t, struct sl_bytes vhost);
+struct walk { /* over the queues of all virtual hosts: their places stay */
+    uint32_t shard;
+    uint32_t cursor;
+};
+
+struct policing { /* a change: the first of those that are there is under way, the others wait */
+    struct desk_task task; /* its next slice */
+    struct list of_changing;
+    uint64_t ticket;
+    struct policy_definition is;
+    bool is_clear;
+    struct vhost *vhost; /* NULL: it has not begun */
+    struct walk walk;
+    size_t told; /* queues */
+    uint8_t bytes[];
+};
+
+static void enter(struct client *c, uint64_t ticket, const struct policy_definition *d,
+                  bool is_clear);
+static struct sl_bytes keep(struct sl_writer *w, struct sl_bytes bytes);
+static void run(struct desk_task *task, struct client *c);
+static enum sl_err begin(struct topology *t, struct policing *p, struct text *reason);
+static void go_on(struct client *c, struct policing *p);
+static void finish(struct client *c, struct policing *p, struct rules_turn *turn);
+static void leave(struct topology *t, struct policing *p);
+static struct rules_turn *turn_new(void);
+static bool apply(struct topology *t, const struct vhost *v, struct walk *walk, size_t most,
+                  struct rules_turn *turn);
+static struct topology_queue *next_queue(struct topology *t, struct walk *walk);
 static void apply_to_exchanges(struct topology *t, struct vhost *v);
+static void fetch_ahead(const void *at, size_t bytes);
 static void add_turn(struct rules_turn *r, const struct topology_queue *q);
 static void fill_item(void *context, struct lane_item *item);
-static void tell(struct client *c, uint64_t ticket, struct log_run *record,
-                 struct rules_turn *turn);
 static void note_ignored(const struct policy_definition *d);
 
 void policing_set(struct client *c, uint64_t ticket, const struct policy_definition *d)
 {
-    struct topology *t = broker_topology(c->worker->broker);
-    struct log_run *record = &c->worker->run.at_once;
     char room[REASON_BYTES_MAX] = "";
     struct text reason = text_on(room, sizeof room);
     enum sl_err err = policy_check(d, &reason);
 
-    topology_lock(t);
-    if (err == SL_OK && topology_vhost(t, d->vhost) == NULL) {
-        text_add(&reason, "no such vhost");
-        err = SL_ENOENT;
-    }
-    if (err == SL_OK)
-        err = policies_set(&t->policies, d, &reason);
-    if (err != SL_OK) {
-        topology_unlock(t);
+    if (err != SL_OK)
         desk_answer(c, ticket, err, room);
-        return;
-    }
-    policy_record_set(record, d);
-    tell(c, ticket, record, apply(t, d->vhost));
-    note_ignored(d);
+    else
+        enter(c, ticket, d, false);
 }
 
 void policing_clear(struct client *c, uint64_t ticket, struct sl_bytes vhost, bool is_operator,
                     struct sl_bytes name)
 {
-    struct topology *t = broker_topology(c->worker->broker);
-    struct log_run *record = &c->worker->run.at_once;
+    const struct policy_definition d = {.vhost = vhost, .name = name, .is_operator = is_operator};
 
-    topology_lock(t);
-    if (!policies_clear(&t->policies, vhost, is_operator, name)) {
-        topology_unlock(t);
-        desk_answer(c, ticket, SL_ENOENT, "no such policy");
-        return;
-    }
-    policy_record_clear(record, vhost, is_operator, name);
-    tell(c, ticket, record, apply(t, vhost));
+    enter(c, ticket, &d, true);
+}
+
+void policing_drop(struct topology *t)
+{
+    struct list *at;
+
+    while ((at = list_pop(&t->changing)) != NULL)
+        free(LIST_OF(at, struct policing, of_changing));
 }
 
 enum sl_err policing_replay(struct topology *t, struct shard *const *shards,
@@ -84,7 +101,13 @@ enum sl_err policing_replay(struct topology *t, struct shard *const *shards,
         (void)!policies_clear(&t->policies, d.vhost, d.is_operator, d.name);
     else
         SL_TRY(policies_set(&t->policies, &d, reason));
-    struct rules_turn *turn = apply(t, d.vhost);
+    struct rules_turn *turn = turn_new();
+    struct vhost *v = topology_vhost(t, d.vhost);
+    struct walk walk = {0, 0};
+    if (v != NULL) {
+        (void)apply(t, v, &walk, SIZE_MAX, turn);
+        apply_to_exchanges(t, v);
+    }
     for (size_t i = 0; i < turn->count; i++) {
         struct turn *one = &turn->turns[i];
         struct queue *q = shard_queue(shards[one->ref.shard], one->ref.at);
@@ -99,6 +122,8 @@ void rules_turn_take(struct shard *s, struct rules_turn *turn)
 {
     for (size_t i = 0; i < turn->count; i++) {
         const struct turn *one = &turn->turns[i];
+        if (i + COMING < turn->count && one[COMING].ref.at.slot < s->queues_room)
+            fetch_ahead(s->queues[one[COMING].ref.at.slot], sizeof(struct queue));
         struct queue *q = one->ref.shard == s->index ? shard_queue(s, one->ref.at) : NULL;
         if (q != NULL)
             queue_obey(s, q, effective_ref(one->effective), one->ref.admission);
@@ -118,24 +143,178 @@ void rules_turn_unref(struct rules_turn *turn)
     free(turn);
 }
 
-/* Gives those queues that must be told; one reference. */
-static struct rules_turn *apply(struct topology *t, struct sl_bytes vhost)
+/* One that comes while another is under way waits for it. */
+static void enter(struct client *c, uint64_t ticket, const struct policy_definition *d,
+                  bool is_clear)
+{
+    struct topology *t = broker_topology(c->worker->broker);
+    size_t room = d->vhost.len + d->name.len + d->pattern.len + d->keys.len;
+    struct policing *p = calloc(1, sizeof *p + room);
+
+    SL_ASSERT(p != NULL);
+    struct sl_writer w = {p->bytes, p->bytes + room, false};
+    p->task = (struct desk_task){run, c};
+    p->ticket = ticket;
+    p->is_clear = is_clear;
+    p->is = *d;
+    p->is.vhost = keep(&w, d->vhost);
+    p->is.name = keep(&w, d->name);
+    p->is.pattern = keep(&w, d->pattern);
+    p->is.keys = keep(&w, d->keys);
+    topology_lock(t);
+    bool is_first = list_is_empty(&t->changing);
+    list_push(&t->changing, &p->of_changing);
+    topology_unlock(t);
+    if (is_first)
+        run(&p->task, c);
+}
+
+static struct sl_bytes keep(struct sl_writer *w, struct sl_bytes bytes)
+{
+    struct sl_bytes kept = {w->pos, bytes.len};
+
+    sl_write_bytes(w, bytes);
+    return kept;
+}
+
+static void run(struct desk_task *task, struct client *c)
+{
+    struct policing *p = (struct policing *)task; /* its first member */
+    struct topology *t = broker_topology(c->worker->broker);
+    char room[REASON_BYTES_MAX] = "";
+    struct text reason = text_on(room, sizeof room);
+    enum sl_err err = SL_OK;
+
+    topology_lock(t);
+    if (p->vhost == NULL)
+        err = begin(t, p, &reason);
+    if (err == SL_OK && p->vhost->is_gone) {
+        text_add(&reason, "no such vhost");
+        err = SL_ENOENT;
+    }
+    if (err == SL_OK) {
+        go_on(c, p);
+        return;
+    }
+    uint64_t ticket = p->ticket;
+    leave(t, p);
+    topology_unlock(t);
+    desk_answer(c, ticket, err, room);
+}
+
+/* From here on the catalogue has it: what is declared meanwhile obeys it at once. */
+static enum sl_err begin(struct topology *t, struct policing *p, struct text *reason)
+{
+    p->vhost = topology_vhost(t, p->is.vhost);
+    if (p->is_clear) {
+        bool is_there = policies_clear(&t->policies, p->is.vhost, p->is.is_operator, p->is.name);
+        if (is_there && p->vhost != NULL)
+            return SL_OK;
+        text_add(reason, "no such policy");
+        return SL_ENOENT;
+    }
+    if (p->vhost != NULL)
+        return policies_set(&t->policies, &p->is, reason);
+    text_add(reason, "no such vhost");
+    return SL_ENOENT;
+}
+
+/* One slice.  Lets go of the topology lock. */
+static void go_on(struct client *c, struct policing *p)
+{
+    struct broker *b = c->worker->broker;
+    struct topology *t = broker_topology(b);
+    struct rules_turn *turn = turn_new();
+    struct broker_notice notice = {0};
+
+    bool more = apply(t, p->vhost, &p->walk, SLICE, turn);
+    p->told += turn->count;
+    if (!more) {
+        finish(c, p, turn);
+        return;
+    }
+    if (turn->count > 0)
+        broker_tell_shards(b, &notice, fill_item, turn);
+    topology_unlock(t);
+    broker_wake_shards(b, &notice);
+    rules_turn_unref(turn);
+    desk_go_on(&p->task);
+}
+
+/* The last queues are told where the record is.  Lets go of the topology lock, of the turn and of
+ * the change. */
+static void finish(struct client *c, struct policing *p, struct rules_turn *turn)
+{
+    struct broker *b = c->worker->broker;
+    struct topology *t = broker_topology(b);
+    struct log_run *record = &c->worker->run.at_once;
+    struct broker_notice notice;
+    uint64_t ticket = p->ticket;
+    size_t told = p->told;
+
+    apply_to_exchanges(t, p->vhost);
+    t->is_changed = true; /* where messages go, and what limits them, may be something else now */
+    if (p->is_clear)
+        policy_record_clear(record, p->is.vhost, p->is.is_operator, p->is.name);
+    else {
+        policy_record_set(record, &p->is);
+        note_ignored(&p->is);
+    }
+    struct log_place place = broker_tell_shards_of(b, &notice, record, fill_item, turn);
+    leave(t, p);
+    topology_unlock(t);
+    broker_wake_shards(b, &notice);
+    order_hurry(c->worker->run.order);
+    rules_turn_unref(turn);
+    desk_answer_at(c, ticket, place.end);
+    sl_info("policy.changed", "queues=%zu", told);
+}
+
+/* The next one begins. */
+static void leave(struct topology *t, struct policing *p)
+{
+    list_remove(&p->of_changing);
+    free(p);
+    if (!list_is_empty(&t->changing))
+        desk_go_on(&LIST_OF(t->changing.next, struct policing, of_changing)->task);
+}
+
+static struct rules_turn *turn_new(void)
 {
     struct rules_turn *turn = calloc(1, sizeof *turn);
-    struct vhost *v = topology_vhost(t, vhost);
-    struct topology_queue *q;
-    size_t cursor = 0;
 
     SL_ASSERT(turn != NULL);
     atomic_init(&turn->refs, 1);
-    if (v == NULL)
-        return turn;
-    while ((q = hash_map_next(&v->queues, &cursor)) != NULL)
-        if (topology_police_queue(t, q))
-            add_turn(turn, q);
-    apply_to_exchanges(t, v);
-    t->is_changed = true; /* where messages go, and what limits them, may be something else now */
     return turn;
+}
+
+/* Adds those queues that must be told.  True: there may be more. */
+static bool apply(struct topology *t, const struct vhost *v, struct walk *walk, size_t most,
+                  struct rules_turn *turn)
+{
+    struct topology_queue *coming[COMING];
+
+    for (size_t seen = 0; seen < most; seen += COMING) {
+        size_t n = 0;
+        while (n < COMING && (coming[n] = next_queue(t, walk)) != NULL)
+            fetch_ahead(coming[n++], sizeof(struct topology_queue));
+        for (size_t i = 0; i < n; i++)
+            if (coming[i]->vhost == v && topology_police_queue(t, coming[i]))
+                add_turn(turn, coming[i]);
+        if (n < COMING)
+            return false;
+    }
+    return true;
+}
+
+static struct topology_queue *next_queue(struct topology *t, struct walk *walk)
+{
+    for (; walk->shard < t->shards; walk->shard++, walk->cursor = 0) {
+        struct topology_queue *q = slot_table_next(&t->places[walk->shard], &walk->cursor);
+        if (q != NULL)
+            return q;
+    }
+    return NULL;
 }
 
 static void apply_to_exchanges(struct topology *t, struct vhost *v)
@@ -145,6 +324,13 @@ static void apply_to_exchanges(struct topology *t, struct vhost *v)
 
     while ((e = hash_map_next(&v->exchanges, &cursor)) != NULL)
         topology_police_exchange(t, e);
+}
+
+/* There are many, each somewhere else in memory, and little to be done with each.  at: or NULL. */
+static void fetch_ahead(const void *at, size_t bytes)
+{
+    for (size_t i = 0; at != NULL && i < bytes; i += CACHE_LINE)
+        __builtin_prefetch((const uint8_t *)at + i);
 }
 
 static void add_turn(struct rules_turn *r, const struct topology_queue *q)
@@ -166,22 +352,6 @@ static void fill_item(void *context, struct lane_item *item)
     atomic_fetch_add_explicit(&turn->refs, 1, memory_order_relaxed);
     item->kind = LANE_RULES;
     item->rules = turn;
-}
-
-/* Lets go of the topology lock, and of the turn. */
-static void tell(struct client *c, uint64_t ticket, struct log_run *record, struct rules_turn *turn)
-{
-    struct broker *b = c->worker->broker;
-    struct broker_notice notice;
-    size_t count = turn->count;
-
-    struct log_place place = broker_tell_shards_of(b, &notice, record, fill_item, turn);
-    topology_unlock(broker_topology(b));
-    broker_wake_shards(b, &notice);
-    order_hurry(c->worker->run.order);
-    rules_turn_unref(turn);
-    desk_answer_at(c, ticket, place.end);
-    sl_info("policy.changed", "queues=%zu", count);
 }
 
 static void note_ignored(const struct policy_definition *d)

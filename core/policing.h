@@ -1,11 +1,12 @@
 /*
  * policing.h - a policy changes, and with it what is in force for queues and exchanges that exist.
  *
- * The catalogue is gone through under its lock; queues whose rules become others are told by their
- * shards, all at the place in the order where the change is in the log: what was published before
- * meets the old rules, also in replay.
+ * The catalogue has the change first; then the queues are gone through, some in each turn, and those
+ * whose rules become others are told by their shards.  The record takes its place in the order
+ * together with the last of them: from there on the change holds everywhere, also in replay, and
+ * what is answered is durable.  One change is under way at a time; others wait.
  *
- *   administration   policing_set                    under the topology lock, record and items in one
+ *   administration   policing_set                    begins; then a slice a turn: desk_go_on
  *   shards           rules_turn_take (LANE_RULES)    each for its own queues
  *
  * Entries keep the deadline that they came with: another time to live is for those that come.
@@ -21,13 +22,15 @@
 struct shard;
 struct rules_turn;
 
-/* ---- the desk's tasks; one answer to the ticket, when it is durable ---- */
+/* ---- the desk's tasks, with its client; one answer to the ticket, when it is durable ---- */
 
 /* SL_ENOENT the virtual host; SL_EPRECOND a key or a value; SL_ESYNTAX the pattern. */
 void policing_set(struct client *c, uint64_t ticket, const struct policy_definition *d);
 /* SL_ENOENT: there is none. */
 void policing_clear(struct client *c, uint64_t ticket, struct sl_bytes vhost, bool is_operator,
                     struct sl_bytes name);
+/* Those that are under way, at the end: no worker runs any more. */
+void policing_drop(struct topology *t);
 
 /* ---- replay: before anything runs, under the topology lock ---- */
 

@@ -75,13 +75,13 @@ void prepared_arrive(struct shard *s, struct queue *q, const struct entry *entry
     prepared_enter(set, p, entry->seq);
     prepared_look_at(set, p, time + prepared_timeout(s, p));
     shard_queue_is_busy(s, q); /* it may be paged out */
-    prepared_resume(s, set, PREPARED_ARRIVING);
+    prepared_resume(s, set, key);
 }
 
 void prepared_fetched(struct shard *s, struct queue *q, struct fetch_request *r)
 {
     struct prepared_set *set = q->prepared;
-    uint64_t loan = r->cookie;
+    uint8_t key[OUTCOME_KEY_BYTES];
     struct prepared *p = prepared_by_seq(set, r->entries[0].seq); /* NULL: decided meanwhile */
     struct entry *entry = p == NULL ? NULL : prepared_entry(set, p);
     bool is_there = entry != NULL && (r->err == SL_OK || entry->msg != NULL);
@@ -90,7 +90,7 @@ void prepared_fetched(struct shard *s, struct queue *q, struct fetch_request *r)
     if (is_there && entry->msg == NULL) {
         entry->msg = r->entries[0].msg;
         r->entries[0].msg = NULL;
-        consumer_is_resident(set->holder, loan);
+        consumer_is_resident(set->holder, r->cookie);
     }
     if (is_there) {
         p->is_fetching = false;
@@ -103,8 +103,10 @@ void prepared_fetched(struct shard *s, struct queue *q, struct fetch_request *r)
                s->now + (r->err == SL_EAGAIN ? RECALL_SOON_MS : RECALL_RETRY_MS));
     }
     fetch_request_free(r);
-    if (is_there || entry == NULL)
-        prepared_resume(s, set, loan);
+    if (!is_there)
+        return; /* where it was decided meanwhile, nobody waits any more */
+    memcpy(key, p->key, sizeof key);
+    prepared_resume(s, set, key);
 }
 
 bool prepared_run(struct shard *s)
@@ -274,12 +276,9 @@ static void park(struct prepared_set *set, const struct shard_command *command)
 {
     struct parked_decision *parked = calloc(1, sizeof *parked);
     const struct prepared_request *r = command->prepared;
-    uint8_t key[OUTCOME_KEY_BYTES];
 
     SL_ASSERT(parked != NULL);
-    prepared_key(r->user, r->id, key);
-    const struct prepared *p = hash_map_get(&set->live, (struct sl_bytes){key, sizeof key});
-    parked->loan = p->loan;
+    prepared_key(r->user, r->id, parked->key);
     parked->command = shard_command_new(COMMAND_PREPARED, command->from, command->ticket, 0);
     parked->command->vhost = command->vhost;
     parked->command->prepared = command->prepared;
@@ -287,7 +286,8 @@ static void park(struct prepared_set *set, const struct shard_command *command)
     list_push(&set->parked, &parked->of_set);
 }
 
-void prepared_resume(struct shard *s, struct prepared_set *set, uint64_t loan)
+void prepared_resume(struct shard *s, struct prepared_set *set,
+                     const uint8_t key[OUTCOME_KEY_BYTES])
 {
     struct list waiting;
     struct list *at = set->parked.next;
@@ -296,7 +296,7 @@ void prepared_resume(struct shard *s, struct prepared_set *set, uint64_t loan)
     while (at != &set->parked) {
         struct parked_decision *parked = LIST_OF(at, struct parked_decision, of_set);
         at = at->next;
-        if (parked->loan != loan)
+        if (memcmp(parked->key, key, sizeof parked->key) != 0)
             continue;
         list_remove(&parked->of_set);
         list_push(&waiting, &parked->of_set);

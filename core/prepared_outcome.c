@@ -37,13 +37,12 @@ enum sl_err prepared_decide(struct shard *s, struct prepared_set *set,
         prepared_fetch(s, set, p);
         return SL_EAGAIN;
     }
-    uint64_t loan = p->loan;
     if (r->verdict == VERDICT_COMMIT)
         SL_TRY(commit(s, set, p, r, reason));
     else
         end(s, set, p, VERDICT_ROLLBACK);
     prepared_hand_over(s, set);
-    prepared_resume(s, set, loan); /* the read that they wait for may never come */
+    prepared_resume(s, set, key); /* the read that they wait for may never come */
     return SL_OK;
 }
 

@@ -56,7 +56,7 @@ struct prepared_set {
 
 struct parked_decision { /* it waits for the message */
     struct list of_set;
-    uint64_t loan;
+    uint8_t key[OUTCOME_KEY_BYTES];
     struct shard_command *command;
 };
 
@@ -113,8 +113,10 @@ struct entry *prepared_entry(const struct prepared_set *set, const struct prepar
 void prepared_fetch(struct shard *s, struct prepared_set *set, struct prepared *p);
 /* What was written is on its way to the log: for the place that answers wait for. */
 void prepared_hand_over(struct shard *s, struct prepared_set *set);
-/* Decisions that waited for the message of that loan are taken up again, in their order. */
-void prepared_resume(struct shard *s, struct prepared_set *set, uint64_t loan);
+/* Decisions that waited for the message of that key, which the caller keeps, are taken up again, in
+ * their order. */
+void prepared_resume(struct shard *s, struct prepared_set *set,
+                     const uint8_t key[OUTCOME_KEY_BYTES]);
 
 /* Where a message of that route goes now, as a route for onward_publish.  No admission is
  * taken.  SL_ENOENT, SL_EDENIED, SL_ENOMEM as route_resolve. */

@@ -4,11 +4,13 @@
 #include "core/access.h"
 #include "core/copies.h"
 #include "core/dead_letter.h"
+#include "core/delay_header.h"
 #include "core/inquiry.h"
 #include "core/memory.h"
 #include "core/pace.h"
 #include "core/permission.h"
 #include "core/properties.h"
+#include "core/schedule.h"
 
 typedef void confirm_adder(struct confirm_line *line, struct sl_handle session, uint64_t who,
                            sl_tag tag, uint64_t run);
@@ -49,6 +51,8 @@ enum sl_err broker_route(struct client *c, const struct routed *what, const stru
     SL_TRY(permission_to_publish(c, what->exchange, what->key, &reason));
     if (what->copies.len != 0)
         SL_TRY(check_copies(c, what, &reason));
+    if (what->is_scheduled)
+        SL_TRY(schedule_begin(c));
     enum sl_err err = route_cache_get(routes, c->vhost, what, route);
     if (err == SL_OK && writer.grant != NULL)
         route_cache_allow(*route, writer);
@@ -59,6 +63,9 @@ enum sl_err broker_route(struct client *c, const struct routed *what, const stru
         text_add_bytes(&reason, c->vhost->name);
         text_add(&reason, "'");
     }
+    if (err == SL_EPRECOND)
+        text_add(&reason, "invalid header 'x-delay': more than %llu ms",
+                 (unsigned long long)DELAY_MS_MAX);
     return err;
 }
 

@@ -1,6 +1,7 @@
 #include "core/queue.h"
 
 #include "core/admission.h"
+#include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/chunk.h"
@@ -19,22 +20,10 @@
 
 #include <stdlib.h>
 
-struct ending { /* of all that is ready */
-    struct shard *shard;
-    sl_seq highest;
-};
-
 static void discard_marked(struct shard *s, struct queue *q);
 static bool lend(struct shard *s, struct queue *q);
 static inline struct entry *flowing(const struct queue *q);
 static inline void note_out(struct queue *q, const struct entry *entry);
-static inline void count_out(struct queue *q, uint64_t count, uint64_t body_bytes);
-static void end_all(struct shard *s, struct queue *q, struct ending *ending);
-static void end_backlog(void *context, uint8_t priority, struct backlog *b);
-static void end_entry(void *context, struct entry *entry);
-static void note_purge(struct shard *s, struct queue *q, sl_seq highest);
-static uint32_t list_out(const struct queue *q, bool is_logged, sl_seq highest, sl_seq *out);
-static int by_value(const void *a, const void *b);
 static void end_consumer(struct shard *s, struct consumer *c);
 
 struct queue *queue_new(const struct topology_queue *def)
@@ -114,8 +103,14 @@ void queue_obey(struct shard *s, struct queue *q, struct effective *effective,
                 struct admission *admission)
 {
     bool is_new = q->ref.admission == NULL && admission != NULL;
+    bool dropped_head = q->drops_head;
+    bool was_until_settled = q->dedup_rules.is_until_settled;
 
     queue_read_rules(q, effective, admission);
+    if (was_until_settled && !q->dedup_rules.is_until_settled)
+        dedup_begin_window(s, q);
+    if (q->drops_head && !dropped_head)
+        aside_keep_order(q);
     dedup_ahead_forget(&s->ahead);
     if (is_new)
         admission_add(admission, queue_count(q), q->ready_bytes);
@@ -123,7 +118,8 @@ void queue_obey(struct shard *s, struct queue *q, struct effective *effective,
         q->lease_end = 0;
     expiry_renew(s, q);
     overdue_watch_all(s, q);
-    shard_queue_is_busy(s, q);
+    if (queue_count(q) > 0)
+        shard_queue_is_busy(s, q);
 }
 
 bool queue_lend(struct shard *s, struct queue *q)
@@ -299,92 +295,11 @@ void queue_note_return(struct shard *s, struct queue *q, const struct entry *ent
 
 static inline void note_out(struct queue *q, const struct entry *entry)
 {
-    count_out(q, 1, entry->body_len);
+    q->ready_bytes -= entry->body_len;
+    if (q->ref.admission != NULL)
+        admission_give(q->ref.admission, 1, entry->body_len);
     if ((entry->flags & ENTRY_LOGGED) != 0 && entry->seq.v > q->lent)
         q->lent = entry->seq.v;
-}
-
-static inline void count_out(struct queue *q, uint64_t count, uint64_t body_bytes)
-{
-    q->ready_bytes -= body_bytes;
-    if (q->ref.admission != NULL)
-        admission_give(q->ref.admission, count, body_bytes);
-}
-
-uint64_t queue_purge(struct shard *s, struct queue *q)
-{
-    struct ending ending = {s, {0}};
-
-    queue_tend(s, q);
-    uint64_t count = queue_count(q);
-    if (count == 0)
-        return 0;
-    end_all(s, q, &ending);
-    if (q->ref.number != 0 || q->dedup != NULL)
-        note_purge(s, q, ending.highest);
-    shard_queue_is_busy(s, q); /* gets may be waiting */
-    return count;
-}
-
-void queue_empty(struct shard *s, struct queue *q)
-{
-    struct ending ending = {s, {0}};
-
-    end_all(s, q, &ending);
-}
-
-void queue_add_gate(struct queue *q, sl_seq seq, sl_lsn lsn)
-{
-    if (q->gates_count > 0) {
-        struct queue_gate *last = &q->gates[(q->gates_first + q->gates_count - 1) % q->gates_room];
-        if (last->lsn.v == lsn.v)
-            return; /* the same group: its first entry's gate is enough */
-    }
-    if (q->gates_count == q->gates_room) {
-        uint32_t room = q->gates_room == 0 ? 4 : q->gates_room * 2;
-        struct queue_gate *gates = malloc(room * sizeof *gates);
-        SL_ASSERT(gates != NULL);
-        for (uint32_t i = 0; i < q->gates_count; i++)
-            gates[i] = q->gates[(q->gates_first + i) % q->gates_room];
-        free(q->gates);
-        q->gates = gates;
-        q->gates_first = 0;
-        q->gates_room = room;
-    }
-    q->gates[(q->gates_first + q->gates_count++) % q->gates_room] = (struct queue_gate){seq, lsn};
-}
-
-bool queue_may_lend(struct shard *s, struct queue *q, const struct entry *next)
-{
-    if (q->next_mark != q->mark && sl_lsn_reached(shard_durable(s), q->mark_place))
-        q->mark = q->next_mark; /* first: see queue_is_freed_by */
-    while (q->gates_count > 0) {
-        struct queue_gate *gate = &q->gates[q->gates_first];
-        if (!sl_lsn_reached(shard_durable(s), gate->lsn)) {
-            if (next->seq.v < gate->seq.v)
-                break;
-            shard_queue_waits(s, q);
-            return false;
-        }
-        q->gates_first = (q->gates_first + 1) % q->gates_room;
-        q->gates_count--;
-    }
-    if ((next->flags & ENTRY_LOGGED) == 0)
-        return true;
-    /* Less than half a step is left: the next one is logged now. */
-    if (next->seq.v + QUEUE_MARK_STEP / 2 >= q->mark && q->next_mark == q->mark)
-        queue_extend_mark(s, q);
-    if (next->seq.v > q->mark) {
-        shard_queue_waits(s, q);
-        return false;
-    }
-    return true;
-}
-
-bool queue_is_freed_by(const struct queue *q, sl_lsn durable)
-{
-    return (q->gates_count > 0 && sl_lsn_reached(durable, q->gates[q->gates_first].lsn)) ||
-           (q->next_mark != q->mark && sl_lsn_reached(durable, q->mark_place));
 }
 
 void queue_check(const struct queue *q)
@@ -401,83 +316,6 @@ void queue_check(const struct queue *q)
     }
     SL_ASSERT(out == q->out);
     SL_ASSERT(count == q->consumers_count);
-}
-
-void queue_extend_mark(struct shard *s, struct queue *q)
-{
-    struct log_run *record = &s->run->at_once;
-    uint64_t pushed = queue_newest(q).v;
-    uint64_t newest = pushed > q->mark ? pushed : q->mark;
-
-    q->next_mark = newest + QUEUE_MARK_STEP;
-    journal_lent(record, q->ref.number, q->next_mark);
-    q->mark_place = order_append(s->run->order, record);
-}
-
-static void end_all(struct shard *s, struct queue *q, struct ending *ending)
-{
-    ending->shard = s;
-    ending->highest = queue_newest(q);
-    uint64_t count = queue_count(q);
-    queue_each_backlog(q, end_backlog, ending);
-    aside_clear(q, end_entry, ending);
-    count_out(q, count, q->ready_bytes);
-}
-
-static void end_backlog(void *context, uint8_t priority, struct backlog *b)
-{
-    (void)priority;
-    backlog_clear(b, end_entry, context);
-}
-
-static void end_entry(void *context, struct entry *entry)
-{
-    struct ending *ending = context;
-
-    if (entry->seq.v > ending->highest.v) /* of a life before */
-        ending->highest = entry->seq;
-    shard_end_entry(ending->shard, entry);
-}
-
-/* What is out is not purged: the record names it, and its id stays. */
-static void note_purge(struct shard *s, struct queue *q, sl_seq highest)
-{
-    sl_seq *stay = malloc((q->out + 1) * sizeof *stay);
-
-    SL_ASSERT(stay != NULL); /* bounded by prefetch */
-    if (q->ref.number != 0) {
-        uint32_t n = list_out(q, true, highest, stay);
-        journal_purged(&s->run->journal, q->ref.number, highest, stay, n);
-    }
-    if (q->dedup != NULL && q->dedup_rules.is_until_settled)
-        dedup_forget_all(s, q, (sl_seq){UINT64_MAX}, stay,
-                         list_out(q, false, (sl_seq){UINT64_MAX}, stay));
-    free(stay);
-}
-
-/* Of those that are logged, or of all; growing. */
-static uint32_t list_out(const struct queue *q, bool is_logged, sl_seq highest, sl_seq *out)
-{
-    uint32_t n = 0;
-
-    for (struct list *at = q->consumers.next; at != &q->consumers; at = at->next) {
-        struct consumer *c = LIST_OF(at, struct consumer, of_queue);
-        for (size_t i = c->first; i < c->end; i++)
-            if (c->loans[i].entry.seq.v != 0 && c->loans[i].entry.seq.v <= highest.v &&
-                (!is_logged || (c->loans[i].entry.flags & ENTRY_LOGGED) != 0))
-                out[n++] = c->loans[i].entry.seq;
-    }
-    SL_ASSERT(n <= q->out);
-    qsort(out, n, sizeof out[0], by_value);
-    return n;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const sl_seq *left = a;
-    const sl_seq *right = b;
-
-    return left->v < right->v ? -1 : left->v > right->v;
 }
 
 /* The queue goes away under its consumer: its session is told, its loans end. */

@@ -25,6 +25,11 @@ void recall_ask(struct shard *s, struct queue *q, struct backlog *b)
     ask(s, q, b, backlog_ask, ahead_of(s));
 }
 
+void recall_ask_due(struct shard *s, struct queue *q, struct backlog *b)
+{
+    ask(s, q, b, backlog_ask, ahead_of(s) == 1 ? RECALL_AHEAD : RECALL_DUE_AHEAD);
+}
+
 void recall_ask_entries(struct shard *s, struct queue *q, struct backlog *b)
 {
     ask(s, q, b, backlog_ask_entries, RECALL_ENTRIES_AHEAD);

@@ -15,6 +15,7 @@
 
 #define RECALL_AHEAD 3u /* chunks at the head of a queue that are wanted while there is memory */
 #define RECALL_ENTRIES_AHEAD 8u /* the same, where no messages are wanted */
+#define RECALL_DUE_AHEAD 64u    /* where all of it is wanted soon */
 #define RECALL_RETRY_MS 1000u
 #define RECALL_SHARE 8u   /* this part of the memory budget may be under way, for all shards */
 #define RECALL_SOON_MS 5u /* while it is only not durable yet */
@@ -24,6 +25,8 @@ struct shard;
 
 /* Asks for what the head of that backlog of the queue wants and has not asked for. */
 void recall_ask(struct shard *s, struct queue *q, struct backlog *b);
+/* The same for a backlog that is wanted whole before its time comes. */
+void recall_ask_due(struct shard *s, struct queue *q, struct backlog *b);
 /* The same of the entries alone, where the queue passes them on without messages. */
 void recall_ask_entries(struct shard *s, struct queue *q, struct backlog *b);
 /* Takes the answer, whether anyone still waits for it or not. */

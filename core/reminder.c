@@ -54,10 +54,13 @@ static void publish_one(const struct reminder *r, struct shard *s, const struct 
     if (msg == NULL)
         return;
     find_targets(r, s, msg, &targets);
-    if (targets.count == 0)
-        message_unref(msg);
-    else
+    if (targets.count != 0) {
         onward_publish(s, onward_route(&targets), msg, run_sequence(s->run));
+    } else {
+        if (targets.histories != NULL)
+            history_set_note(targets.histories, msg);
+        message_unref(msg);
+    }
     target_set_deinit(&targets);
     if (run_is_long(s->run))
         run_hand_over(s->run);

@@ -36,6 +36,7 @@ struct routed { /* what is routed */
     struct sl_bytes key;        /* these two at most 255 bytes */
     struct sl_bytes properties; /* flat, checked; or {NULL, 0} */
     struct sl_bytes copies;     /* properties whose CC and BCC it goes by too; or {NULL, 0} */
+    bool is_scheduled;          /* not to its queues yet, but to wait: schedule.h */
 };
 
 static inline struct routed routed_of(const struct message *msg)
@@ -44,7 +45,7 @@ static inline struct routed routed_of(const struct message *msg)
     struct sl_bytes properties = message_properties(msg);
 
     return (struct routed){message_exchange(msg), message_key(msg), properties,
-                           (msg->marks & MARK_COPIES) != 0 ? properties : none};
+                           (msg->marks & MARK_COPIES) != 0 ? properties : none, msg->is_scheduled};
 }
 
 struct target_set { /* growable; zeroed is empty */
@@ -65,12 +66,14 @@ bool route_selects(const struct topology_queue *q, struct sl_bytes properties);
 
 /* Adds every queue that it reaches, each once, over bindings between exchanges too.  *is_fixed: any
  * other message with this exchange and key reaches the same.  SL_ENOENT: no such exchange;
- * SL_EDENIED: internal exchange; SL_ENOMEM.  Under the lock. */
+ * SL_EDENIED: internal exchange; SL_EPRECOND: an exchange that it reaches delays, and its x-delay is
+ * too long; SL_ENOMEM.  Under the lock. */
 SL_MUST_CHECK enum sl_err route_resolve(struct topology *t, struct vhost *v,
                                         const struct routed *what, struct target_set *targets,
                                         bool *is_fixed);
 
-/* The same for what the broker itself publishes: also through an internal exchange. */
+/* The same for what the broker itself publishes: also through an internal exchange, and a delay that
+ * is too long is none. */
 SL_MUST_CHECK enum sl_err route_resolve_inside(struct topology *t, struct vhost *v,
                                                const struct routed *what,
                                                struct target_set *targets, bool *is_fixed);
@@ -86,7 +89,7 @@ struct route_writer {
 
 struct route_cache { /* one per worker */
     struct topology *topology;
-    struct hash_map routes; /* of struct cached_route, route.c */
+    struct hash_map routes; /* of struct cached_route, route_cache.c */
     uint64_t version;       /* of the topology when the routes were resolved */
     uint64_t epoch;         /* moves when routes are forgotten; never 0 */
     size_t targets;         /* in all routes together */

@@ -12,8 +12,14 @@ struct number {
     double real; /* in either case */
 };
 
-static void take_step(const struct selector_step *step, const struct selector_message *m,
-                      struct selector_value *stack, uint32_t *count);
+struct look { /* at one message */
+    const struct selector_message *message;
+    uint32_t steps; /* that LIKE has left */
+    struct selector_value stack[SL_SELECTOR_STACK_MAX];
+    uint32_t count;
+};
+
+static void take_step(const struct selector_step *step, struct look *look);
 static struct selector_value look_up(const struct selector_message *m, struct sl_bytes name);
 static bool find_property(const struct properties *p, struct sl_bytes name,
                           struct selector_value *out);
@@ -27,8 +33,9 @@ static struct selector_value negate(struct selector_value v);
 static struct selector_value compare(enum selector_op op, struct selector_value a,
                                      struct selector_value b);
 static struct selector_value between(const struct selector_value *of);
-static struct selector_value is_like(struct selector_value v, const struct selector_step *step);
-static bool matches(struct sl_bytes text, struct sl_bytes pattern, int escape);
+static struct selector_value is_like(struct selector_value v, const struct selector_step *step,
+                                     uint32_t *steps);
+static bool matches(struct sl_bytes text, struct sl_bytes pattern, int escape, uint32_t *steps);
 static size_t character_len(struct sl_bytes text, size_t at);
 static struct selector_value both(struct selector_value a, struct selector_value b);
 static struct selector_value either(struct selector_value a, struct selector_value b);
@@ -44,18 +51,16 @@ static const struct selector_value UNKNOWN = {.type = SELECTOR_UNKNOWN};
 
 bool selector_takes(const struct selector *s, const struct selector_message *m)
 {
-    struct selector_value stack[SL_SELECTOR_STACK_MAX] = {UNKNOWN};
-    uint32_t count = 0;
+    struct look look = {.message = m, .steps = SL_SELECTOR_LIKE_STEPS_MAX};
 
     for (uint32_t i = 0; i < s->count; i++)
-        take_step(&s->steps[i], m, stack, &count);
-    SL_ASSERT(count == 1);
-    struct selector_value result = truth_of(stack[0]);
+        take_step(&s->steps[i], &look);
+    SL_ASSERT(look.count == 1);
+    struct selector_value result = truth_of(look.stack[0]);
     return result.type == SELECTOR_TRUTH && result.truth;
 }
 
-static void take_step(const struct selector_step *step, const struct selector_message *m,
-                      struct selector_value *stack, uint32_t *count)
+static void take_step(const struct selector_step *step, struct look *look)
 {
     static const uint8_t TAKES[] = {
         [SELECTOR_VALUE] = 0,         [SELECTOR_NAME] = 0,       [SELECTOR_NEGATE] = 1,
@@ -66,12 +71,12 @@ static void take_step(const struct selector_step *step, const struct selector_me
         [SELECTOR_IS_NULL] = 1,       [SELECTOR_IN] = 1,         [SELECTOR_IN_END] = 2,
         [SELECTOR_NOT] = 1,           [SELECTOR_AND] = 2,        [SELECTOR_OR] = 2,
     };
-    struct selector_value *top = stack + *count - TAKES[step->op];
+    struct selector_value *top = look->stack + look->count - TAKES[step->op];
     struct selector_value result = UNKNOWN;
 
     switch (step->op) {
     case SELECTOR_VALUE: result = step->value; break;
-    case SELECTOR_NAME: result = look_up(m, step->value.text); break;
+    case SELECTOR_NAME: result = look_up(look->message, step->value.text); break;
     case SELECTOR_NEGATE: result = negate(top[0]); break;
     case SELECTOR_ADD:
     case SELECTOR_SUBTRACT:
@@ -84,7 +89,7 @@ static void take_step(const struct selector_step *step, const struct selector_me
     case SELECTOR_GREATER:
     case SELECTOR_GREATER_EQUAL: result = compare(step->op, top[0], top[1]); break;
     case SELECTOR_BETWEEN: result = between(top); break;
-    case SELECTOR_LIKE: result = is_like(top[0], step); break;
+    case SELECTOR_LIKE: result = is_like(top[0], step, &look->steps); break;
     case SELECTOR_IS_NULL: result = a_truth(top[0].type == SELECTOR_UNKNOWN); break;
     case SELECTOR_IN: result = either(top[0], compare(SELECTOR_EQUAL, top[-1], step->value)); break;
     case SELECTOR_IN_END: result = top[1]; break;
@@ -93,7 +98,7 @@ static void take_step(const struct selector_step *step, const struct selector_me
     case SELECTOR_OR: result = either(top[0], top[1]); break;
     }
     *top = result;
-    *count = (uint32_t)(top - stack) + 1;
+    look->count = (uint32_t)(top - look->stack) + 1;
 }
 
 static struct selector_value look_up(const struct selector_message *m, struct sl_bytes name)
@@ -246,21 +251,26 @@ static struct selector_value between(const struct selector_value *of)
                 compare(SELECTOR_LESS_EQUAL, of[0], of[2]));
 }
 
-static struct selector_value is_like(struct selector_value v, const struct selector_step *step)
+/* Where the steps are used up it is not known. */
+static struct selector_value is_like(struct selector_value v, const struct selector_step *step,
+                                     uint32_t *steps)
 {
     if (v.type != SELECTOR_TEXT || v.text.len > SL_SELECTOR_LIKE_BYTES_MAX)
         return UNKNOWN;
-    return a_truth(matches(v.text, step->value.text, step->escape));
+    bool is_match = matches(v.text, step->value.text, step->escape, steps);
+    return *steps == 0 ? UNKNOWN : a_truth(is_match);
 }
 
 /* % stands for any characters, _ for one.  Only the last % that was met is tried anew: what is
  * before it has found its first place, and no later one would help. */
-static bool matches(struct sl_bytes text, struct sl_bytes pattern, int escape)
+static bool matches(struct sl_bytes text, struct sl_bytes pattern, int escape, uint32_t *steps)
 {
     size_t t = 0, p = 0;
     size_t from = 0, behind = SIZE_MAX; /* of the last %: where it ends in both */
 
     while (t < text.len || p < pattern.len) {
+        if (*steps == 0 || --*steps == 0)
+            return false;
         if (p < pattern.len) {
             bool is_escaped = pattern.at[p] == escape && p + 1 < pattern.len;
             uint8_t c = pattern.at[p + is_escaped];

@@ -12,7 +12,8 @@
  * docs/stomp.md has the words.
  *
  * Parsed once; a look at a message allocates nothing and costs at most some work for each step, of
- * which there are fewer than SL_SELECTOR_BYTES_MAX, besides LIKE, whose texts are bounded too.
+ * which there are fewer than SL_SELECTOR_BYTES_MAX, besides LIKE, whose texts are bounded, and so are
+ * the steps that all of them take together: where those are used up, LIKE is unknown.
  *
  * Thread: any; a selector does not change.
  */

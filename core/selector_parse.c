@@ -9,49 +9,29 @@
  *            [NOT] BETWEEN sum AND sum     [NOT] IN ( value [, value]* )
  *            [NOT] LIKE text [ESCAPE text] IS [NOT] NULL
  */
-#include "core/selector_parts.h"
-
 #include "core/base/limits.h"
+#include "core/selector_parser.h"
 
 #include <stdlib.h>
 
-enum kind { OF_ANY, OF_TRUTH, OF_NUMBER, OF_TEXT }; /* what an expression gives */
-
-struct parser {
-    struct selector_words words;
-    struct selector *selector;
-    uint32_t depth;
-    uint32_t values; /* on the stack */
-    enum sl_err err;
-    struct text *reason;
-};
-
 static struct selector *selector_new(struct sl_bytes text);
-static enum kind parse_or(struct parser *p);
-static enum kind parse_and(struct parser *p);
-static enum kind parse_not(struct parser *p);
-static enum kind parse_test(struct parser *p);
-static bool parse_relation(struct parser *p, enum kind left);
-static void parse_between(struct parser *p, enum kind left);
-static void parse_in(struct parser *p);
-static void parse_like(struct parser *p, enum kind left);
-static void parse_is_null(struct parser *p);
-static enum kind parse_sum(struct parser *p);
-static enum kind parse_product(struct parser *p);
-static enum kind parse_signed(struct parser *p);
-static enum kind parse_one(struct parser *p);
-static bool take(struct parser *p, enum selector_word word);
-static void expect(struct parser *p, enum selector_word word, const char *what);
-static void need(struct parser *p, enum kind is, enum kind wanted);
-static void put(struct parser *p, enum selector_op op, struct selector_value value);
-static void apply(struct parser *p, enum selector_op op, uint32_t takes);
-static void fail(struct parser *p, enum sl_err err, const char *what);
-
-static const struct selector_value NO_VALUE = {.type = SELECTOR_UNKNOWN};
+static enum selector_kind parse_or(struct selector_parser *p);
+static enum selector_kind parse_and(struct selector_parser *p);
+static enum selector_kind parse_not(struct selector_parser *p);
+static enum selector_kind parse_test(struct selector_parser *p);
+static bool parse_relation(struct selector_parser *p, enum selector_kind left);
+static void parse_between(struct selector_parser *p, enum selector_kind left);
+static void parse_in(struct selector_parser *p);
+static void parse_like(struct selector_parser *p, enum selector_kind left);
+static void parse_is_null(struct selector_parser *p);
+static enum selector_kind parse_sum(struct selector_parser *p);
+static enum selector_kind parse_product(struct selector_parser *p);
+static enum selector_kind parse_signed(struct selector_parser *p);
+static enum selector_kind parse_one(struct selector_parser *p);
 
 enum sl_err selector_parse(struct sl_bytes text, struct selector **out, struct text *reason)
 {
-    struct parser p = {.reason = reason};
+    struct selector_parser p = {.reason = reason};
 
     *out = NULL;
     if (text.len > SL_SELECTOR_BYTES_MAX) {
@@ -62,9 +42,9 @@ enum sl_err selector_parse(struct sl_bytes text, struct selector **out, struct t
     if (p.selector == NULL)
         return SL_ENOMEM;
     selector_words_start(&p.words, p.selector->text, text.len);
-    need(&p, parse_or(&p), OF_TRUTH);
+    selector_need(&p, parse_or(&p), OF_TRUTH);
     if (p.err == SL_OK && p.words.word != WORD_END)
-        fail(&p, SL_ESYNTAX, "the selector should end here");
+        selector_fail(&p, SL_ESYNTAX, "the selector should end here");
     if (p.err != SL_OK) {
         selector_free(p.selector);
         return p.err;
@@ -104,75 +84,75 @@ static struct selector *selector_new(struct sl_bytes text)
     return s;
 }
 
-static enum kind parse_or(struct parser *p)
+static enum selector_kind parse_or(struct selector_parser *p)
 {
     if (++p->depth > SL_SELECTOR_DEPTH_MAX)
-        fail(p, SL_ETOOBIG, "parentheses are too deep");
-    enum kind kind = p->err == SL_OK ? parse_and(p) : OF_ANY;
+        selector_fail(p, SL_ETOOBIG, "parentheses are too deep");
+    enum selector_kind kind = p->err == SL_OK ? parse_and(p) : OF_ANY;
 
-    while (take(p, WORD_OR)) {
-        need(p, kind, OF_TRUTH);
-        need(p, parse_and(p), OF_TRUTH);
-        apply(p, SELECTOR_OR, 2);
+    while (selector_pass(p, WORD_OR)) {
+        selector_need(p, kind, OF_TRUTH);
+        selector_need(p, parse_and(p), OF_TRUTH);
+        selector_apply(p, SELECTOR_OR, 2);
         kind = OF_TRUTH;
     }
     p->depth--;
     return kind;
 }
 
-static enum kind parse_and(struct parser *p)
+static enum selector_kind parse_and(struct selector_parser *p)
 {
-    enum kind kind = parse_not(p);
+    enum selector_kind kind = parse_not(p);
 
-    while (take(p, WORD_AND)) {
-        need(p, kind, OF_TRUTH);
-        need(p, parse_not(p), OF_TRUTH);
-        apply(p, SELECTOR_AND, 2);
+    while (selector_pass(p, WORD_AND)) {
+        selector_need(p, kind, OF_TRUTH);
+        selector_need(p, parse_not(p), OF_TRUTH);
+        selector_apply(p, SELECTOR_AND, 2);
         kind = OF_TRUTH;
     }
     return kind;
 }
 
-static enum kind parse_not(struct parser *p)
+static enum selector_kind parse_not(struct selector_parser *p)
 {
     uint32_t count = 0;
 
-    while (take(p, WORD_NOT))
+    while (selector_pass(p, WORD_NOT))
         count++;
-    enum kind kind = parse_test(p);
+    enum selector_kind kind = parse_test(p);
     if (count == 0)
         return kind;
-    need(p, kind, OF_TRUTH);
+    selector_need(p, kind, OF_TRUTH);
     for (uint32_t i = count % 2 == 0 ? 2 : 1; i > 0; i--) /* twice makes truth of a text */
-        apply(p, SELECTOR_NOT, 1);
+        selector_apply(p, SELECTOR_NOT, 1);
     return OF_TRUTH;
 }
 
-static enum kind parse_test(struct parser *p)
+static enum selector_kind parse_test(struct selector_parser *p)
 {
-    enum kind left = parse_sum(p);
+    enum selector_kind left = parse_sum(p);
 
     if (p->words.word == WORD_IS) {
         parse_is_null(p);
         return OF_TRUTH;
     }
-    bool is_not = take(p, WORD_NOT);
-    if (take(p, WORD_BETWEEN))
+    bool is_not = selector_pass(p, WORD_NOT);
+    if (selector_pass(p, WORD_BETWEEN))
         parse_between(p, left);
-    else if (take(p, WORD_IN))
+    else if (selector_pass(p, WORD_IN))
         parse_in(p);
-    else if (take(p, WORD_LIKE))
+    else if (selector_pass(p, WORD_LIKE))
         parse_like(p, left);
     else if (is_not)
-        fail(p, SL_ESYNTAX, "BETWEEN, IN or LIKE should follow NOT");
+        selector_fail(p, SL_ESYNTAX, "BETWEEN, IN or LIKE should follow NOT");
     else
         return parse_relation(p, left) ? OF_TRUTH : left;
     if (is_not)
-        apply(p, SELECTOR_NOT, 1);
+        selector_apply(p, SELECTOR_NOT, 1);
     return OF_TRUTH;
 }
 
-static bool parse_relation(struct parser *p, enum kind left)
+static bool parse_relation(struct selector_parser *p, enum selector_kind left)
 {
     static const enum selector_op OPS[] = {
         [WORD_EQUAL] = SELECTOR_EQUAL,     [WORD_UNEQUAL] = SELECTOR_UNEQUAL,
@@ -184,118 +164,119 @@ static bool parse_relation(struct parser *p, enum kind left)
     if (word < WORD_EQUAL || word > WORD_GREATER_EQUAL)
         return false;
     selector_words_next(&p->words);
-    enum kind right = parse_sum(p);
+    enum selector_kind right = parse_sum(p);
     if (word > WORD_UNEQUAL) { /* only numbers have an order */
-        need(p, left, OF_NUMBER);
-        need(p, right, OF_NUMBER);
+        selector_need(p, left, OF_NUMBER);
+        selector_need(p, right, OF_NUMBER);
     } else if (left != right && left != OF_ANY && right != OF_ANY) {
-        fail(p, SL_ESYNTAX, "two kinds of values cannot be equal");
+        selector_fail(p, SL_ESYNTAX, "two kinds of values cannot be equal");
     }
-    apply(p, OPS[word], 2);
+    selector_apply(p, OPS[word], 2);
     return true;
 }
 
-static void parse_between(struct parser *p, enum kind left)
+static void parse_between(struct selector_parser *p, enum selector_kind left)
 {
-    need(p, left, OF_NUMBER);
-    need(p, parse_sum(p), OF_NUMBER);
-    expect(p, WORD_AND, "AND should follow here");
-    need(p, parse_sum(p), OF_NUMBER);
-    apply(p, SELECTOR_BETWEEN, 3);
+    selector_need(p, left, OF_NUMBER);
+    selector_need(p, parse_sum(p), OF_NUMBER);
+    selector_expect(p, WORD_AND, "AND should follow here");
+    selector_need(p, parse_sum(p), OF_NUMBER);
+    selector_apply(p, SELECTOR_BETWEEN, 3);
 }
 
-static void parse_in(struct parser *p)
+static void parse_in(struct selector_parser *p)
 {
-    expect(p, WORD_OPEN, "a parenthesis should follow IN");
-    put(p, SELECTOR_VALUE, (struct selector_value){.type = SELECTOR_TRUTH, .truth = false});
+    selector_expect(p, WORD_OPEN, "a parenthesis should follow IN");
+    selector_put(p, SELECTOR_VALUE,
+                 (struct selector_value){.type = SELECTOR_TRUTH, .truth = false});
     do {
-        bool is_negative = take(p, WORD_MINUS);
+        bool is_negative = selector_pass(p, WORD_MINUS);
         struct selector_value value = p->words.value;
 
-        expect(p, WORD_VALUE, "a value should follow here");
+        selector_expect(p, WORD_VALUE, "a value should follow here");
         if (is_negative && value.type == SELECTOR_INTEGER)
             value.integer = -value.integer;
         else if (is_negative && value.type == SELECTOR_REAL)
             value.real = -value.real;
         else if (is_negative)
-            fail(p, SL_ESYNTAX, "a number should follow the sign");
-        put(p, SELECTOR_IN, value);
+            selector_fail(p, SL_ESYNTAX, "a number should follow the sign");
+        selector_put(p, SELECTOR_IN, value);
         p->values--; /* it changes what is on top */
-    } while (take(p, WORD_COMMA));
-    expect(p, WORD_CLOSE, "a comma or a parenthesis should follow here");
-    apply(p, SELECTOR_IN_END, 2);
+    } while (selector_pass(p, WORD_COMMA));
+    selector_expect(p, WORD_CLOSE, "a comma or a parenthesis should follow here");
+    selector_apply(p, SELECTOR_IN_END, 2);
 }
 
-static void parse_like(struct parser *p, enum kind left)
+static void parse_like(struct selector_parser *p, enum selector_kind left)
 {
     struct selector_value pattern = p->words.value;
     struct selector_value escape = {.text = {NULL, 0}};
     bool is_text = p->words.word == WORD_VALUE && pattern.type == SELECTOR_TEXT;
 
-    need(p, left, OF_TEXT);
+    selector_need(p, left, OF_TEXT);
     if (!is_text)
-        fail(p, SL_ESYNTAX, "a text should follow LIKE");
+        selector_fail(p, SL_ESYNTAX, "a text should follow LIKE");
     selector_words_next(&p->words);
-    bool is_escaped = take(p, WORD_ESCAPE);
+    bool is_escaped = selector_pass(p, WORD_ESCAPE);
     if (is_escaped) {
         escape = p->words.value;
         if (p->words.word != WORD_VALUE || escape.type != SELECTOR_TEXT || escape.text.len != 1 ||
             escape.text.at[0] >= 0x80)
-            fail(p, SL_ESYNTAX, "a text of one ASCII character should follow ESCAPE");
+            selector_fail(p, SL_ESYNTAX, "a text of one ASCII character should follow ESCAPE");
         selector_words_next(&p->words);
     }
     if (p->err != SL_OK)
         return;
-    apply(p, SELECTOR_LIKE, 1);
+    selector_apply(p, SELECTOR_LIKE, 1);
     struct selector_step *step = &p->selector->steps[p->selector->count - 1];
     step->value = pattern;
     step->escape = is_escaped ? escape.text.at[0] : -1;
 }
 
-static void parse_is_null(struct parser *p)
+static void parse_is_null(struct selector_parser *p)
 {
     selector_words_next(&p->words);
-    bool is_not = take(p, WORD_NOT);
+    bool is_not = selector_pass(p, WORD_NOT);
 
-    expect(p, WORD_NULL, "NULL or NOT NULL should follow IS");
-    apply(p, SELECTOR_IS_NULL, 1);
+    selector_expect(p, WORD_NULL, "NULL or NOT NULL should follow IS");
+    selector_apply(p, SELECTOR_IS_NULL, 1);
     if (is_not)
-        apply(p, SELECTOR_NOT, 1);
+        selector_apply(p, SELECTOR_NOT, 1);
 }
 
-static enum kind parse_sum(struct parser *p)
+static enum selector_kind parse_sum(struct selector_parser *p)
 {
-    enum kind kind = parse_product(p);
+    enum selector_kind kind = parse_product(p);
 
     while (p->words.word == WORD_PLUS || p->words.word == WORD_MINUS) {
         enum selector_op op = p->words.word == WORD_PLUS ? SELECTOR_ADD : SELECTOR_SUBTRACT;
 
         selector_words_next(&p->words);
-        need(p, kind, OF_NUMBER);
-        need(p, parse_product(p), OF_NUMBER);
-        apply(p, op, 2);
+        selector_need(p, kind, OF_NUMBER);
+        selector_need(p, parse_product(p), OF_NUMBER);
+        selector_apply(p, op, 2);
         kind = OF_NUMBER;
     }
     return kind;
 }
 
-static enum kind parse_product(struct parser *p)
+static enum selector_kind parse_product(struct selector_parser *p)
 {
-    enum kind kind = parse_signed(p);
+    enum selector_kind kind = parse_signed(p);
 
     while (p->words.word == WORD_STAR || p->words.word == WORD_SLASH) {
         enum selector_op op = p->words.word == WORD_STAR ? SELECTOR_MULTIPLY : SELECTOR_DIVIDE;
 
         selector_words_next(&p->words);
-        need(p, kind, OF_NUMBER);
-        need(p, parse_signed(p), OF_NUMBER);
-        apply(p, op, 2);
+        selector_need(p, kind, OF_NUMBER);
+        selector_need(p, parse_signed(p), OF_NUMBER);
+        selector_apply(p, op, 2);
         kind = OF_NUMBER;
     }
     return kind;
 }
 
-static enum kind parse_signed(struct parser *p)
+static enum selector_kind parse_signed(struct selector_parser *p)
 {
     bool has_sign = false;
     bool is_negative = false;
@@ -305,92 +286,36 @@ static enum kind parse_signed(struct parser *p)
         is_negative ^= p->words.word == WORD_MINUS;
         selector_words_next(&p->words);
     }
-    enum kind kind = parse_one(p);
+    enum selector_kind kind = parse_one(p);
     if (!has_sign)
         return kind;
-    need(p, kind, OF_NUMBER);
+    selector_need(p, kind, OF_NUMBER);
     if (is_negative)
-        apply(p, SELECTOR_NEGATE, 1);
+        selector_apply(p, SELECTOR_NEGATE, 1);
     return OF_NUMBER;
 }
 
-static enum kind parse_one(struct parser *p)
+static enum selector_kind parse_one(struct selector_parser *p)
 {
-    static const enum kind KINDS[] = {[SELECTOR_UNKNOWN] = OF_ANY,
-                                      [SELECTOR_TRUTH] = OF_TRUTH,
-                                      [SELECTOR_INTEGER] = OF_NUMBER,
-                                      [SELECTOR_REAL] = OF_NUMBER,
-                                      [SELECTOR_TEXT] = OF_TEXT};
+    static const enum selector_kind KINDS[] = {[SELECTOR_UNKNOWN] = OF_ANY,
+                                               [SELECTOR_TRUTH] = OF_TRUTH,
+                                               [SELECTOR_INTEGER] = OF_NUMBER,
+                                               [SELECTOR_REAL] = OF_NUMBER,
+                                               [SELECTOR_TEXT] = OF_TEXT};
     struct selector_value value = p->words.value;
 
-    if (take(p, WORD_NAME)) {
-        put(p, SELECTOR_NAME, value);
+    if (selector_pass(p, WORD_NAME)) {
+        selector_put(p, SELECTOR_NAME, value);
         return OF_ANY;
     }
-    if (take(p, WORD_VALUE)) {
-        put(p, SELECTOR_VALUE, value);
+    if (selector_pass(p, WORD_VALUE)) {
+        selector_put(p, SELECTOR_VALUE, value);
         return KINDS[value.type];
     }
-    expect(p, WORD_OPEN, "a name, a value or a parenthesis should be here");
+    selector_expect(p, WORD_OPEN, "a name, a value or a parenthesis should be here");
     if (p->err != SL_OK)
         return OF_ANY;
-    enum kind kind = parse_or(p);
-    expect(p, WORD_CLOSE, "a parenthesis should be closed here");
+    enum selector_kind kind = parse_or(p);
+    selector_expect(p, WORD_CLOSE, "a parenthesis should be closed here");
     return kind;
-}
-
-static bool take(struct parser *p, enum selector_word word)
-{
-    if (p->err != SL_OK || p->words.word != word)
-        return false;
-    selector_words_next(&p->words);
-    return true;
-}
-
-static void expect(struct parser *p, enum selector_word word, const char *what)
-{
-    if (!take(p, word))
-        fail(p, SL_ESYNTAX, p->words.word == WORD_BAD ? p->words.complaint : what);
-}
-
-/* A text may turn out to be a number or truth, where it comes from a message; one that is written
- * here cannot. */
-static void need(struct parser *p, enum kind is, enum kind wanted)
-{
-    static const char *const WORDS[] = {[OF_ANY] = "",
-                                        [OF_TRUTH] = "a condition is needed before here",
-                                        [OF_NUMBER] = "a number is needed before here",
-                                        [OF_TEXT] = "a text is needed before here"};
-
-    if (is != OF_ANY && is != wanted)
-        fail(p, SL_ESYNTAX, WORDS[wanted]);
-}
-
-static void put(struct parser *p, enum selector_op op, struct selector_value value)
-{
-    if (++p->values > SL_SELECTOR_STACK_MAX)
-        fail(p, SL_ETOOBIG, "the selector is too deep");
-    if (p->err != SL_OK)
-        return;
-    p->selector->steps[p->selector->count++] =
-        (struct selector_step){.op = op, .escape = -1, .value = value};
-}
-
-static void apply(struct parser *p, enum selector_op op, uint32_t takes)
-{
-    p->values -= takes;
-    put(p, op, NO_VALUE);
-}
-
-/* The first complaint stands, and nothing more is read. */
-static void fail(struct parser *p, enum sl_err err, const char *what)
-{
-    if (p->err != SL_OK)
-        return;
-    p->err = err;
-    if (p->words.word == WORD_BAD)
-        what = p->words.complaint;
-    text_add(p->reason, "%s (character %zu of the selector)", what, p->words.at + 1);
-    p->words.word = WORD_END;
-    p->words.next = p->words.len;
 }

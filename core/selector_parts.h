@@ -1,6 +1,6 @@
 /*
  * selector_parts.h - what the files of selectors share: selector.c looks at messages,
- * selector_parse.c and selector_words.c read what was written.
+ * selector_parse.c (with selector_parser.h) and selector_words.c read what was written.
  *
  * A selector is a list of steps for a small stack of values: a step that names or says something
  * puts it there, another takes what is on top and puts its result.

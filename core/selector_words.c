@@ -107,7 +107,7 @@ static void read_prefixes(struct selector_words *w)
 static void read_quoted(struct selector_words *w, uint8_t quote)
 {
     size_t to = w->at + 1;
-    size_t i = w->at + 1;
+    size_t i = to;
 
     while (i < w->len && (w->text[i] != quote || (i + 1 < w->len && w->text[i + 1] == quote))) {
         i += w->text[i] == quote;

@@ -174,8 +174,8 @@ void shard_attach(struct shard *s, struct run *run, struct worker_counters *coun
 
 void shard_extend_marks(struct shard *s)
 {
-    for (uint32_t i = 0; i < s->queues_room; i++)
-        if (s->queues[i] != NULL && s->queues[i]->ref.number != 0)
+    for (uint32_t i = 0; i < s->queues_room; i++) /* what is delayed is never lent */
+        if (s->queues[i] != NULL && s->queues[i]->ref.number != 0 && s->queues[i]->delayed == NULL)
             queue_extend_mark(s, s->queues[i]);
 }
 

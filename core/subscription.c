@@ -65,14 +65,17 @@ struct subscription *client_subscription(const struct client *c, uint32_t cookie
     return s != NULL && s->cookie == cookie ? s : NULL;
 }
 
-struct subscription *client_subscription_of(const struct client *c,
-                                            const struct consumer_ref *consumer)
+struct subscription *client_overdue(const struct client *c, const struct overdue_mail *mail)
 {
+    const struct consumer_ref *consumer = &mail->consumer;
     uint32_t cursor = 0;
     struct subscription *s;
 
+    if (!mail->is_getter)
+        return client_subscription(c, mail->cookie);
     while ((s = slot_table_next(&c->subscriptions, &cursor)) != NULL)
-        if (s->consumer.shard == consumer->shard && s->consumer.at.slot == consumer->at.slot &&
+        if (s->is_getter && s->consumer.shard == consumer->shard &&
+            s->consumer.at.slot == consumer->at.slot &&
             s->consumer.at.generation == consumer->at.generation)
             return s;
     return NULL;

@@ -38,6 +38,7 @@ struct topology *topology_new(uint32_t shards)
     t->next_number = 1;
     t->has_cluster_names = true;
     list_init(&t->orphans);
+    list_init(&t->changing);
     return t;
 
 release:

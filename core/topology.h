@@ -72,7 +72,7 @@ struct exchange {
     struct effective *effective;    /* what policies make of them; NULL: nothing */
     struct bindings *bindings;      /* this exchange is their source */
     struct list as_destination;     /* of struct binding: this exchange is their destination */
-    struct topology_queue *holding; /* what waits for its time; NULL: it delays nothing */
+    struct topology_queue *holding; /* what waits for its time; NULL: nothing ever did */
     sl_lsn place;                   /* where its declaration is in the log */
     uint64_t visited;               /* stamp of the route that last came by */
     struct exchange *next;          /* in the work list of who holds the lock */
@@ -132,7 +132,8 @@ struct topology {
     struct vhost *gone;        /* deleted ones, chained by next_gone */
     struct accounts *accounts; /* borrowed: who may do what; or NULL */
     struct policies policies;
-    struct list orphans; /* of topology_queue.of_orphans: their shards do not know yet */
+    struct list changing; /* of struct policing: changes of these, the first is under way */
+    struct list orphans;  /* of topology_queue.of_orphans: their shards do not know yet */
     uint32_t shards;
     struct slot_table *places; /* per shard: which slots are taken; the object is the queue */
     uint64_t next_number;

@@ -1,5 +1,6 @@
 /* topology_holding.c - the queues that hold what waits for its time, one for each exchange that
- * delays.  Their names are never used again: what waits for an exchange goes with it. */
+ * delays, and one of the default exchange for what is scheduled (schedule.h).  Their names are
+ * never used again: what waits for an exchange goes with it. */
 #include "core/topology_parts.h"
 
 #include "core/base/limits.h"
@@ -72,5 +73,5 @@ static struct exchange *find_exchange(const struct topology_queue *q)
     if (!table_find(q->arguments, HOLDING_EXCHANGE, &value) || !table_value_string(value, &name))
         return NULL;
     struct exchange *e = topology_exchange(q->vhost, name);
-    return e != NULL && e->type == EXCHANGE_DELAYED ? e : NULL;
+    return e != NULL && (e->type == EXCHANGE_DELAYED || name.len == 0) ? e : NULL;
 }

@@ -2,7 +2,8 @@
 # Installs what the tests need, builds three times, runs everything, and counts.
 #
 #   tests/run.sh            the whole, a quarter of an hour on two cores
-#   tests/run.sh --long     ten minutes per fuzz target, more rounds of the seeded tests
+#   tests/run.sh --long     ten minutes per fuzz target, more rounds of the seeded tests, and all
+#                           clients of interop/, whose packages it installs
 #
 # Two lanes of parts run side by side, so that waiting tests share the machine with compilers.
 # Each part writes build/test-logs/PART.log; a failed one is shown, and what failed once more at the
@@ -164,7 +165,7 @@ part() {
     report="$name: $count ($((SECONDS - began)) s)"
     if [[ $count != *" 0 failed,"* ]]; then
         report+=$'\n'"    --- $log, status $status"$'\n'
-        report+=$(failures "$log" 60 | sed 's/^/    /')
+        report+=$(failures "$log" 60 | head -300 | sed 's/^/    /')
         report+=$'\n'"    --- its end"$'\n'
         report+=$(grep -vE '^[0-9]+ passed, ' "$log" | tail -60 | sed 's/^/    /')
     elif [[ $count != *" 0 skipped" ]]; then
@@ -205,7 +206,7 @@ finish() {
 # A part that says of no test that it failed has told the reason last.
 tell_again() {
     local log=$LOGS/$1.log what
-    what=$(failures "$log" 10)
+    what=$(failures "$log" 10 | head -100)
     echo "FAILED in $1:"
     echo "${what:-$(tail -11 "$log")}" | sed 's/^/    /'
 }

@@ -18,6 +18,9 @@
 #define SL_SELECTOR_STACK_MAX 96u   /* values at once, where each depth keeps a few */
 #define SL_SELECTOR_LIKE_BYTES_MAX                                                                 \
     4096u /* a longer text is LIKE nothing, as each place of it may be tried against the pattern */
+#define SL_SELECTOR_LIKE_STEPS_MAX                                                                 \
+    400000u /* of all LIKEs of a selector for one message: half a millisecond under the topology \
+               lock, and what sixty patterns take that look for a word in the longest text */
 
 /* messages */
 #define SL_MESSAGE_BYTES_MAX (16u * 1024 * 1024)          /* default, as RabbitMQ 4 */

@@ -6,13 +6,9 @@
 #include "core/store/log_state.h"
 #include "core/store/recovery.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define POLL_NS 50000u       /* before sleep: a wake costs as much as a small sync */
-#define NO_ROOM_WAIT_MS 100u /* before a segment is tried again */
-#define SMALLER_BY 64u       /* of its size: two files and a checkpoint stay below two segments */
+#define SMALLER_BY 64u /* of its size: two files and a checkpoint stay below two segments */
 
 static enum sl_err open_log(struct commit_log *log, const struct log_visitor *visitor,
                             struct log_findings *findings);
@@ -23,11 +19,6 @@ static void clear_rest(struct commit_log *log);
 static void dispose(struct commit_log *log);
 static void link_run(struct commit_log *log, struct log_run *r, uint64_t base);
 static void begin_segment(struct commit_log *log, struct log_piece *first, uint64_t bytes);
-static bool poll_for_work(struct commit_log *log);
-static bool has_work(struct commit_log *log);
-static bool sleep_for_work(struct commit_log *log);
-static bool wait_for_room(struct commit_log *log);
-static struct timespec from_now(uint64_t ns);
 static uint64_t round_to_page(uint64_t bytes);
 
 enum sl_err commit_log_open(const struct log_options *options, const struct log_visitor *visitor,
@@ -108,7 +99,7 @@ struct log_place commit_log_append(struct commit_log *log, struct log_run *r, ui
     place.start.v = log->filled_to - r->bytes;
     if (ordered != NULL)
         ordered(context, place);
-    bool must_wake = log->is_asleep && r->first != NULL && (was_empty || has_work(log));
+    bool must_wake = log->is_asleep && r->first != NULL && (was_empty || log_has_work(log));
     if (must_wake)
         log->is_asleep = false;
     pthread_mutex_unlock(&log->order);
@@ -176,25 +167,6 @@ uint64_t commit_log_left(struct commit_log *log)
 bool commit_log_is_out_of_room(const struct commit_log *log)
 {
     return atomic_load_explicit(&log->is_out_of_room, memory_order_relaxed);
-}
-
-bool commit_log_wait(struct commit_log *log)
-{
-    if (commit_log_has_failed(log))
-        return false;
-    if (log->taken.first != NULL)
-        return wait_for_room(log);
-    if (log->was_busy && poll_for_work(log))
-        return true;
-    return sleep_for_work(log);
-}
-
-void commit_log_stop(struct commit_log *log)
-{
-    pthread_mutex_lock(&log->order);
-    log->is_stopping = true;
-    pthread_mutex_unlock(&log->order);
-    pthread_cond_signal(&log->wake);
 }
 
 uint64_t log_usual_size(const struct commit_log *log)
@@ -340,80 +312,6 @@ static void begin_segment(struct commit_log *log, struct log_piece *first, uint6
     log->filled_limit = log->segment_base + size - RECORD_END_BYTES;
     first->begins_batch = true;
     first->segment_bytes = size;
-}
-
-static bool poll_for_work(struct commit_log *log)
-{
-    struct timespec until = from_now(POLL_NS);
-    struct timespec now;
-
-    log->was_busy = false;
-    do {
-        for (unsigned i = 0; i < 64; i++) {
-            if (has_work(log))
-                return true;
-#if defined(__x86_64__)
-            __builtin_ia32_pause();
-#endif
-        }
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    } while (now.tv_sec < until.tv_sec ||
-             (now.tv_sec == until.tv_sec && now.tv_nsec < until.tv_nsec));
-    return false;
-}
-
-/* Is there something that is worth a sync of its own? */
-static bool has_work(struct commit_log *log)
-{
-    return atomic_load_explicit(&log->is_urgent, memory_order_relaxed) ||
-           atomic_load_explicit(&log->appended_bytes, memory_order_relaxed) -
-                   atomic_load_explicit(&log->settled_bytes, memory_order_relaxed) >=
-               LOG_LAZY_BYTES;
-}
-
-static bool sleep_for_work(struct commit_log *log)
-{
-    struct timespec until = {0, 0};
-    bool is_due = false;
-
-    pthread_mutex_lock(&log->order);
-    while (!is_due && !has_work(log) && !log->is_stopping && !commit_log_has_failed(log)) {
-        log->is_asleep = true;
-        if (log->filling.first == NULL) {
-            pthread_cond_wait(&log->wake, &log->order);
-            continue;
-        }
-        if (until.tv_sec == 0)
-            until = from_now(LOG_LAZY_MS * 1000000ull);
-        is_due = pthread_cond_timedwait(&log->wake, &log->order, &until) == ETIMEDOUT;
-    }
-    log->is_asleep = false;
-    bool has_records = log->filling.first != NULL && !commit_log_has_failed(log);
-    pthread_mutex_unlock(&log->order);
-    return has_records;
-}
-
-/* What was taken waits for a segment; only time, or the operator, makes room. */
-static bool wait_for_room(struct commit_log *log)
-{
-    struct timespec until = from_now(NO_ROOM_WAIT_MS * 1000000ull);
-
-    pthread_mutex_lock(&log->order);
-    while (!log->is_stopping &&
-           pthread_cond_timedwait(&log->wake, &log->order, &until) != ETIMEDOUT)
-        ;
-    bool goes_on = !log->is_stopping;
-    pthread_mutex_unlock(&log->order);
-    return goes_on;
-}
-
-static struct timespec from_now(uint64_t ns)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    ns += (uint64_t)t.tv_nsec;
-    return (struct timespec){t.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
 }
 
 static uint64_t round_to_page(uint64_t bytes)

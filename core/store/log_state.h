@@ -1,5 +1,5 @@
 /*
- * log_state.h - the inside of a commit log, shared by commit_log.c and log_flush.c.
+ * log_state.h - the inside of a commit log, shared by commit_log.c, log_wait.c and log_flush.c.
  *
  * Who may touch what is the order of the fields: workers under the order lock; anyone, atomically;
  * the log thread; log and housekeeping under the segment lock, which workers never take and under
@@ -89,6 +89,9 @@ uint64_t log_next_base(const struct commit_log *log, uint64_t place);
 
 /* Of a segment's file, where no run is larger. */
 uint64_t log_usual_size(const struct commit_log *log);
+
+/* Is there something that is worth a sync of its own? */
+bool log_has_work(struct commit_log *log);
 
 /* Writes one more batch record, so that the last sync is on record, and syncs it; at close. */
 void log_flush_farewell(struct commit_log *log);

@@ -56,7 +56,7 @@ struct amqp_channel {
     struct arrival arrival; /* AMQP_WANT_BODY: what there is of the message; content.c */
     uint64_t content_left;
     uint32_t content_small;           /* what it takes of the connection's contents_small */
-    struct amqp_publisher *publisher; /* NULL: never published; publish.c */
+    struct amqp_publisher *publisher; /* NULL: never published; publish_parts.h */
     struct answer *refusal;           /* of a publish, held until its turn; publish.h */
     uint64_t published;               /* while confirming */
     uint64_t confirmed;

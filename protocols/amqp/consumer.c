@@ -83,7 +83,7 @@ void amqp_consumer_on_cancelled(struct amqp_connection *c, uint32_t cookie)
 /* A getter's context is its channel.  One that waits for an answer is told of again. */
 void amqp_consumer_on_overdue(struct amqp_connection *c, const struct overdue_mail *mail)
 {
-    const struct subscription *sub = client_subscription_of(amqp_client(c), &mail->consumer);
+    const struct subscription *sub = client_overdue(amqp_client(c), mail);
 
     if (sub == NULL || c->phase != AMQP_PHASE_OPEN)
         return;

@@ -1,9 +1,9 @@
 /*
  * content.h - method, header, bodies: a content that arrives frame by frame.
  *
- * The usual small one arrives whole and takes the short way in publish.c.  What arrives in parts
- * is bounded: see arrival.h.  A connection whose only large content finds no room waits in front
- * of its header; one that has room for others already is refused another, and a connection
+ * The usual small one arrives whole and takes the short way in publish_whole.c.  What arrives in
+ * parts is bounded: see arrival.h.  A connection whose only large content finds no room waits in
+ * front of its header; one that has room for others already is refused another, and a connection
  * that begins what it does not go on with is closed.
  */
 #ifndef SLUICE_PROTOCOLS_AMQP_CONTENT_H

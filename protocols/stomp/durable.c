@@ -148,13 +148,13 @@ static struct sl_bytes hashed_name(struct stomp_session *s, const struct stomp_f
                                    struct sl_bytes second)
 {
     uint8_t *at = arena_take(&s->base.env->arena, NAME_BYTES + 1);
-    size_t len = strlen(prefix);
+    struct sl_bytes begins = sl_bytes_of(prefix);
 
     if (at == NULL) {
         stomp_fail_with(s, f->receipt, SL_ENOMEM, "out of memory");
         return (struct sl_bytes){NULL, 0};
     }
-    memcpy(at, prefix, len);
-    stomp_stable_name(first, second, at + len);
-    return (struct sl_bytes){at, len + STOMP_STABLE_NAME_CHARS};
+    memcpy(at, begins.at, begins.len);
+    stomp_stable_name(first, second, at + begins.len);
+    return (struct sl_bytes){at, begins.len + STOMP_STABLE_NAME_CHARS};
 }

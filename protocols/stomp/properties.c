@@ -6,6 +6,7 @@
 #include "core/table.h"
 #include "protocols/stomp/destination.h"
 #include "protocols/stomp/print.h"
+#include "protocols/stomp/schedule.h"
 
 #include <stdio.h>
 
@@ -67,7 +68,7 @@ static enum sl_err read_known(const struct known *known, struct sl_bytes value,
                               struct properties *p);
 static void read_expires(const struct stomp_headers *h, struct stomp_sending *sending,
                          struct arena *arena, struct properties *p);
-static enum sl_err read_table(const struct stomp_headers *h, struct arena *arena,
+static enum sl_err read_table(const struct stomp_headers *h, uint64_t delay_ms, struct arena *arena,
                               struct properties *p, const char **why);
 static bool is_repeated(const struct stomp_headers *h, uint32_t i, struct seen *seen);
 static enum sl_err encode(const struct properties *p, struct arena *arena, struct sl_bytes *flat);
@@ -100,7 +101,7 @@ enum sl_err stomp_properties_read(const struct stomp_headers *h, struct stomp_se
         p.reply_to = sending->reply_to;
     read_expires(h, sending, arena, &p);
     if (has_others)
-        SL_TRY(read_table(h, arena, &p, why));
+        SL_TRY(read_table(h, sending->delay_ms, arena, &p, why));
     *why = "headers";
     return encode(&p, arena, flat);
 }
@@ -178,7 +179,8 @@ static enum sl_err read_known(const struct known *known, struct sl_bytes value,
     return SL_OK;
 }
 
-/* ActiveMQ says when a message ends, AMQP how long it lives; 0 is never. */
+/* ActiveMQ says when a message ends, AMQP how long it lives; 0 is never, and so is what is further
+ * away than AMQP can say: no client could send such a message on. */
 static void read_expires(const struct stomp_headers *h, struct stomp_sending *sending,
                          struct arena *arena, struct properties *p)
 {
@@ -187,20 +189,22 @@ static void read_expires(const struct stomp_headers *h, struct stomp_sending *se
     if ((p->present & PROPERTY_EXPIRATION) != 0 ||
         !stomp_number(stomp_value(h, "expires"), UINT64_MAX, &at) || at == 0)
         return;
+    uint64_t left = at > sending->now_wall_ms ? at - sending->now_wall_ms : 0;
+    if (left > UINT32_MAX)
+        return;
     uint8_t *digits = arena_take(arena, STOMP_NUMBER_BYTES_MAX);
     if (digits == NULL)
         return;
-    uint64_t left = at > sending->now_wall_ms ? at - sending->now_wall_ms : 0;
     p->expiration = (struct sl_bytes){digits, (size_t)(stomp_print_number(digits, left) - digits)};
     p->present |= PROPERTY_EXPIRATION;
     sending->is_timed = true;
 }
 
-static enum sl_err read_table(const struct stomp_headers *h, struct arena *arena,
+static enum sl_err read_table(const struct stomp_headers *h, uint64_t delay_ms, struct arena *arena,
                               struct properties *p, const char **why)
 {
     struct seen seen = {NULL, 0};
-    size_t bytes = 4;
+    size_t bytes = 4 + FIELD_OVERHEAD_BYTES + sizeof "x-delay" + sizeof delay_ms;
 
     for (uint32_t i = 0; i < h->count; i++)
         bytes += h->at[i].name.len + h->at[i].value.len + FIELD_OVERHEAD_BYTES;
@@ -220,11 +224,15 @@ static enum sl_err read_table(const struct stomp_headers *h, struct arena *arena
     for (uint32_t i = 0; i < h->count; i++) {
         if (find_known(h->at[i].name) != NULL || is_repeated(h, i, &seen))
             continue;
+        if (delay_ms != 0 && stomp_schedule_is_word(h->at[i].name))
+            continue;
         *why = "of a name longer than 255 bytes";
         if (h->at[i].name.len > SL_NAME_BYTES_MAX)
             return SL_ETOOBIG;
         table_write_string(&w, h->at[i].name, h->at[i].value);
     }
+    if (delay_ms != 0)
+        table_write_s64(&w, SL_BYTES_LITERAL("x-delay"), (int64_t)delay_ms);
     table_write_finish(&w, start);
     p->headers = (struct sl_bytes){at, (size_t)(w.pos - at)};
     p->present |= PROPERTY_HEADERS;

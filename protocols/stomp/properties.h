@@ -15,6 +15,7 @@
 struct stomp_sending {        /* what else the properties of a SEND depend on */
     struct sl_bytes reply_to; /* instead of the header's, when at is not NULL */
     uint64_t now_wall_ms;     /* for ActiveMQ's absolute `expires` */
+    uint64_t delay_ms;        /* of schedule.h: becomes the header x-delay */
     bool is_timed;            /* out: `expires` was used, so the properties hold only now */
 };
 

@@ -151,11 +151,13 @@ static struct message *finish_gathered(struct stomp_publication *p)
     struct message *msg =
         message_new_routed(message_route(head), message_properties(head), p->gathered.len);
 
-    if (msg != NULL && message_append(&msg, sl_buffer_bytes(&p->gathered)) != SL_OK) {
-        message_unref(msg);
+    if (msg == NULL)
         return NULL;
-    }
-    return msg;
+    msg->is_scheduled = head->is_scheduled;
+    if (message_append(&msg, sl_buffer_bytes(&p->gathered)) == SL_OK)
+        return msg;
+    message_unref(msg);
+    return NULL;
 }
 
 /* The exchange was there when the frame began; a body that took its time may have lost it. */

@@ -42,8 +42,9 @@ static const struct argument {
     {"x-subscribed-to", ARGUMENT_TEXT},
 };
 
-static const char *const OF_CONSUMER[] = {"x-queue-name", "x-priority", "x-stream-offset",
-                                          "x-stream-filter", "x-stream-match-unfiltered"};
+static const char *const OF_CONSUMER[] = {"x-queue-name", "x-priority"};
+static const char *const OF_STREAMS[] = {"x-stream-offset", "x-stream-filter",
+                                         "x-stream-match-unfiltered"};
 
 #define TRANSLATED_MAX 3u /* arguments that other headers than their own ask for */
 
@@ -69,6 +70,14 @@ enum sl_err stomp_queue_headers_read(const struct stomp_headers *h,
     *out = (struct queue_declaration){0};
     read_properties(h, d, out);
     return read_arguments(h, more, count, is_subscribe, arena, &out->arguments);
+}
+
+const char *stomp_stream_header(const struct stomp_headers *h)
+{
+    for (size_t i = 0; i < sizeof OF_STREAMS / sizeof OF_STREAMS[0]; i++)
+        if (stomp_find(h, OF_STREAMS[i]) != NULL)
+            return OF_STREAMS[i];
+    return NULL;
 }
 
 /* RabbitMQ 4.3's, but for one thing: a named topic queue (x-queue-name) is not exclusive, as

@@ -21,4 +21,7 @@ SL_MUST_CHECK enum sl_err stomp_queue_headers_read(const struct stomp_headers *h
                                                    bool is_subscribe, struct arena *arena,
                                                    struct queue_declaration *out);
 
+/* The name of a header that asks for what only a stream has; NULL: there is none. */
+const char *stomp_stream_header(const struct stomp_headers *h);
+
 #endif

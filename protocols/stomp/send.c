@@ -6,10 +6,12 @@
 #include "core/properties.h"
 #include "protocols/stomp/cluster.h"
 #include "protocols/stomp/direct_reply.h"
+#include "protocols/stomp/input.h"
 #include "protocols/stomp/operation.h"
 #include "protocols/stomp/properties.h"
 #include "protocols/stomp/queue_headers.h"
 #include "protocols/stomp/reply.h"
+#include "protocols/stomp/schedule.h"
 #include "protocols/stomp/session.h"
 #include "protocols/stomp/subscription.h"
 #include "protocols/stomp/transaction.h"
@@ -230,6 +232,8 @@ static enum progress check(struct stomp_session *s, const struct stomp_frame *f,
                          "' but another user is logged in");
         return REFUSED;
     }
+    if (!stomp_schedule_read(s, f, &out->to, &out->properties.delay_ms))
+        return REFUSED;
     if (transaction == NULL)
         return GO_ON;
     if (sl_bytes_are(out->to.exchange, PREPARED_EXCHANGE) ||
@@ -306,7 +310,8 @@ static enum progress read_properties(struct stomp_session *s, const struct stomp
         stomp_fail_no_route(s, f->receipt, err, out->to.exchange);
         return REFUSED;
     }
-    out->properties.now_wall_ms = sl_clock_wall_ms(s->base.env->clock);
+    /* It is then that somebody may have it. */
+    out->properties.now_wall_ms = sl_clock_wall_ms(s->base.env->clock) + out->properties.delay_ms;
     err =
         stomp_properties_read(&f->headers, &out->properties, &s->base.env->arena, &out->flat, &why);
     if (err == SL_OK)
@@ -331,8 +336,9 @@ static void start_body(struct stomp_session *s, const struct stomp_frame *f,
         stomp_fail_with(s, f->receipt, SL_ENOMEM, "out of memory for the message");
         return;
     }
+    msg->is_scheduled = sending->properties.delay_ms != 0;
     stomp_publication_start(s, msg, f->receipt, sending->transaction);
-    if (sending->transaction != NULL || sending->properties.is_timed)
+    if (sending->transaction != NULL || sending->properties.is_timed || msg->is_scheduled)
         stomp_repeat_forget(&s->send->repeat);
     else
         stomp_repeat_learn(&s->send->repeat, f->lines, sending->to.exchange, sending->to.key,

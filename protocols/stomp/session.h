@@ -74,8 +74,4 @@ static inline struct stomp_session *stomp_of(struct session *s)
     return (struct stomp_session *)s;
 }
 
-/* Starts to read the body of f, which may be kept or skipped.  False: its announced length
- * cannot be; that was answered and the connection ends. */
-bool stomp_body_start(struct stomp_session *s, const struct stomp_frame *f, bool is_kept);
-
 #endif

@@ -3,6 +3,7 @@
 import time
 
 import amqp_client
+import broker as brokers
 import stomp_client
 from ends import unique
 from rules import (CLASSIC, KINDS, QUORUM, bodies, channel_of, comes_to_hold, confirmed, letter_box,
@@ -591,3 +592,23 @@ def a_death_in_a_quorum_queue_tells_of_the_returns_before(broker):
     channel.nack(lent(channel, queue).tag, requeue=True)
     reject(channel, queue)
     equal(taken(channel, box).headers["x-death"][0]["count"], 1)
+
+
+@suite.test
+def a_message_with_many_headers_dies_into_many_queues_in_no_time(broker):
+    only_sluice(broker, "its work is not measured")
+    with brokers.Broker(broker.binary) as own:
+        channel, fan = channel_of(own), unique("fan")
+        channel.exchange_declare(fan, "fanout")
+        for _ in range(1000):
+            queue = unique("grave")
+            channel.queue_declare(queue, no_wait=True, arguments={"x-max-length": 40})
+            channel.queue_bind(queue, fan, no_wait=True)
+        dying = CLASSIC.declare(channel, dead_letter_exchange=fan)
+        headers = {f"{n:x}": None for n in range(18000)}
+        before = own.cpu_seconds()
+        for _ in range(40):
+            channel.publish("", dying, b"", {"headers": headers, "expiration": "0"})
+        comes_to_hold(channel, queue, 40)
+        spent = own.cpu_seconds() - before
+        assert spent < 1 or own.is_sanitized, f"it took {spent} s"

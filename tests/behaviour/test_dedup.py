@@ -432,6 +432,23 @@ def a_policy_says_which_ids_count(broker):
     equal(ready(channel, queue), 3)
 
 
+@suite.test
+def a_window_that_a_policy_brings_ends_for_ids_that_came_before(broker):
+    only_sluice(broker, "it asks the admin socket")
+    channel, p = channel_of(broker), AmqpPublisher(broker)
+    queue = queue_of(channel, message_deduplication=True)
+    for persistent, id in ((True, "a"), (False, "b")):
+        p.say(queue, b"first", dedup_id=id, persistent=persistent)
+    with Policy(broker, queue, {"x-cache-ttl": 100}):
+        for _ in range(2):
+            equal(taken(channel, queue).body, b"first")
+        for persistent, id in ((True, "a"), (False, "b")):
+            def enters():
+                p.say(queue, b"again", dedup_id=id, persistent=persistent)
+                return bodies(channel, queue) == [b"again"]
+            wait_until(enters, "an id to be over")
+
+
 @suite.test_over(*BOTH)
 def who_publishes_again_after_a_kill_fills_the_gap_only(broker, publisher):
     only_sluice(broker, "it is not ours to kill")

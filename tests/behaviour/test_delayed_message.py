@@ -9,7 +9,8 @@ import broker as brokers
 import stomp_client
 from ends import unique
 from rules import channel_of, refused
-from suite import Suite, equal, has, only_sluice, wait_until
+from stomp_client import ErrorFrame
+from suite import Suite, equal, has, only_sluice, raises, wait_until
 
 suite = Suite("delayed message")
 GRAIN = 0.002  # the broker counts in milliseconds
@@ -77,10 +78,56 @@ def nothing_comes_before_its_time(broker):
 
 
 @suite.test
+def a_delay_above_the_most_is_refused(broker):
+    only_sluice(broker, "the plugin routes it at once")
+    text = "invalid header 'x-delay': more than 4294967295 ms"
+    name, queue = exchange(channel_of(broker))
+    before = unique("before")
+    channel_of(broker).exchange_declare(before, "fanout")
+    channel_of(broker).exchange_bind(name, before)
+    for to in (name, before):
+        for delay in (1 << 32, (1 << 63) - 1, "4294967296", 4294967296.5, float("inf")):
+            refused(406, text, confirmed, channel_of(broker), to, "k", b"x", delay)
+        channel = channel_of(broker)
+        channel.tx_select()
+        channel.publish(to, "k", b"x", {"headers": {"x-delay": 1 << 32}})
+        refused(406, text, channel.tx_commit)
+    equal(channel_of(broker).queue_declare(queue, passive=True)[1], 0)
+
+
+@suite.test
+def the_most_is_taken_in_every_width(broker):
+    only_sluice(broker, "the plugin tells of none")
+    channel = channel_of(broker)
+    name, _ = exchange(channel)
+    most = (1 << 32) - 1
+    for delay in (most, str(most), float(most)):  # the first one is written in 64 bits
+        confirmed(channel, name, "k", b"x", delay)
+    equal(held(broker, name), 3)
+
+
+@suite.test
+def stomp_is_refused_a_delay_above_the_most(broker):
+    only_sluice(broker, "the plugin routes it at once")
+    text = "invalid header 'x-delay': more than 4294967295 ms"
+    name, _ = exchange(channel_of(broker))
+    headers = {"destination": f"/exchange/{name}/k", "x-delay": "4294967296"}
+    error = raises(ErrorFrame, stomp_client.connect(broker).ask, "SEND", headers, b"x")
+    equal(error.message, "precondition_failed")
+    has(error.body, text)
+    stomp = stomp_client.connect(broker)
+    stomp.ask("BEGIN", {"transaction": "t"})
+    stomp.ask("SEND", {**headers, "transaction": "t"}, b"x")
+    error = raises(ErrorFrame, stomp.ask, "COMMIT", {"transaction": "t"})
+    equal(error.message, "Transaction refused")
+    has(error.body, text)
+
+
+@suite.test
 def without_a_delay_that_counts_it_comes_at_once(broker):
     channel = channel_of(broker)
     name, queue = exchange(channel)
-    for delay in (None, 0, -FAR, 1 << 32, "soon", "", True, {"a": 1}, [FAR]):
+    for delay in (None, 0, -FAR, "soon", "", True, {"a": 1}, [FAR]):
         confirmed(channel, name, "k", b"x", delay)
         equal(channel.get(queue, no_ack=True).headers,
               {} if delay is None else {"x-delay": delay})

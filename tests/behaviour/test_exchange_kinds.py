@@ -318,6 +318,28 @@ def an_exchange_that_is_bound_passes_the_history_on(broker):
 
 
 @suite.test
+def a_history_without_queues_keeps_what_another_history_and_a_delay_bring(broker):
+    only_sluice(broker, PLUGINS)
+    channel = confirming(broker)
+    name, late = exchange(channel, HISTORY), exchange(channel, HISTORY)
+    delays = exchange(channel, "x-delayed-message", arguments={"x-delayed-type": "fanout"})
+    confirmed(channel, "k", b"noted", exchange=name)
+    channel.exchange_bind(late, name)
+    channel.exchange_bind(late, delays)
+    confirmed(channel, "k", b"delayed", exchange=delays, headers={"x-delay": 1})
+
+    def the_history():
+        box, = queues(channel, 1)
+        channel.queue_bind(box, late, "")
+        noted = bodies(channel, box)
+        channel.queue_delete(box)
+        return noted
+
+    equal(wait_until(lambda: len(the_history()) == 2 and the_history(), "both are noted"),
+          [b"noted", b"delayed"])
+
+
+@suite.test
 def a_full_queue_refuses_what_a_history_brings(broker):
     only_sluice(broker, PLUGINS)
     channel = confirming(broker)

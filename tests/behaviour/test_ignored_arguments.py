@@ -20,6 +20,7 @@ ROWS = (
     ("x-quorum-initial-group-size", 3, 5, 0, "{value_zero,0}"),
     ("x-max-in-memory-length", 100, 200, -1, "{value_negative,-1}"),
     ("x-max-in-memory-bytes", 1000, 2000, "big", "expected integer, got longstr"),
+    ("x-consumer-disconnected-timeout", 60000, 5000, -1, "{value_negative,-1}"),
     ("x-dead-letter-strategy", "at-least-once", "at-most-once", "never",
      "invalid_dead_letter_strategy"),
 )
@@ -79,6 +80,23 @@ def what_only_streams_know_is_refused_on_every_type(broker):
                              channel_of(broker).queue_declare, unique(), durable=True,
                              arguments=arguments)
             has(closed.text, f"of queue type rabbit_{kind}_queue")
+
+
+@suite.test
+def a_consumer_that_asks_for_a_stream_is_refused(broker):
+    only_sluice(broker, "RabbitMQ has streams")
+    queue = unique()
+    channel_of(broker).queue_declare(queue, durable=True)
+    for name, value in (("x-stream-offset", "first"), ("x-stream-filter", "a"),
+                        ("x-stream-match-unfiltered", True)):
+        text = (f"PRECONDITION_FAILED - invalid arg '{name}' for queue '{queue}' in vhost '/' of "
+                "queue type rabbit_classic_queue")
+        refused(406, text, channel_of(broker).consume, queue, arguments={name: value})
+        for destination in (f"/queue/{queue}", f"/amq/queue/{queue}"):
+            stomp = stomp_client.connect(broker)
+            error = raises(ErrorFrame, stomp.subscribe, destination, **{name: value})
+            equal((error.message, error.body.strip()), ("precondition_failed", text))
+            stomp.wire.read_to_end()
 
 
 @suite.test

@@ -1,5 +1,6 @@
 """Policies and operator policies: each key, on queues that exist and on new ones, and who wins."""
 
+import threading
 import time
 
 import admin
@@ -111,6 +112,20 @@ def a_limit_of_bytes_holds_at_once(broker):
     confirmed(channel, queue, b"a" * 400, b"b" * 400, b"c" * 400)
     with Policy(broker, queue, {"max-length-bytes": 500}):
         comes_to_hold(channel, queue, 1)
+
+
+@suite.test
+def a_limit_that_comes_later_counts_what_waits_aside(broker):
+    only_sluice(broker, "it asks the admin socket")
+    channel = channel_of(broker)
+    queue = CLASSIC.declare(channel, delayed_retry_type="all", delayed_retry_min=600000)
+    confirmed(channel, queue, b"a", b"b", b"c")
+    for _ in range(3):
+        channel.nack(channel.get(queue).tag, requeue=True)
+    channel.round_trip()
+    with Policy(broker, queue, {"max-length": 1}):
+        wait_until(lambda: admin.get(broker, "queues", "/", queue)["messages"] == 1,
+                   "the two oldest to go")
 
 
 @suite.test
@@ -304,6 +319,81 @@ def thousands_of_queues_have_it_within_a_second(broker):
         equal(seen(broker, f"{stem}-{count - 1}")[2], {"max-length": 1})
     for n in range(count):
         channel.queue_delete(f"{stem}-{n}")
+
+
+# --- changes that take many turns, and what comes between
+
+
+class Many:
+    """So many queues that a change goes through them in slices."""
+
+    COUNT = 600
+
+    def __init__(self, broker):
+        only_sluice(broker, "it asks the admin socket")
+        self.broker, self.channel, self.stem = broker, channel_of(broker), unique("many")
+
+    def __enter__(self):
+        self.declare(0, self.COUNT)
+        return self
+
+    def __exit__(self, *_):
+        for n in range(self.COUNT * 2):
+            self.channel.queue_delete(f"{self.stem}-{n}")
+
+    def declare(self, start, end):
+        for n in range(start, end):
+            self.channel.queue_declare(f"{self.stem}-{n}", no_wait=True)
+        self.channel.round_trip()
+
+    def limits(self):
+        return {row["name"]: row["effective_policy_definition"].get("max-length")
+                for row in admin.get(self.broker, "queues", "/")
+                if row["name"].startswith(self.stem)}
+
+    def policy(self, limit, **fields):
+        return Policy(self.broker, f"{self.stem}-.*", {"max-length": limit},
+                      name=f"{self.stem}.{limit}", **fields)
+
+
+@suite.test
+def changes_that_come_at_once_hold_all_and_the_best_wins(broker):
+    with Many(broker) as many:
+        policies = [many.policy(limit, priority=limit) for limit in range(1, 9)]
+        at_once([policy.__enter__ for policy in policies])
+        equal(set(many.limits().values()), {8})
+        at_once([policy.__exit__ for policy in policies[2:]])
+        equal(set(many.limits().values()), {2})
+        at_once([policy.__exit__ for policy in policies[:2]])
+        equal(set(many.limits().values()), {None})
+
+
+@suite.test
+def what_is_declared_while_it_changes_has_it_too(broker):
+    with Many(broker) as many:
+        policy = many.policy(3)
+        at_once([policy.__enter__, lambda: many.declare(many.COUNT, 2 * many.COUNT)])
+        limits = many.limits()
+        equal((len(limits), set(limits.values())), (2 * many.COUNT, {3}))
+        policy.__exit__()
+
+
+@suite.test
+def a_limit_holds_for_what_comes_behind_the_answer(broker):
+    with Many(broker) as many, many.policy(1):
+        for n in range(0, many.COUNT, 7):
+            for body in (b"1", b"2"):
+                many.channel.publish("", f"{many.stem}-{n}", body)
+        many.channel.round_trip()
+        equal({ready(many.channel, f"{many.stem}-{n}") for n in range(0, many.COUNT, 7)}, {1})
+
+
+def at_once(calls):
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 # --- alternate exchanges, which policies give too

@@ -38,7 +38,6 @@ static void prepare(const struct run *run);
 static void publish(struct run *run);
 static uint64_t due_of(const struct run *run, uint64_t number);
 static size_t write_message(uint8_t *at, size_t room, uint32_t delay_ms, uint64_t due_ns);
-static uint64_t take_confirms(struct peer *p, uint64_t confirmed);
 static void *consume(void *context);
 static void take(struct run *run, struct frame *f);
 static void report(struct run *run);
@@ -169,22 +168,6 @@ static size_t write_message(uint8_t *at, size_t room, uint32_t delay_ms, uint64_
     sl_write_u8(&w, 0xce);
     SL_ASSERT(!w.overflowed);
     return (size_t)(w.pos - at);
-}
-
-static uint64_t take_confirms(struct peer *p, uint64_t confirmed)
-{
-    struct frame f;
-
-    while (next_frame(p, &f)) {
-        uint32_t method = method_of(&f);
-        if (method == METHOD(60, 120) || method == METHOD(20, 40) || method == METHOD(10, 50))
-            give_up("the broker refused a message");
-        if (method != METHOD(60, 80))
-            continue;
-        uint64_t tag = sl_read_u64(&f.body);
-        confirmed = sl_read_u8(&f.body) != 0 ? tag : confirmed + 1;
-    }
-    return confirmed;
 }
 
 static void *consume(void *context)

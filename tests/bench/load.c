@@ -108,6 +108,18 @@ struct peer *dial(const struct place *place, SSL_CTX *tls)
     return p;
 }
 
+void write_whole(struct peer *p)
+{
+    if (p->ssl == NULL)
+        return;
+    BIO *whole = BIO_new(BIO_f_buffer());
+    BIO *socket = SSL_get_wbio(p->ssl);
+
+    SL_ASSERT(whole != NULL && BIO_set_write_buffer_size(whole, PEER_WRITE_BYTES) == 1);
+    BIO_up_ref(socket);
+    SSL_set0_wbio(p->ssl, BIO_push(whole, socket));
+}
+
 void hang_up(struct peer *p)
 {
     if (p->ssl != NULL)
@@ -128,6 +140,8 @@ void send_all(struct peer *p, const uint8_t *at, size_t len)
         at += done;
         len -= (size_t)done;
     }
+    if (p->ssl != NULL && BIO_flush(SSL_get_wbio(p->ssl)) != 1)
+        give_up("the broker closed the connection");
 }
 
 bool fill(struct peer *p)
@@ -251,6 +265,23 @@ void log_in(struct peer *p, const char *user, const char *password)
     both += end_method(&w, room + both);
     send_all(p, room, both);
     expect(p, METHOD(10, 41), &f);
+}
+
+uint64_t take_confirms(struct peer *p, uint64_t confirmed)
+{
+    struct frame f;
+
+    while (next_frame(p, &f)) {
+        uint32_t method = method_of(&f);
+
+        if (method == METHOD(60, 120) || method == METHOD(20, 40) || method == METHOD(10, 50))
+            give_up("the broker refused a message");
+        if (method != METHOD(60, 80))
+            continue;
+        uint64_t tag = sl_read_u64(&f.body);
+        confirmed = sl_read_u8(&f.body) != 0 ? tag : confirmed + 1;
+    }
+    return confirmed;
 }
 
 void close_politely(struct peer *p)

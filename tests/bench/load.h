@@ -16,6 +16,7 @@
 #include <openssl/ssl.h>
 
 #define PEER_READ_BYTES (256u * 1024)
+#define PEER_WRITE_BYTES (512u * 1024)
 
 struct place {
     char host[256];
@@ -66,6 +67,8 @@ _Noreturn void give_up(const char *what);
 /* tls is NULL for a plain connection. */
 struct peer *dial(const struct place *place, SSL_CTX *tls);
 void hang_up(struct peer *p);
+/* Within TLS: what is sent at once goes to the socket at once, as it does without. */
+void write_whole(struct peer *p);
 void send_all(struct peer *p, const uint8_t *at, size_t len);
 /* Waits for more bytes; false at the end of the connection. */
 bool fill(struct peer *p);
@@ -103,6 +106,10 @@ void declare_queue(struct peer *p, const char *name, const struct argument *argu
 void bind_queue(struct peer *p, const char *name, const char *exchange, const char *key);
 void purge_queue(struct peer *p, const char *name);
 void delete_queue(struct peer *p, const char *name);
+
+/* Reads the confirms that are here already: the tag up to which everything is confirmed, given the
+ * one before. */
+uint64_t take_confirms(struct peer *p, uint64_t confirmed);
 
 /* ---- measuring ---- */
 

@@ -49,7 +49,6 @@ static void *consume(void *context);
 static void subscribe(struct peer *p, const char *queue);
 static struct form encode(const struct stream *s, uint8_t *at, size_t room);
 static void stamp(const struct run *run, uint8_t *at, const struct form *form, uint64_t number);
-static uint64_t take_confirms(struct peer *p, uint64_t confirmed);
 static void take_deliveries(struct run *run, struct consumer *c);
 static void acknowledge(struct consumer *c);
 
@@ -103,6 +102,7 @@ static void *publish(void *context)
     bool is_over = false;
 
     SL_ASSERT(frames != NULL);
+    write_whole(p);
     struct form form = encode(s, frames, room);
     for (uint32_t i = 1; i < WINDOW; i++)
         memcpy(frames + i * form.len, frames, form.len);
@@ -128,23 +128,6 @@ static void *publish(void *context)
     free(frames);
     close_politely(p);
     return NULL;
-}
-
-static uint64_t take_confirms(struct peer *p, uint64_t confirmed)
-{
-    struct frame f;
-
-    while (next_frame(p, &f)) {
-        uint32_t method = method_of(&f);
-
-        if (method == METHOD(60, 120) || method == METHOD(20, 40) || method == METHOD(10, 50))
-            give_up("the broker refused a message");
-        if (method != METHOD(60, 80))
-            continue;
-        uint64_t tag = sl_read_u64(&f.body);
-        confirmed = sl_read_u8(&f.body) != 0 ? tag : confirmed + 1;
-    }
-    return confirmed;
 }
 
 /* One publish in three frames. */

@@ -2,9 +2,10 @@
  * fault.c - one scripted run, in which the n-th call fails, for every n.
  *
  * The script starts an empty store, declares, publishes (small, large, to many queues), consumes,
- * settles, purges, commits transactions, deletes, rolls over several segments, pages out and
- * fetches what it needs, takes checkpoints, releases and evacuates segments, loses power, starts
- * again, does more of the same and stops as the server does.  It is run
+ * settles, purges, commits transactions, deletes, rolls over several segments, delays messages
+ * until their time has come, pages out and fetches what it needs, takes checkpoints, releases and
+ * evacuates segments, loses power, starts again, does more of the same and stops as the server
+ * does.  It is run
  *
  *   - with the n-th open, write, read, sync, and so on failing, as the medium fails or as it has no
  *     room, with pages that look clean afterwards and without;
@@ -34,6 +35,7 @@
 
 #define SEGMENT_BYTES 16384u
 #define WINDOW_MS 86400000u
+#define DELAY_MS 4000u
 #define BUDGET_BYTES 8192u /* little: most is paged out */
 
 struct fault {
@@ -64,6 +66,8 @@ static void publish_with_ids(struct actor *a);
 static void prepare_some(struct actor *a);
 static void decide_some(struct actor *a);
 static void publish_far_apart(struct actor *a);
+static void delay_some(struct actor *a);
+static bool wait_for_due(struct fault *f);
 static void settle_some(struct actor *a);
 static void clear_faults(struct fault *f);
 
@@ -264,6 +268,7 @@ static bool play_first(struct fault *f)
         act_declare_queue(p, i, i != 3, false, false);
     act_declare_exchange(c, 2, EXCHANGE_TOPIC, true, false);
     act_declare_paid(p);
+    act_declare_later(p);
     act_operate(c, 0, true);
     act_operate(c, 2, true);
     act_operate(c, 3, true);
@@ -279,6 +284,9 @@ static bool play_first(struct fault *f)
         return false;
     publish_many(p);
     publish_with_ids(p);
+    delay_some(p);
+    if (!settle(f) || !keep(f) || !wait_for_due(f))
+        return false;
     prepare_some(p);
     if (!settle(f))
         return false;
@@ -312,6 +320,7 @@ static bool play_second(struct fault *f)
     publish_with_ids(p); /* again what was not confirmed, and more */
     prepare_some(c);
     decide_some(c);
+    delay_some(c);
     publish_many(p);
     act_delete_queue(p, 2);
     if (!settle(f))
@@ -321,6 +330,7 @@ static bool play_second(struct fault *f)
     act_delete_exchange(p, 2);
     if (!settle(f))
         return false;
+    act_delete_later(p);
     publish_far_apart(p);
     if (!settle(f))
         return false;
@@ -417,6 +427,35 @@ static void publish_far_apart(struct actor *a)
         act_publish_to_queue(a, i % 2, true, 7000, 0);
     }
     act_confirm(a);
+}
+
+/* In slots of two wheels, and some in a transaction. */
+static void delay_some(struct actor *a)
+{
+    uint32_t group = ++a->cast->model->groups;
+
+    broker_worker_refresh(a->client.worker);
+    for (uint32_t i = 0; i < 10; i++)
+        act_delay(a, 1 + i % 5 * DELAY_MS, 0);
+    broker_group_begin(&a->client);
+    act_delay(a, DELAY_MS, group);
+    act_delay(a, 20 * DELAY_MS, group);
+    broker_group_end(&a->client);
+    act_confirm(a);
+}
+
+/* A slot after the other; some go on waiting. */
+static bool wait_for_due(struct fault *f)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        f->world.now_ms += DELAY_MS;
+        if (!settle(f))
+            return false;
+        memory_pause(true);
+        delayed_look(&f->model, &f->world);
+        memory_pause(false);
+    }
+    return true;
 }
 
 static void settle_some(struct actor *a)

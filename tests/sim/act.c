@@ -520,6 +520,10 @@ uint64_t act_ask(struct actor *a, struct question q)
         [ASK_PURGE_CHECKS] = "purge checks",
         [ASK_SET] = "set",
         [ASK_CLEAR] = "clear",
+        [ASK_DECLARE_LATER] = "declare the exchange that delays",
+        [ASK_DECLARE_CAME] = "declare the queue of what has come",
+        [ASK_BIND_LATER] = "bind that",
+        [ASK_DELETE_LATER] = "delete the exchange that delays",
     };
 
     q.ticket = ++a->next_ticket;

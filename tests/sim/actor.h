@@ -41,7 +41,7 @@ struct actor_loan {
     uint32_t queue;
 };
 
-enum deed_kind { DEED_PUBLISH, DEED_SETTLE, DEED_PREPARE, DEED_OUTCOME };
+enum deed_kind { DEED_PUBLISH, DEED_SETTLE, DEED_PREPARE, DEED_OUTCOME, DEED_DELAY };
 
 struct actor_deed { /* waits to be confirmed */
     uint64_t tag;   /* 0: no confirm is asked for yet */
@@ -67,6 +67,10 @@ enum question_kind {
     ASK_PURGE_CHECKS,
     ASK_SET,
     ASK_CLEAR,
+    ASK_DECLARE_LATER,
+    ASK_DECLARE_CAME,
+    ASK_BIND_LATER,
+    ASK_DELETE_LATER,
 };
 
 struct question { /* asked, not answered */
@@ -170,6 +174,17 @@ void act_purge_checks(struct actor *a);
 void hear_of_prepared(struct actor *a, const struct question *q, const struct answer *answer);
 void prepared_confirmed(struct model *m, const struct actor_deed *deed);
 
+/* ---- delayed.c ---- */
+
+/* The exchange, the queue of what has come, and the binding between them. */
+void act_declare_later(struct actor *a);
+void act_delete_later(struct actor *a);
+/* To wait for so long. */
+void act_delay(struct actor *a, uint32_t delay_ms, uint32_t group);
+/* A few of them, perhaps in a transaction, and their confirm. */
+void act_delay_some(struct actor *a);
+void hear_of_delayed(struct actor *a, const struct question *q, const struct answer *answer);
+
 /* ---- operate.c ---- */
 
 /* A policy or a user, of SIM_OPERATED, is set or cleared. */
@@ -191,7 +206,7 @@ void again_confirmed(struct actor *a, uint32_t message);
 void act_commit(struct actor *a);
 /* One of everything, by weight. */
 void act_something(struct actor *a, const uint32_t weights[]);
-#define ACT_KINDS 19u
+#define ACT_KINDS 20u
 
 /* ---- hear.c ---- */
 

@@ -64,6 +64,10 @@ void hear_answer(struct actor *a, const struct answer *answer)
     case ASK_PREPARE:
     case ASK_OUTCOME:
     case ASK_PURGE_CHECKS: hear_of_prepared(a, &q, answer); break;
+    case ASK_DECLARE_LATER:
+    case ASK_DECLARE_CAME:
+    case ASK_BIND_LATER:
+    case ASK_DELETE_LATER: hear_of_delayed(a, &q, answer); break;
     }
 }
 
@@ -145,6 +149,7 @@ static void hear_done(struct actor *a, const struct actor_deed *deed)
     case DEED_SETTLE: model_copy(m, deed->message, deed->queue)->must_be_gone = true; break;
     case DEED_PREPARE:
     case DEED_OUTCOME: prepared_confirmed(m, deed); break;
+    case DEED_DELAY: m->delayed[deed->message].is_confirmed = true; break;
     }
 }
 

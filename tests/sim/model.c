@@ -90,6 +90,7 @@ void model_deinit(struct model *m)
     free(m->parts);
     free(m->notes);
     free(m->prepared);
+    free(m->delayed);
 }
 
 uint32_t model_queue_of(struct sl_bytes name)

@@ -127,6 +127,19 @@ struct sim_prepared {
     bool is_found;        /* while a queue is read */
 };
 
+struct sim_delayed {
+    uint32_t message;
+    uint32_t group;    /* 0: in no transaction */
+    uint64_t number;   /* of the queue in which it waits */
+    uint64_t due;      /* it comes not before that, by the time of the order; */
+    uint64_t due_kept; /* after a start, which knows when its batch of records began */
+    bool is_confirmed; /* or was there at a start */
+    bool may_go;       /* with its exchange, or unrouted */
+    bool has_come;
+    bool is_dead;              /* it was not there at a start */
+    bool is_waiting, is_found; /* while queues are read */
+};
+
 enum certainty { UNKNOWN, PRESENT, ABSENT };
 
 struct sim_name { /* does it exist? */
@@ -183,6 +196,7 @@ struct sim_totals {
     uint64_t checkpoints, released, moved, fetches;
     uint64_t decided; /* prepared messages */
     uint64_t again;   /* copies that were lost, and published again */
+    uint64_t delayed; /* messages that came when they were due */
 };
 
 struct model {
@@ -199,6 +213,10 @@ struct model {
     uint32_t notes_count, notes_room;
     struct sim_prepared *prepared;
     uint32_t prepared_count, prepared_room;
+    struct sim_delayed *delayed;
+    uint32_t delayed_count, delayed_room;
+    uint32_t later_deletions; /* how often that was asked */
+    bool is_later_bound;      /* what is due will come */
     struct sim_name operated[SIM_OPERATED];
     bool has_paid; /* the queue of what is committed was declared */
     struct sim_queue queues[SIM_QUEUES];

@@ -57,6 +57,7 @@ void verdict_pass(struct model *m, struct world *w, bool was_stopped)
     judge_groups(m);
     prepared_judge(m, w, was_stopped);
     operated_judge(m, w);
+    delayed_judge(m, w, was_stopped);
     take_over(m);
 }
 

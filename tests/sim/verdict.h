@@ -19,7 +19,8 @@
  *     and in none only where it may be gone.
  *
  *   - a policy or a user that was set with an answer is there, and likewise not (operate.c);
- *   - what was prepared waits, or is decided as was answered (prepared.c).
+ *   - what was prepared waits, or is decided as was answered (prepared.c);
+ *   - what was delayed waits, or has come, once and not before its time (delayed.c).
  *
  * After a stop, besides: every publish and every settle counts as confirmed, and what was never
  * out does not say redelivered.
@@ -35,6 +36,13 @@
 void verdict_pass(struct model *m, struct world *w, bool was_stopped);
 /* Of that, what is said of prepared messages (prepared.c). */
 void prepared_judge(struct model *m, struct world *w, bool was_stopped);
+/* Of that, what is said of delayed messages (delayed.c). */
+void delayed_judge(struct model *m, struct world *w, bool was_stopped);
+/* Of a world that runs: what has come was due. */
+void delayed_look(struct model *m, struct world *w);
+/* When the last one is due; and that time has passed: all have come. */
+uint64_t delayed_last_due(const struct model *m);
+void delayed_judge_end(struct model *m, struct world *w);
 /* Of that, what is said of policies and users (operate.c). */
 void operated_judge(struct model *m, struct world *w);
 /* Of that, what is said of bindings; also of a world that runs and has answered everything. */

@@ -80,6 +80,14 @@ void act_something(struct actor *a, const uint32_t weights[])
         else
             act_decide(a);
         break;
+    case 19:
+        if (!a->cast->model->is_later_bound)
+            act_declare_later(a);
+        else if (dice_chance(d, 3))
+            act_delete_later(a);
+        else
+            act_delay_some(a);
+        break;
     case 15: broker_client_written(&a->client, a->cost); break;
     }
 }

@@ -66,6 +66,10 @@ struct world_entry {
 };
 bool world_read_queue(struct world *w, const char *name,
                       void (*found)(void *context, const struct world_entry *entry), void *context);
+/* The same of one that no name finds. */
+void world_read_entries(struct world *w, const struct topology_queue *def,
+                        void (*found)(void *context, const struct world_entry *entry),
+                        void *context);
 /* Asserts the invariants of all queues and of the topology. */
 void world_check(struct world *w);
 

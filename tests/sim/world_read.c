@@ -34,12 +34,20 @@ bool world_read_queue(struct world *w, const char *name,
                       void (*found)(void *context, const struct world_entry *entry), void *context)
 {
     const struct topology_queue *def = world_queue(w, name);
-    struct look l;
 
-    if (def == NULL)
-        return false;
+    if (def != NULL)
+        world_read_entries(w, def, found, context);
+    return def != NULL;
+}
+
+void world_read_entries(struct world *w, const struct topology_queue *def,
+                        void (*found)(void *context, const struct world_entry *entry),
+                        void *context)
+{
+    struct look l;
     struct queue *q = shard_queue(broker_worker_at(w->broker, def->ref.shard)->shard, def->ref.at);
-    SL_ASSERT(q != NULL);
+    if (q == NULL || q->ref.number != def->ref.number)
+        return; /* its shard has not heard of it yet */
     look_begin(&l, w, q);
     queue_each_backlog(q, add_level, &l);
     aside_each(q, add, &l);
@@ -48,7 +56,6 @@ bool world_read_queue(struct world *w, const char *name,
     for (size_t i = 0; i < l.count; i++)
         tell(&l, &l.entries[i], i >= ready, found, context);
     look_end(&l, w);
-    return true;
 }
 
 void world_check(struct world *w)

@@ -1,6 +1,7 @@
 """Starts the gateway on free loopback ports, and makes sure that it ends with the test."""
 
 import argparse
+import itertools
 import os
 import random
 import re
@@ -16,12 +17,22 @@ from suite import Skip
 READY_TIMEOUT = 60.0
 
 
+STRETCH = 1000
+stretches = {}  # by process
+
+
 def free_port():
-    """A port below the ephemeral range, so that no client's own socket takes it meanwhile."""
-    chooser = random.SystemRandom()
+    """A port below the ephemeral range, so that no client's own socket takes it meanwhile.  Each
+    process has a stretch of them to itself, mostly, and gives none twice before all others."""
+    own = os.getpid()
+    if own not in stretches:
+        first = 15000 + own % 17 * STRETCH
+        stretches[own] = itertools.cycle(
+            random.SystemRandom().sample(range(first, first + STRETCH), STRETCH))
     while True:
-        port = chooser.randrange(15000, 32000)
+        port = next(stretches[own])
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
                 return port

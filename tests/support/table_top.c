@@ -222,7 +222,8 @@ void table_publish_persistent(struct sitter *s, const char *exchange, const char
 void table_publish_with(struct sitter *s, const char *exchange, const char *key,
                         struct sl_bytes properties, uint64_t body)
 {
-    struct routed what = {sl_bytes_of(exchange), sl_bytes_of(key), properties, {NULL, 0}};
+    struct routed what = {
+        .exchange = sl_bytes_of(exchange), .key = sl_bytes_of(key), .properties = properties};
     const struct route *route;
 
     broker_worker_refresh(s->client.worker);

@@ -21,9 +21,9 @@ sys.path[:0] = [HERE, SUPPORT]
 from broker import add_options  # noqa: E402
 from suite import Tally, run_suite  # noqa: E402
 
-SUITES = ["layer", "kill", "churn", "rules", "delayed", "prepared", "prepared_steps", "republish",
-          "instances", "office", "released", "patience", "windows", "slow_disk", "disk_trouble",
-          "check_store"]
+SUITES = ["layer", "kill", "churn", "rules", "delayed", "exchanges", "prepared", "prepared_steps",
+          "republish", "instances", "office", "released", "patience", "windows", "slow_disk",
+          "disk_trouble", "check_store"]
 
 
 class Lab:

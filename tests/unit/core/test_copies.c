@@ -125,8 +125,10 @@ static void all_keys_are_one_search(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_bytes properties =
             with_copies((const char *const[]){cases[i].cc, cases[i].cc, NULL}, NULL);
-        struct routed what = {sl_bytes_of(cases[i].exchange), sl_bytes_of(cases[i].key), properties,
-                              properties};
+        struct routed what = {.exchange = sl_bytes_of(cases[i].exchange),
+                              .key = sl_bytes_of(cases[i].key),
+                              .properties = properties,
+                              .copies = properties};
         targets.count = 0;
         CU_ASSERT_EQUAL(route_resolve(m.t, m.v, &what, &targets, &is_fixed), SL_OK);
         CU_ASSERT_EQUAL(targets.count, cases[i].count);

@@ -17,7 +17,7 @@ static uint64_t delay_of(uint8_t type, const void *bytes, size_t len)
 static void what_is_no_number_is_no_delay(void)
 {
     static const char *const WORDS[] = {"",    "-",  "+",    "soon", "1s",
-                                        "1.5", " 1", "0x10", "1e3",  "99999999999999999999999"};
+                                        "1.5", " 1", "0x10", "1e3",  "99999999999999999999x"};
 
     CU_ASSERT_EQUAL(delay_of_headers((struct sl_bytes){NULL, 0}), 0);
     CU_ASSERT_EQUAL(delay_of_headers(table_empty), 0);
@@ -29,16 +29,26 @@ static void what_is_no_number_is_no_delay(void)
     CU_ASSERT_EQUAL(delay_of(TABLE_TIME, "\0\0\0\0\0\0\0\5", 8), 0);
 }
 
-static void what_is_out_of_range_is_no_delay(void)
+static void what_is_above_the_most_is_too_long(void)
+{
+    CU_ASSERT_EQUAL(delay_of(TABLE_S64, "\0\0\0\1\0\0\0\0", 8), DELAY_TOO_LONG);
+    CU_ASSERT_EQUAL(delay_of(TABLE_S64, "\x7f\xff\xff\xff\xff\xff\xff\xff", 8), DELAY_TOO_LONG);
+    CU_ASSERT_EQUAL(delay_of(TABLE_STRING, "4294967296", 10), DELAY_TOO_LONG);
+    CU_ASSERT_EQUAL(delay_of(TABLE_STRING, "99999999999999999999999", 23), DELAY_TOO_LONG);
+    CU_ASSERT_EQUAL(delay_of(TABLE_F64, "\x41\xf0\0\0\0\0\0\0", 8), DELAY_TOO_LONG); /* 2^32 */
+    CU_ASSERT_EQUAL(delay_of(TABLE_F64, "\x7f\xf0\0\0\0\0\0\0", 8), DELAY_TOO_LONG); /* infinite */
+    CU_ASSERT_EQUAL(delay_of(TABLE_F32, "\x7f\x7f\xff\xff", 4), DELAY_TOO_LONG);
+}
+
+static void what_is_not_above_zero_is_no_delay(void)
 {
     CU_ASSERT_EQUAL(delay_of(TABLE_S8, "\xff", 1), 0);
     CU_ASSERT_EQUAL(delay_of(TABLE_S32, "\0\0\0\0", 4), 0);
-    CU_ASSERT_EQUAL(delay_of(TABLE_S64, "\0\0\0\1\0\0\0\0", 8), 0);
     CU_ASSERT_EQUAL(delay_of(TABLE_S64, "\x80\0\0\0\0\0\0\0", 8), 0);
-    CU_ASSERT_EQUAL(delay_of(TABLE_STRING, "4294967296", 10), 0);
     CU_ASSERT_EQUAL(delay_of(TABLE_STRING, "-5", 2), 0);
+    CU_ASSERT_EQUAL(delay_of(TABLE_STRING, "-99999999999999999999999", 24), 0);
     CU_ASSERT_EQUAL(delay_of(TABLE_F64, "\x7f\xf8\0\0\0\0\0\0", 8), 0); /* no number */
-    CU_ASSERT_EQUAL(delay_of(TABLE_F64, "\x7f\xf0\0\0\0\0\0\0", 8), 0); /* infinite */
+    CU_ASSERT_EQUAL(delay_of(TABLE_F64, "\xff\xf0\0\0\0\0\0\0", 8), 0); /* infinite, below */
 }
 
 static void integers_of_any_width_words_and_fractions_are_delays(void)
@@ -116,7 +126,8 @@ static void a_large_one_stays_whole(void)
 int main(void)
 {
     static CU_TestInfo tests[] = {UNIT(what_is_no_number_is_no_delay),
-                                  UNIT(what_is_out_of_range_is_no_delay),
+                                  UNIT(what_is_above_the_most_is_too_long),
+                                  UNIT(what_is_not_above_zero_is_no_delay),
                                   UNIT(integers_of_any_width_words_and_fractions_are_delays),
                                   UNIT(afterwards_it_is_negative_and_all_else_is_as_it_was),
                                   UNIT(a_large_one_stays_whole),

@@ -156,9 +156,38 @@ static void an_exchange_must_say_what_it_does_when_the_time_has_come(void)
     end();
 }
 
+static void a_delay_above_the_most_is_refused_to_whoever_can_be_told(void)
+{
+    static const int64_t LONG[] = {(int64_t)DELAY_MAX + 1, INT64_MAX};
+    struct target_set targets = {0};
+    struct properties_maker m;
+    const struct route *route;
+    bool is_fixed;
+
+    begin(BUDGET);
+    for (size_t i = 0; i < sizeof LONG / sizeof *LONG; i++) {
+        const struct routed what = {.exchange = SL_BYTES_LITERAL(EXCHANGE),
+                                    .key = SL_BYTES_LITERAL("q"),
+                                    .properties = properties_of(&m, LONG[i], true)};
+        CU_ASSERT_EQUAL(broker_route(&a->client, &what, &route), SL_EPRECOND);
+        CU_ASSERT_STRING_EQUAL(broker_route_refusal(&a->client),
+                               "invalid header 'x-delay': more than 4294967295 ms");
+        targets.count = 0;
+        struct topology *topology = broker_topology(t.broker);
+        topology_lock(topology);
+        CU_ASSERT_EQUAL(route_resolve_inside(topology, a->client.vhost, &what, &targets, &is_fixed),
+                        SL_OK);
+        CU_ASSERT_EQUAL(targets.count, 1);
+        CU_ASSERT(!targets.at[0].holds);
+        topology_unlock(topology);
+    }
+    target_set_deinit(&targets);
+    end();
+}
+
 static void without_a_delay_that_counts_a_message_goes_on_at_once(void)
 {
-    static const int64_t NONE[] = {0, -1, -5000, 4294967296ll, INT64_MAX, INT64_MIN};
+    static const int64_t NONE[] = {0, -1, -5000, INT64_MIN};
 
     begin(BUDGET);
     for (size_t i = 0; i < sizeof NONE / sizeof *NONE; i++)
@@ -216,6 +245,26 @@ static void those_of_one_time_come_in_the_order_of_their_arrival(void)
     for (uint64_t i = 0; i < 1000; i++)
         CU_ASSERT_EQUAL(reader->told[i].body, (i + 500) % 1000);
     end();
+}
+
+static void what_has_come_is_read_from_the_log_again(void)
+{
+    static const uint64_t BUDGETS[] = {BUDGET, BUDGET_NONE};
+
+    for (size_t i = 0; i < sizeof BUDGETS / sizeof *BUDGETS; i++) {
+        begin(BUDGETS[i]);
+        delay(7, 1000);
+        table_sync(&t);
+        wait(1000);
+        CU_ASSERT_EQUAL(ready(), 1);
+        if (i == 0)
+            start_again(BUDGETS[i]);
+        table_consume(&t, reader, "q", 0, true);
+        table_rest(&t, reader);
+        CU_ASSERT_EQUAL_FATAL(reader->told_count, 1);
+        CU_ASSERT_EQUAL(reader->told[0].body, 7);
+        end();
+    }
 }
 
 static void nobody_finds_the_queue_that_holds_them(void)
@@ -448,18 +497,52 @@ static void what_waits_is_moved_to_the_end_of_the_log(void)
     end();
 }
 
+/* Some are due where slots of two wheels begin. */
+static void one_alone_comes_when_it_is_due_after_a_start(void)
+{
+    for (uint64_t i = 0; i < 66; i++) {
+        uint64_t delay_ms = 120000 + i * 1000;
+        begin(BUDGET);
+        delay(1, (int64_t)delay_ms);
+        start_again(BUDGET_NONE);
+        wait(delay_ms - 1);
+        CU_ASSERT_EQUAL(ready(), 0);
+        wait(1);
+        CU_ASSERT_EQUAL(ready(), 1);
+        end();
+    }
+}
+
+static void a_clock_that_was_put_right_by_decades_takes_no_time(void)
+{
+    begin(BUDGET);
+    delay(1, 5000);
+    delay(2, DELAY_MAX);
+    CU_ASSERT_EQUAL(ready(), 0);
+    t.now_ms += 50 * 365 * DAY_MS;
+    for (uint32_t turns = 0; turns < 50; turns++)
+        table_step(&t, turns % 2);
+    CU_ASSERT_EQUAL(held(EXCHANGE), 0);
+    CU_ASSERT_EQUAL(ready(), 2);
+    end();
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {UNIT(an_exchange_must_say_what_it_does_when_the_time_has_come),
+                                  UNIT(a_delay_above_the_most_is_refused_to_whoever_can_be_told),
                                   UNIT(without_a_delay_that_counts_a_message_goes_on_at_once),
                                   UNIT(a_message_comes_when_its_time_has_come_and_not_before),
                                   UNIT(they_come_in_the_order_of_their_times),
                                   UNIT(those_of_one_time_come_in_the_order_of_their_arrival),
+                                  UNIT(what_has_come_is_read_from_the_log_again),
                                   UNIT(nobody_finds_the_queue_that_holds_them),
                                   UNIT(what_has_no_queue_when_it_is_due_is_gone),
                                   UNIT(what_waits_goes_with_its_exchange_and_gives_its_space_back),
                                   UNIT(transient_ones_are_delayed_and_do_not_survive),
                                   UNIT(what_a_transaction_delays_waits_for_the_disk),
+                                  UNIT(a_clock_that_was_put_right_by_decades_takes_no_time),
+                                  UNIT(one_alone_comes_when_it_is_due_after_a_start),
                                   UNIT(all_come_once_over_starts),
                                   UNIT(all_come_once_over_starts_from_checkpoints),
                                   UNIT(all_come_once_without_memory),

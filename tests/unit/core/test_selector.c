@@ -320,6 +320,47 @@ static void like_knows_any_and_one(void)
     all_are(false, NO);
 }
 
+/* Of one with that correlation id and nothing else. */
+static bool takes_the_text(const char *text, struct sl_bytes of)
+{
+    struct header_set set = header_set_of(table_empty);
+    struct selector_message message = {
+        .properties = {.present = PROPERTY_CORRELATION_ID, .correlation_id = of}, .headers = &set};
+    struct selector *s = NULL;
+    char room[256];
+    struct text reason = text_on(room, sizeof room);
+
+    CU_ASSERT_EQUAL_FATAL(selector_parse(sl_bytes_of(text), &s, &reason), SL_OK);
+    CU_ASSERT_EQUAL_FATAL(header_set_sort(&set), SL_OK);
+    bool is_taken = selector_takes(s, &message);
+    header_set_deinit(&set);
+    selector_free(s);
+    return is_taken;
+}
+
+static void like_gives_up_where_it_would_take_long(void)
+{
+    static uint8_t all_a[SL_SELECTOR_LIKE_BYTES_MAX];
+    struct sl_bytes text = {all_a, sizeof all_a};
+    char selector[SL_SELECTOR_BYTES_MAX];
+    char pattern[512];
+    size_t len = 0;
+
+    memset(all_a, 'a', sizeof all_a);
+    memset(pattern, 'a', sizeof pattern);
+    snprintf(selector, sizeof selector, "JMSCorrelationID NOT LIKE '%%%.400sb%%'", pattern);
+    CU_ASSERT(!takes_the_text(selector, text)); /* which is true, but not known to be */
+    CU_ASSERT(takes_the_text(selector, (struct sl_bytes){all_a, 500}));
+
+    for (int i = 0; i < 25; i++) /* many short ones are no such thing */
+        len += (size_t)snprintf(selector + len, sizeof selector - len,
+                                "%sJMSCorrelationID LIKE '%%aaab%%'", i == 0 ? "" : " OR ");
+    snprintf(selector + len, sizeof selector - len, " OR TRUE");
+    CU_ASSERT(takes_the_text(selector, text));
+    CU_ASSERT(
+        takes_the_text("JMSCorrelationID NOT LIKE '%aaab%' AND JMSCorrelationID LIKE '%a'", text));
+}
+
 static void one_of_a_list(void)
 {
     static const char *const YES[] = {"colour IN ('blue', 'red')",
@@ -369,6 +410,7 @@ int main(void)
                                   UNIT(arithmetic_is_that_of_java),
                                   UNIT(logic_has_three_values),
                                   UNIT(like_knows_any_and_one),
+                                  UNIT(like_gives_up_where_it_would_take_long),
                                   UNIT(one_of_a_list),
                                   UNIT(properties_have_the_names_of_jms_and_of_stomp),
                                   UNIT(keywords_have_no_case_and_names_have),

@@ -4,8 +4,9 @@
 
 static struct harness h;
 
-/* As a shard would, for the consumer of the peer's only subscription. */
-static void tell_overdue(struct peer_end *p, uint32_t later_generations)
+/* As a shard would, for the consumer of the peer's only subscription, or of one before it in the same
+ * place. */
+static void tell_overdue(struct peer_end *p, bool is_of_another)
 {
     struct overdue_mail mail = {.mail = {.kind = MAIL_OVERDUE}, .timeout_ms = 1000};
     uint32_t cursor = 0;
@@ -13,7 +14,7 @@ static void tell_overdue(struct peer_end *p, uint32_t later_generations)
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(sub);
     mail.consumer = sub->consumer;
-    mail.consumer.at.generation += later_generations;
+    mail.cookie = is_of_another ? sub->cookie ^ 1u << 31 : sub->cookie;
     session_on_mail(p->session, &mail.mail);
     harness_settle(&h);
 }
@@ -24,9 +25,9 @@ static void what_is_said_of_a_subscription_that_has_ended_is_nothing(void)
     struct peer_end *p = stomp_log_in(&h);
     stomp_say(p, "SUBSCRIBE\nid:s\ndestination:/queue/q\nack:client\nreceipt:r\n\n@");
     CU_ASSERT_PTR_NOT_NULL(strstr(stomp_heard(p), "RECEIPT"));
-    tell_overdue(p, 1);
+    tell_overdue(p, true);
     CU_ASSERT_PTR_NULL(strstr(stomp_heard(p), "ERROR"));
-    tell_overdue(p, 0);
+    tell_overdue(p, false);
     CU_ASSERT_PTR_NOT_NULL(strstr(stomp_heard(p), "Timeout value used: 1000 ms"));
     harness_deinit(&h);
 }

@@ -103,6 +103,18 @@ static void an_absolute_end_becomes_a_time_to_live(void)
     CU_ASSERT_TRUE(sl_bytes_are(p.expiration, "0"));
     CU_ASSERT_EQUAL_FATAL(read_head("expires:0\n"), SL_OK);
     CU_ASSERT_EQUAL(p.present & PROPERTY_EXPIRATION, 0);
+    CU_ASSERT_EQUAL_FATAL(read_head("expires:4294968295\n"), SL_OK);
+    CU_ASSERT_TRUE(sl_bytes_are(p.expiration, "4294967295"));
+}
+
+static void an_end_too_far_away_for_amqp_is_none(void)
+{
+    CU_ASSERT_EQUAL_FATAL(read_head("expires:4294968296\n"), SL_OK);
+    CU_ASSERT_EQUAL(p.present & PROPERTY_EXPIRATION, 0);
+    CU_ASSERT_EQUAL_FATAL(read_head("expires:18446744073709551615\n"), SL_OK);
+    CU_ASSERT_EQUAL(p.present & PROPERTY_EXPIRATION, 0);
+    CU_ASSERT_EQUAL_FATAL(read_head("expires:soon\n"), SL_OK);
+    CU_ASSERT_EQUAL(p.present & PROPERTY_EXPIRATION, 0);
 }
 
 static void what_stomp_cannot_say_becomes_a_string_or_is_left_out(void)
@@ -201,6 +213,7 @@ int main(void)
                                   UNIT(other_headers_become_strings_each_once),
                                   UNIT(a_thousand_headers_keep_the_first_of_each_name),
                                   UNIT(an_absolute_end_becomes_a_time_to_live),
+                                  UNIT(an_end_too_far_away_for_amqp_is_none),
                                   UNIT(what_stomp_cannot_say_becomes_a_string_or_is_left_out),
                                   UNIT(queue_headers_become_typed_arguments),
                                   UNIT(queue_properties_follow_the_destination),
