@@ -23,12 +23,16 @@ GO_MODULE = {"GO111MODULE": "on", "GOFLAGS": "-mod=vendor", "GOTOOLCHAIN": "loca
 class Client:
     """`package` is Debian's or, with a `from_npm`, one of package.json; None: the checks are of
     several clients.  `also` are Debian packages that it needs beside its own, `by` is how one
-    comes that is in neither."""
+    comes that is in neither.  `usual` are the ways of the default run, where not all are,
+    `key` is the kind of its certificate's key, `node` the oldest release of Node that it runs
+    on."""
 
     def __init__(self, command, package, language="", *, title=None, needs=(), ways=WAYS,
-                 from_npm=False, environment=None, also=(), is_long=False, by=None):
+                 from_npm=False, environment=None, also=(), is_long=False, by=None, usual=None,
+                 key="ec", node=0):
         self.command, self.package, self.language = command, package, language
         self.title, self.ways, self.also = title, ways, also
+        self.usual, self.key, self.node = usual or ways, key, node
         self.is_long = is_long
         self.by = by
         self.source = by.source if by else "npm" if from_npm else "Debian"
@@ -47,6 +51,8 @@ class Client:
             if not (glob.glob(thing) if "/" in thing else shutil.which(thing)):
                 return f"{thing} is not installed" + (
                     " (npm ci in interop/)" if "node_modules" in thing else "")
+        if self.node and node_release() < self.node:
+            return f"Node {self.node} is not installed"
         if self.by and not self.by.is_here():
             return f"{self.package} is not installed ({self.by.how})"
         return None
@@ -60,6 +66,12 @@ class Client:
         found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", self.package],
                                capture_output=True, text=True).stdout
         return found.split("-")[0] or "?"
+
+
+def node_release():
+    """v18.20.4 is 18."""
+    return int(subprocess.run(["node", "--version"], capture_output=True,
+                              text=True).stdout.lstrip("v").split(".")[0])
 
 
 CLIENTS = {
@@ -100,7 +112,7 @@ CLIENTS = {
                      also=["default-jdk-headless", "maven"],
                      by=fetched.maven("spring", "spring-rabbit")),
     "nestjs": Client(["node", "nestjs/check.mjs"], "@nestjs/microservices", "JavaScript",
-                     title="NestJS", is_long=True,
+                     title="NestJS", is_long=True, node=20,
                      by=fetched.npm("nestjs", "@nestjs/microservices")),
     "mono": Client(["sh", "mono/check.sh"], "libmono-rabbitmq4.0-cil", "C#",
                    title="RabbitMQ.Client of Mono", ways=WAYS[:1], is_long=True,
@@ -109,32 +121,35 @@ CLIENTS = {
     "celery": Client([*PYTHON, "celery/check.py"], "python3-celery", "Python", title="Celery",
                      needs=[DEBIAN_PYTHON + "celery"], ways=WAYS[:1]),
     "kombu": Client([*PYTHON, "kombu/check.py"], "python3-kombu", "Python", title="Kombu",
-                    needs=[DEBIAN_PYTHON + "kombu"]),
+                    usual=WAYS[:1], needs=[DEBIAN_PYTHON + "kombu"]),
     "aio_pika": Client([*PYTHON, "aio_pika/check.py"], "python3-aio-pika", "Python",
-                       title="aio-pika", needs=[DEBIAN_PYTHON + "aio_pika"]),
+                       title="aio-pika", usual=WAYS[:1],
+                       needs=[DEBIAN_PYTHON + "aio_pika"]),
     "ruby_stomp": Client(["ruby", "ruby_stomp/check.rb"], "ruby-stomp", "Ruby", title="ruby-stomp",
-                         ways=WAYS[:2], is_long=True, needs=["/usr/lib/ruby/vendor_ruby/stomp.rb"]),
+                         is_long=True, key="rsa",
+                         needs=["/usr/lib/ruby/vendor_ruby/stomp.rb"]),
     "net_stomp": Client(["perl", "net_stomp/check.pl"], "libnet-stomp-perl", "Perl",
-                        title="Net::Stomp", is_long=True, needs=[DEBIAN_PERL + "Net/Stomp.pm"], ways=WAYS[:1]),
+                        title="Net::Stomp", ways=WAYS[:1], is_long=True,
+                        needs=[DEBIAN_PERL + "Net/Stomp.pm"]),
     "php_amqp": Client(["php", "php_amqp/check.php"], "php-amqp", "PHP", title="php-amqp",
                        is_long=True, needs=[PHP_EXTENSIONS + "amqp.so"], also=["php-cli"]),
     "php_stomp": Client(["php", "php_stomp/check.php"], "php-stomp", "PHP", title="php-stomp",
-                        is_long=True, needs=[PHP_EXTENSIONS + "stomp.so"], also=["php-cli"], ways=WAYS[:1]),
+                        ways=WAYS[:1], is_long=True, needs=[PHP_EXTENSIONS + "stomp.so"],
+                        also=["php-cli"]),
     "symfony_messenger": Client(
         ["php", "symfony_messenger/check.php"], "php-symfony-amqp-messenger", "PHP",
-        title="Symfony Messenger", ways=WAYS[:1], also=["php-cli", "php-symfony-event-dispatcher"],
-        is_long=True, needs=["/usr/share/php/Symfony/Component/Messenger/Bridge/Amqp/autoload.php"]),
+        title="Symfony Messenger", ways=WAYS[:1], is_long=True,
+        also=["php-amqp", "php-cli", "php-symfony-event-dispatcher"],
+        needs=[PHP_EXTENSIONS + "amqp.so",
+               "/usr/share/php/Symfony/Component/Messenger/Bridge/Amqp/autoload.php"]),
     "anyevent_rabbitmq": Client(
         ["perl", "anyevent_rabbitmq/check.pl"], "libanyevent-rabbitmq-perl", "Perl",
-        title="AnyEvent::RabbitMQ", is_long=True, needs=[DEBIAN_PERL + "AnyEvent/RabbitMQ.pm"], ways=WAYS[:1]),
+        title="AnyEvent::RabbitMQ", ways=WAYS[:1], is_long=True,
+        needs=[DEBIAN_PERL + "AnyEvent/RabbitMQ.pm"]),
     "mojo_rabbitmq": Client(
         ["perl", "mojo_rabbitmq/check.pl"], "libmojo-rabbitmq-client-perl", "Perl",
-        title="Mojo::RabbitMQ::Client", is_long=True, needs=[DEBIAN_PERL + "Mojo/RabbitMQ/Client.pm"],
-        ways=WAYS[:1]),
-    "mono": Client(["sh", "mono/check.sh"], "libmono-rabbitmq4.0-cil", "C#",
-                   title="RabbitMQ.Client of Mono", ways=WAYS[:1], is_long=True,
-                   needs=["mono", "mcs", "/usr/lib/mono/4.5/RabbitMQ.Client.dll"],
-                   also=["mono-mcs", "mono-runtime"]),
+        title="Mojo::RabbitMQ::Client", ways=WAYS[:1], is_long=True,
+        needs=[DEBIAN_PERL + "Mojo/RabbitMQ/Client.pm"]),
     "clusters": Client([*PYTHON, "clusters/check.py"], None, ways=WAYS[:1]),
     "prepared": Client([*PYTHON, "prepared/check.py"], None, ways=WAYS[:1]),
 }

@@ -35,7 +35,8 @@ class Fetched:
 
 def npm(folder, package):
     return Fetched("npm", folder, ["npm", "ci", "--no-audit", "--no-fund"], "package-lock.json",
-                   "node_modules/.package-lock.json", rf'node_modules/{package}": {{\s*"version": "(.*)"')
+                   "node_modules/.package-lock.json",
+                   rf'node_modules/{package}": {{\s*"version": "(.*)"')
 
 
 def maven(folder, package):

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+QUIETLY = "DEBIAN_FRONTEND=noninteractive"
 
 
 def packages_of(clients):
@@ -13,8 +13,8 @@ def packages_of(clients):
               if (missing := [p for p in client.debian_packages if not is_installed(p)])]
     if not wanted:
         return
-    become = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if not shutil.which("apt-get") or not shutil.which([*become, "sh"][0]):
+    become = ["env", QUIETLY] if os.geteuid() == 0 else ["sudo", "-n", "env", QUIETLY]
+    if not shutil.which("apt-get") or not shutil.which(become[0]):
         return
     run([*become, "apt-get", "update"])
     for title, packages in wanted:
@@ -33,9 +33,8 @@ def fetched_of(clients):
 
 def run(command, directory=None):
     """Says why it did not go, and goes on; gives whether it went."""
-    result = subprocess.run(command, cwd=directory, env=ENVIRONMENT, text=True,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT)
+    result = subprocess.run(command, cwd=directory, text=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode:
         print(f"{' '.join(command)}:", *result.stdout.splitlines()[-3:], sep="\n  ", flush=True)
     return result.returncode == 0

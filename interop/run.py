@@ -39,7 +39,7 @@ def chosen(is_long):
     return [name for name in CLIENTS if is_long or not CLIENTS[name].is_long]
 
 
-def start(options, way, authority):
+def start(options, way, authority, key):
     """Gives (gateway, environment): where a client finds it, who it is, with which certificates."""
     flags, found = ["--shutdown-timeout-ms", "500"], {}
     if way != "plain":
@@ -49,7 +49,7 @@ def start(options, way, authority):
     if way == "mutual":
         flags += ["--tls-ca", authority.cert_file, "--tls-verify", "required",
                   "--stomp-ssl-cert-login", "on"]
-        client = authority.client()
+        client = authority.client(kind=key)
         found.update(TLS_CERT=client.cert_file, TLS_KEY=client.key_file)
     gateway = broker.from_options(options, *flags)
     found = {"AMQP_PORT": str(gateway.amqp_port), "STOMP_PORT": str(gateway.stomp_port), **found}
@@ -123,12 +123,12 @@ def run_way(options, way, tally, results):
     with tempfile.TemporaryDirectory() as directory:
         authority = Authority(directory) if way != "plain" else None
         for name in options.clients:
-            if way in CLIENTS[name].ways:
+            if way in (CLIENTS[name].usual if options.is_usual else CLIENTS[name].ways):
                 run_alone(options, name, way, authority, tally, results)
 
 
 def run_alone(options, name, way, authority, tally, results):
-    gateway, found = start(options, way, authority)
+    gateway, found = start(options, way, authority, CLIENTS[name].key)
     restarts = Restarts(gateway).start() if gateway.is_sluice else None
     if restarts:
         found.update(restarts.environment)
@@ -156,6 +156,7 @@ def main():
     if is_long:
         install.packages_of(CLIENTS.values())
         install.fetched_of(CLIENTS.values())
+    options.is_usual = not is_long and not options.clients
     options.clients = options.clients or chosen(is_long)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     tally, results = Tally(), matrix.Results()

@@ -95,15 +95,15 @@ class Inbox(stomp.ConnectionListener):
             pass
 
 
-def stomp_connection(kind=stomp.Connection12, login=("guest", "guest"), **options):
-    """Gives (connection, inbox).  Inside TLS it may try again: stomp.py reads and writes one SSLSocket
-    from two threads, which Python does not guard, and of some hundred CONNECTs one is lost, with
-    any server."""
+def stomp_connection(kind=stomp.Connection12, login=("guest", "guest"), headers=None, **options):
+    """Gives (connection, inbox).  Inside TLS it may try again: stomp.py reads and writes one
+    SSLSocket from two threads, which Python does not guard, and of some hundred CONNECTs one is
+    lost, with any server."""
     for tries_left in (2, 1, 0) if Tls.ca else (0,):
         connection, inbox = over_tls(kind([("127.0.0.1", Ports.stomp)], **options)), Inbox()
         connection.set_listener("inbox", inbox)
         try:
-            connection.connect(*login, wait=True)
+            connection.connect(*login, wait=True, headers=headers)
             return connection, inbox
         except (stomp.exception.ConnectFailedException, ssl.SSLError):
             if not tries_left or not inbox.errors.empty():  # it was heard, and refused

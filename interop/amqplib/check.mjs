@@ -64,6 +64,53 @@ check('a question and its answer', async () => {
   await connection.close();
 });
 
+check('a direct answer needs no queue', async () => {
+  const connection = await amqp.connect(url, tlsOptions);
+  const channel = await connection.createChannel();
+  const service = await connection.createChannel();
+  const { queue } = await service.assertQueue('', { exclusive: true });
+  await service.consume(queue, (m) => service.sendToQueue(m.properties.replyTo,
+    Buffer.from(`re:${m.content}`), { correlationId: m.properties.correlationId }), { noAck: true });
+  const inbox = new Inbox();
+  await channel.consume('amq.rabbitmq.reply-to', (m) => inbox.push(m), { noAck: true });
+  channel.sendToQueue(queue, Buffer.from('?'), { replyTo: 'amq.rabbitmq.reply-to', correlationId: '1' });
+  const answer = await inbox.next();
+  assert.deepEqual([answer.content.toString(), answer.properties.correlationId], ['re:?', '1']);
+  await connection.close();
+});
+
+check('copies go where its headers say', async () => {
+  const connection = await amqp.connect(url, tlsOptions);
+  const channel = await connection.createConfirmChannel();
+  const queues = [];
+  for (let i = 0; i < 3; i++) queues.push((await channel.assertQueue('', { exclusive: true })).queue);
+  const [to, CC, BCC] = queues;
+  channel.sendToQueue(to, Buffer.from('x'), { CC, BCC });
+  await channel.waitForConfirms();
+  for (const queue of queues) {
+    const { content, properties } = await channel.get(queue, { noAck: true });
+    assert.deepEqual([content.toString(), properties.headers], ['x', { CC: [CC] }]);
+  }
+  await connection.close();
+});
+
+check('delayed messages come when their time has come', async () => {
+  const connection = await amqp.connect(url, tlsOptions);
+  const channel = await connection.createChannel();
+  const { exchange } = await channel.assertExchange(unique('later'), 'x-delayed-message',
+    { arguments: { 'x-delayed-type': 'direct' } });
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, exchange, 'k');
+  const inbox = new Inbox();
+  await channel.consume(queue, (m) => inbox.push(m), { noAck: true });
+  channel.publish(exchange, 'k', Buffer.from('later'), { headers: { 'x-delay': 800 } });
+  channel.publish(exchange, 'k', Buffer.from('sooner'), { headers: { 'x-delay': 1 } });
+  assert.equal((await inbox.next()).content.toString(), 'sooner');
+  assert.equal((await inbox.next()).content.toString(), 'later');
+  await channel.deleteExchange(exchange);
+  await connection.close();
+});
+
 check('exchanges of every kind', async () => {
   const connection = await amqp.connect(url, tlsOptions);
   const channel = await connection.createConfirmChannel();

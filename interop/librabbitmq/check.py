@@ -74,7 +74,8 @@ def a_wrong_password_is_refused(_):
 
 @test_with(suite, Login.user)
 def its_own_user_comes_into_its_own_virtual_host(_):
-    own, queue = {"login": f"{Login.user}:{Login.password}", "vhost": Login.vhost}, unique(Login.user)
+    own = {"login": f"{Login.user}:{Login.password}", "vhost": Login.vhost}
+    queue = unique(Login.user)
     tool("declare-queue", "-d", "-q", queue, **own)
     tool("publish", "-r", queue, "-b", "own", **own)
     equal(tool("get", "-q", queue, **own), b"own")

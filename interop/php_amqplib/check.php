@@ -1,6 +1,7 @@
 <?php
 // php-amqplib as Debian packages it, unmodified.
 require_once 'PhpAmqpLib/autoload.php';
+require_once __DIR__ . '/../harness.php';
 
 use PhpAmqpLib\Connection\AMQPConnectionConfig;
 use PhpAmqpLib\Connection\AMQPConnectionFactory;
@@ -59,10 +60,11 @@ function refused(?int $code, callable $body)
     throw new Error('it was not refused');
 }
 
-function equal($got, $wanted)
+// Waits until so many have come.
+function wait_for($channel, array &$got, int $count)
 {
-    if ($got !== $wanted) {
-        throw new Exception('got ' . var_export($got, true) . ', wanted ' . var_export($wanted, true));
+    while (count($got) < $count) {
+        $channel->wait(null, false, 20);
     }
 }
 
@@ -79,9 +81,7 @@ $checks = [
         for ($i = 0; $i < 10; $i++) {
             $channel->basic_publish(new AMQPMessage("m$i"), '', $queue);
         }
-        while (count($got) < 10) {
-            $channel->wait(null, false, 20);
-        }
+        wait_for($channel, $got, 10);
         equal($got, array_map(fn ($i) => "m$i", range(0, 9)));
         $connection->close();
     },
@@ -126,12 +126,66 @@ $checks = [
         });
         $large = str_repeat('x', 1000000);
         $channel->basic_publish(new AMQPMessage($large), '', $queue);
-        while (!$got) {
-            $channel->wait(null, false, 20);
-        }
+        wait_for($channel, $got, 1);
         equal($got[0] === $large, true);
         $connection->close();
     },
+    'a prefetch bounds what is out' => function () {
+        $connection = connect();
+        $channel = $connection->channel();
+        $channel->basic_qos(0, 2, false);
+        [$queue] = $channel->queue_declare('', false, false, true);
+        for ($i = 0; $i < 5; $i++) {
+            $channel->basic_publish(new AMQPMessage("m$i"), '', $queue);
+        }
+        $got = [];
+        $channel->basic_consume($queue, '', false, false, false, false, function ($m) use (&$got) {
+            $got[] = $m;
+        });
+        wait_for($channel, $got, 2);
+        equal($channel->queue_declare($queue, true)[1], 3);
+        equal(count($got), 2);
+        $got[0]->ack();
+        wait_for($channel, $got, 3);
+        equal($got[2]->body, 'm2');
+        $connection->close();
+    },
+    'what is rejected goes to the dead letter queue' => function () {
+        $connection = connect();
+        $channel = $connection->channel();
+        [$dead] = $channel->queue_declare('', false, false, true);
+        [$queue] = $channel->queue_declare('', false, false, true, true, false, new AMQPTable([
+            'x-dead-letter-exchange' => '', 'x-dead-letter-routing-key' => $dead]));
+        $got = [];
+        $channel->basic_consume($dead, '', false, true, false, false, function ($m) use (&$got) {
+            $got[] = $m;
+        });
+        $channel->basic_publish(new AMQPMessage('bad'), '', $queue);
+        $channel->basic_get($queue)->nack();
+        wait_for($channel, $got, 1);
+        $death = $got[0]->get('application_headers')->getNativeData()['x-death'][0];
+        equal([$got[0]->body, $death['reason'], $death['queue']], ['bad', 'rejected', $queue]);
+        $connection->close();
+    },
+    // This client leaves to its user to connect again.
+    'it comes back after the gateway restarts' => getenv('GATEWAY_RESTART') ? function () {
+        $connection = connect();
+        $channel = $connection->channel();
+        $channel->confirm_select();
+        $queue = unique('php');
+        $channel->queue_declare($queue, false, true, false, false);
+        $channel->basic_publish(new AMQPMessage('before', ['delivery_mode' => 2]), '', $queue);
+        $channel->wait_for_pending_acks(20);
+        restart();
+        refused(null, fn () => $channel->queue_declare($queue, true));
+        $connection = connect();
+        $channel = $connection->channel();
+        $message = $channel->basic_get($queue);
+        equal($message->body, 'before');
+        $message->ack();
+        $channel->queue_delete($queue);
+        $connection->close();
+    } : null,
     'an error is told and the connection goes on' => function () {
         $connection = connect();
         refused(404, fn () => $connection->channel()->queue_declare('php-nothing', true));
@@ -164,16 +218,4 @@ $checks = [
     } : null,
 ];
 
-$passed = $failed = 0;
-foreach (array_filter($checks) as $name => $body) {
-    try {
-        $body();
-        $passed++;
-        echo "  ok php-amqplib: $name\n";
-    } catch (Throwable $e) {
-        $failed++;
-        echo "  FAILED php-amqplib: $name\n    " . get_class($e) . ': ' . $e->getMessage() . "\n";
-    }
-}
-echo "$passed passed, $failed failed, 0 skipped\n";
-exit($failed ? 1 : 0);
+run_checks('php-amqplib', $checks);

@@ -3,11 +3,13 @@
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 import pika  # noqa: E402
-from support import Login, Tls, pika_parameters, run, stomp_connection, test_with  # noqa: E402
+from support import (TIMEOUT, Login, Tls, pika_parameters, run, stomp_connection,  # noqa: E402
+                     test_with)
 
 from ends import unique  # noqa: E402
 from suite import Suite, equal, raises  # noqa: E402
@@ -103,7 +105,8 @@ def properties_and_headers_come_back(_):
     channel = connection.channel()
     queue = channel.queue_declare("", exclusive=True).method.queue
     properties = pika.BasicProperties(
-        content_type="a/b", headers={"n": -1, "big": 2**40, "b": True, "list": [1, "x", {"y": None}]},
+        content_type="a/b",
+        headers={"n": -1, "big": 2**40, "b": True, "list": [1, "x", {"y": None}]},
         delivery_mode=2, priority=3, correlation_id="c", reply_to="r", expiration="60000",
         message_id="m", timestamp=1700000000, type="t", user_id="guest", app_id="a")
     channel.basic_publish("", queue, "x", properties)
@@ -189,6 +192,81 @@ def a_cluster_queue_answers_to_each_of_its_names(_):
                  f"/topic/{topic}@billing"):
         equal(channel.queue_declare(name, durable=True).method.queue, name)
     channel.queue_delete(f"/topic/{topic}@billing")
+    connection.close()
+
+
+def next_of(channel, queue):
+    """Waits for one message and takes it."""
+    for method, properties, body in channel.consume(queue, auto_ack=True,
+                                                    inactivity_timeout=TIMEOUT):
+        assert method, "nothing came in time"
+        channel.cancel()
+        return method, properties, body
+
+
+@suite.test
+def a_direct_answer_needs_no_queue(_):
+    connection = connect()
+    asker, service = connection.channel(), connection.channel()
+    queue = service.queue_declare("", exclusive=True).method.queue
+    answers = []
+    asker.basic_consume("amq.rabbitmq.reply-to", lambda *got: answers.append(got[2:]),
+                        auto_ack=True)
+    asker.basic_publish("", queue, "?", pika.BasicProperties(
+        reply_to="amq.rabbitmq.reply-to", correlation_id="1"))
+    _, asked, body = next_of(service, queue)
+    assert asked.reply_to.startswith("amq.rabbitmq.reply-to."), asked.reply_to
+    service.basic_publish("", asked.reply_to, b"re:" + body, pika.BasicProperties(
+        correlation_id=asked.correlation_id))
+    while not answers:
+        connection.process_data_events(time_limit=TIMEOUT)
+    equal([(properties.correlation_id, body) for properties, body in answers], [("1", b"re:?")])
+    connection.close()
+
+
+@suite.test
+def copies_go_where_its_headers_say(_):
+    connection = connect()
+    channel = connection.channel()
+    channel.confirm_delivery()
+    to, cc, bcc = (channel.queue_declare("", exclusive=True).method.queue for _ in range(3))
+    channel.basic_publish("", to, "x", pika.BasicProperties(headers={"CC": [cc], "BCC": [bcc]}))
+    for queue in (to, cc, bcc):
+        _, properties, body = channel.basic_get(queue, auto_ack=True)
+        equal((body, properties.headers), (b"x", {"CC": [cc]}))
+    connection.close()
+
+
+@suite.test
+def delayed_messages_come_when_their_time_has_come(_):
+    connection = connect()
+    channel = connection.channel()
+    exchange = unique("later")
+    channel.exchange_declare(exchange, "x-delayed-message",
+                             arguments={"x-delayed-type": "direct"})
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    channel.queue_bind(queue, exchange, "k")
+    began = time.monotonic()
+    for text, delay in (("later", 800), ("sooner", 1)):
+        channel.basic_publish(exchange, "k", text, pika.BasicProperties(headers={"x-delay": delay}))
+    equal([next_of(channel, queue)[2] for _ in range(2)], [b"sooner", b"later"])
+    assert time.monotonic() - began > 0.79, "it came too early"
+    channel.exchange_delete(exchange)
+    connection.close()
+
+
+@suite.test
+def what_is_rejected_goes_to_the_dead_letter_queue(_):
+    connection = connect()
+    channel = connection.channel()
+    dead = channel.queue_declare("", exclusive=True).method.queue
+    queue = channel.queue_declare("", exclusive=True, arguments={
+        "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}).method.queue
+    channel.basic_publish("", queue, "bad")
+    channel.basic_reject(channel.basic_get(queue)[0].delivery_tag, requeue=False)
+    _, properties, body = next_of(channel, dead)
+    death = properties.headers["x-death"][0]
+    equal((body, death["reason"], death["queue"]), (b"bad", "rejected", queue))
     connection.close()
 
 

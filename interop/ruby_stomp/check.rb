@@ -16,10 +16,12 @@ def host
   { host: '127.0.0.1', port: ENV['STOMP_PORT'].to_i, login: 'guest', passcode: 'guest', ssl: ssl || false }
 end
 
-def client(version = '1.2')
-  Stomp::Client.new(hosts: [host], reliable: true, initial_reconnect_delay: 0.1, logger: Logger.new,
-                    connect_headers: { 'accept-version': version, host: '/' })
+def options(version = '1.2')
+  { hosts: [host], reliable: true, initial_reconnect_delay: 0.1, logger: Logger.new,
+    connect_headers: { 'accept-version': version, host: '/' } }
 end
+
+def client(version = '1.2') = Stomp::Client.new(options(version))
 
 # A logger of its own, that says nothing.
 class Logger < Stomp::NullLogger
@@ -85,6 +87,27 @@ CHECKS = {
     message = got.pop
     equal(message.body, 'kept')
     one.ack(message)
+    one.close
+  },
+  # Its Client hands over what came by a subscription of its own alone, its Connection all.
+  'a question and its answer' => lambda {
+    asker = Stomp::Connection.new(options)
+    service = client
+    queue = "/queue/#{unique('ruby')}"
+    asker.publish(queue, '?', 'reply-to': '/temp-queue/answers', 'correlation-id': '7')
+    question = subscribed(service, queue, ack: 'auto').pop
+    service.publish(question.headers['reply-to'], "re:#{question.body}",
+                    'correlation-id': question.headers['correlation-id'])
+    answer = asker.receive
+    equal([answer.body, answer.headers['correlation-id'], answer.headers['subscription']],
+          ['re:?', '7', '/temp-queue/answers'])
+    service.close
+    asker.disconnect
+  },
+  'its certificate says who it is' => ENV['TLS_CERT'] && lambda {
+    own = host.except(:login, :passcode)
+    one = Stomp::Client.new(options.merge(hosts: [own]))
+    confirmed(one, "/queue/#{unique('ruby')}", 'mine')
     one.close
   },
   'a prefetch bounds what is out' => lambda {

@@ -162,6 +162,80 @@ def an_error_is_told(_):
 
 
 @suite.test
+def a_question_and_its_answer(_):
+    (asker, answers), (service, questions) = stomp_connection(), stomp_connection()
+    destination = "/queue/" + unique("stomp.py")
+    service.subscribe(destination, id="1")
+    asker.send(destination, "?", headers={"reply-to": "/temp-queue/answers",
+                                          "correlation-id": "7"})
+    question = questions.next()
+    service.send(question.headers["reply-to"], "re:" + question.body,
+                 headers={"correlation-id": question.headers["correlation-id"]})
+    answer = answers.next()
+    equal((answer.body, answer.headers["correlation-id"], answer.headers["subscription"]),
+          ("re:?", "7", "/temp-queue/answers"))
+    asker.disconnect()
+    service.disconnect()
+
+
+@suite.test
+def a_durable_subscription_outlives_its_connection(_):
+    client = unique("client")
+    sender, sent = stomp_connection()
+    for id, words in (("rabbit", {"durable": "true", "auto-delete": "false"}),
+                      ("mq", {"activemq.subscriptionName": "offers"})):
+        destination = "/topic/" + unique("stomp.py")
+
+        def subscribed():
+            connection, inbox = stomp_connection(headers={"client-id": client})
+            connection.subscribe(destination, id=id, ack="client-individual",
+                                 headers={**words, "receipt": "ready"})
+            inbox.wait_receipt("ready")
+            return connection, inbox
+
+        subscribed()[0].disconnect()
+        sender.send(destination, id, headers={"persistent": "true", "receipt": id})
+        sent.wait_receipt(id)
+        connection, inbox = subscribed()
+        frame = inbox.next()
+        equal(frame.body, id)
+        connection.ack(frame.headers["ack"])
+        connection.unsubscribe(id, headers={**words, "receipt": "ended"})
+        inbox.wait_receipt("ended")
+        connection.disconnect()
+    sender.disconnect()
+
+
+@suite.test
+def a_browser_sees_all_and_takes_nothing(_):
+    connection, inbox = stomp_connection()
+    destination = "/queue/" + unique("stomp.py")
+    for body in ("a", "b"):
+        connection.send(destination, body, receipt=body)
+        inbox.wait_receipt(body)
+    connection.subscribe(destination, id="b", headers={"browser": "true"})
+    equal([inbox.next().body for _ in range(2)], ["a", "b"])
+    equal(inbox.next().headers["browser"], "end")
+    connection.unsubscribe(id="b")
+    connection.subscribe(destination, id="1")
+    equal([inbox.next().body for _ in range(2)], ["a", "b"])
+    connection.disconnect()
+
+
+@suite.test
+def a_selector_chooses(_):
+    connection, inbox = stomp_connection()
+    destination = "/topic/" + unique("stomp.py")
+    connection.subscribe(destination, id="1",
+                         headers={"selector": "colour = 'red' AND weight > 2"})
+    for colour, weight in (("red", 1), ("blue", 5), ("red", 3)):
+        connection.send(destination, f"{colour} {weight}",
+                        headers={"colour": colour, "weight": weight})
+    equal(inbox.next().body, "red 3")
+    connection.disconnect()
+
+
+@suite.test
 def crosses_to_the_other_protocol_and_back(_):
     topic = unique("stomp.py")
     connection, inbox = stomp_connection()

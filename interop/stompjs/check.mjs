@@ -135,6 +135,23 @@ checkWith(tlsOptions?.cert, 'its certificate says who it is', async () => {
   await client.deactivate();
 });
 
+check('a question and its answer', async () => {
+  let answered;
+  const answer = new Promise((resolve) => { answered = resolve; });
+  const asker = await stompClient({ onUnhandledMessage: (m) => answered(m) });
+  const service = await stompClient();
+  const queue = `/queue/${unique('stompjs')}`;
+  service.subscribe(queue, (m) => service.publish({ destination: m.headers['reply-to'],
+    body: `re:${m.body}`, headers: { 'correlation-id': m.headers['correlation-id'] } }));
+  asker.publish({ destination: queue, body: '?',
+    headers: { 'reply-to': '/temp-queue/answers', 'correlation-id': '7' } });
+  const { body, headers } = await answer;
+  assert.deepEqual([body, headers['correlation-id'], headers.subscription],
+    ['re:?', '7', '/temp-queue/answers']);
+  await asker.deactivate();
+  await service.deactivate();
+});
+
 check('crosses to the other protocol and back', async () => {
   const client = await stompClient();
   const topic = unique('stompjs');
