@@ -118,13 +118,12 @@ void dedup_restore(struct shard *s, struct queue *q, uint64_t source,
                    const struct remembered_id *id)
 {
     struct dedup *d = dedup_of(q, source);
-    struct remembered_id one = *id;
 
     if (id->seq.v <= d->kept.newest)
         return;
     if (source == 0 && id->ttl == ID_LASTS && !d->rules.is_until_settled)
-        one.ttl = d->rules.window_ms; /* from before it had a window */
-    enter(s, d, &d->kept, &one);
+        return; /* from before it had a window: nobody knows whether its message has gone since */
+    enter(s, d, &d->kept, id);
     d->saved = id->seq.v;
 }
 

@@ -160,7 +160,7 @@ static uint64_t save_windows(struct dedup *d, uint64_t file, struct saving *savi
     if (d->kept.newest > d->saved)
         d->saved = d->kept.newest;
     id_window_saved(&d->kept, file);
-    return is_in_any_order ? id_window_least_file(&d->kept) : id_window_first_file(&d->kept);
+    return id_window_least_file(&d->kept);
 }
 
 static bool save_id(void *context, const struct remembered_id *id)

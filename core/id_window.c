@@ -135,11 +135,6 @@ void id_window_saved(struct id_window *w, uint64_t file)
         id_piece_at(w, at - 1)->file = file;
 }
 
-uint64_t id_window_first_file(const struct id_window *w)
-{
-    return w->order_count == 0 ? 0 : id_piece_at(w, 0)->file;
-}
-
 uint64_t id_window_least_file(const struct id_window *w)
 {
     uint64_t least = 0;

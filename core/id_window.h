@@ -87,9 +87,7 @@ void id_window_each_above(const struct id_window *w, sl_seq above,
 
 /* All that are in none yet are in that file, whose number is not 0. */
 void id_window_saved(struct id_window *w, uint64_t file);
-/* The least file that it needs, where ids leave oldest first; 0: none. */
-uint64_t id_window_first_file(const struct id_window *w);
-/* The same where they leave in any order; looks at all pieces. */
+/* The least file that it needs; 0: none.  Looks at all pieces. */
 uint64_t id_window_least_file(const struct id_window *w);
 /* Where they leave in any order: tells the ids that are in files below that one, and are in `file`
  * from now on.  Looks at all pieces. */

@@ -58,6 +58,7 @@ static bool apply(struct topology *t, const struct vhost *v, struct walk *walk, 
                   struct rules_turn *turn);
 static struct topology_queue *next_queue(struct topology *t, struct walk *walk);
 static void apply_to_exchanges(struct topology *t, struct vhost *v);
+static void read_rules_again(struct shard *s, struct queue *q, const struct turn *turn);
 static void fetch_ahead(const void *at, size_t bytes);
 static void add_turn(struct rules_turn *r, const struct topology_queue *q);
 static void fill_item(void *context, struct lane_item *item);
@@ -110,12 +111,24 @@ enum sl_err policing_replay(struct topology *t, struct shard *const *shards,
     }
     for (size_t i = 0; i < turn->count; i++) {
         struct turn *one = &turn->turns[i];
-        struct queue *q = shard_queue(shards[one->ref.shard], one->ref.at);
+        struct shard *s = shards[one->ref.shard];
+        struct queue *q = shard_queue(s, one->ref.at);
         if (q != NULL)
-            queue_read_rules(q, effective_ref(one->effective), one->ref.admission);
+            read_rules_again(s, q, one);
     }
     rules_turn_unref(turn);
     return SL_OK;
+}
+
+/* Ids that ended with their messages have none from there on: when they ended is not in the log, and
+ * a message is not to be lost for one that had. */
+static void read_rules_again(struct shard *s, struct queue *q, const struct turn *turn)
+{
+    bool was_until_settled = q->dedup_rules.is_until_settled;
+
+    queue_read_rules(q, effective_ref(turn->effective), turn->ref.admission);
+    if (was_until_settled && !q->dedup_rules.is_until_settled && q->dedup != NULL)
+        dedup_forget_all(s, q, (sl_seq){UINT64_MAX}, NULL, 0);
 }
 
 void rules_turn_take(struct shard *s, struct rules_turn *turn)

@@ -449,6 +449,25 @@ def a_window_that_a_policy_brings_ends_for_ids_that_came_before(broker):
             wait_until(enters, "an id to be over")
 
 
+@suite.test
+def what_came_again_behind_such_a_window_outlives_a_kill(broker):
+    only_sluice(broker, "it is not ours to kill")
+    with brokers.Broker(broker.binary, workers=broker.workers) as gateway:
+        channel, p = channel_of(gateway), AmqpPublisher(gateway)
+        queue = queue_of(channel, message_deduplication=True)
+        p.say(queue, b"first", dedup_id="a")
+        with Policy(gateway, queue, {"x-cache-ttl": 100}):
+            equal(taken(channel, queue).body, b"first")
+
+            def enters():
+                p.say(queue, b"again", dedup_id="a")
+                return ready(channel, queue) == 1
+            wait_until(enters, "the id to be over")
+            gateway.kill()
+            gateway.start()
+            equal(bodies(channel_of(gateway), queue), [b"again"])
+
+
 @suite.test_over(*BOTH)
 def who_publishes_again_after_a_kill_fills_the_gap_only(broker, publisher):
     only_sluice(broker, "it is not ours to kill")

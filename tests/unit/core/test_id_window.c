@@ -175,17 +175,17 @@ static void what_came_after_a_message_is_told_in_order(void)
 
 static void a_window_knows_the_first_file_that_it_needs(void)
 {
-    CU_ASSERT_EQUAL(id_window_first_file(&w), 0);
+    CU_ASSERT_EQUAL(id_window_least_file(&w), 0);
     for (uint64_t n = 1; n <= 1500; n++)
         add(n, 0, ID_LASTS);
     id_window_saved(&w, 3);
     for (uint64_t n = 1501; n <= 5000; n++)
         add(n, 0, ID_LASTS);
     id_window_saved(&w, 4);
-    CU_ASSERT_EQUAL(id_window_first_file(&w), 3);
+    CU_ASSERT_EQUAL(id_window_least_file(&w), 3);
     for (uint64_t n = 1; n <= 4999; n++)
         id_window_drop_oldest(&w);
-    CU_ASSERT_EQUAL(id_window_first_file(&w), 4);
+    CU_ASSERT_EQUAL(id_window_least_file(&w), 4);
     end();
 }
 
