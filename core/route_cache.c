@@ -140,6 +140,7 @@ static enum sl_err keep(struct route_cache *c, struct sl_bytes id, const struct 
     kept->writer = (struct route_writer){NULL, 0};
     kept->id = fill(&kept->route, &c->scratch, id, true);
     if (hash_map_put(&c->routes, kept->id, kept) != SL_OK) {
+        history_set_unref(kept->route.histories);
         free(kept);
         return SL_ENOMEM;
     }
