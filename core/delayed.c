@@ -28,6 +28,7 @@ static uint64_t held_of(const struct queue *q);
 static uint64_t slot_of(const struct wheel *w, uint64_t time);
 static enum progress open_slots(struct shard *s, struct queue *q, uint32_t *budget);
 static uint64_t next_full(struct queue *q);
+static bool is_half_narrowed(struct queue *q, uint64_t at);
 static enum progress open_next(struct shard *s, struct queue *q, uint64_t next, uint32_t *budget);
 static enum progress narrow(struct shard *s, struct queue *q, struct backlog *b, uint64_t next,
                             uint32_t *budget);
@@ -192,6 +193,8 @@ static uint64_t next_full(struct queue *q)
 {
     uint64_t at = q->delayed->cursor + (1ull << WHEELS[0].shift);
 
+    if (is_half_narrowed(q, at))
+        return at;
     for (int i = 0; i < WHEELS_COUNT; i++) {
         const struct wheel *w = &WHEELS[i];
         uint64_t slot = (at + (1ull << w->shift) - 1) >> w->shift;
@@ -202,6 +205,20 @@ static uint64_t next_full(struct queue *q)
         at = slot << w->shift;
     }
     return UINT64_MAX;
+}
+
+/* Where a slot of a wider wheel begins, all of a narrower one's are empty, unless a part of that slot
+ * is in them already; the rest may have been lost with a crash, so that nothing else tells of it. */
+static bool is_half_narrowed(struct queue *q, uint64_t at)
+{
+    for (int i = 0; i < WHEELS_COUNT - 1; i++) {
+        if ((at & ((1ull << WHEELS[i + 1].shift) - 1)) != 0)
+            break;
+        for (uint32_t n = 0; n < WHEELS[i].slots; n++)
+            if (!backlog_is_empty(queue_level(q, (uint8_t)(WHEELS[i].base + n))))
+                return true;
+    }
+    return false;
 }
 
 /* The widest first: what it has for the narrower ones is older than what comes from now on. */
