@@ -7,7 +7,8 @@
 #
 # Two lanes of parts run side by side, so that waiting tests share the machine with compilers.
 # Each part writes build/test-logs/PART.log; a failed one is shown, and what failed once more at the
-# end, where a log that was cut still has it.  The last line is the count.
+# end, where a log that was cut still has it.  The last line is the count.  Builds and scratch files
+# take 3 GiB: of the disk, or where it has too little room, of memory while the run lasts.
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -24,6 +25,8 @@ fuzz_seconds=4
 rounds=5000
 sanitizer_rounds=2000
 part_seconds=900 # a part that hangs; none takes a tenth of it on a quiet machine
+room_mib=6144    # twice what the default run takes of a disk
+memory=          # the directory that stands in for the disk
 long=()
 
 main() {
@@ -34,6 +37,7 @@ main() {
         rounds=200000
         sanitizer_rounds=50000
         part_seconds=7200
+        room_mib=32768
         long=(--long)
         ;;
     *)
@@ -48,6 +52,7 @@ main() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
     # A small quarantine, so that a long suite fits beside a build.
     export ASAN_OPTIONS=quarantine_size_mb=32:detect_leaks=1:abort_on_error=0
+    choose_place
     rm -rf "$LOGS" && mkdir -p "$LOGS" || exit 1
 
     install_packages
@@ -136,6 +141,45 @@ build() {
     echo "1 passed, 0 failed, 0 skipped"
 }
 
+# --- where it runs
+
+# A full disk would fail tests that are not about it: builds and scratch files then go to memory.
+choose_place() {
+    local place
+    [ -L build ] && [ ! -e build ] && rm build
+    for place in /dev/shm/sluice-run-*; do # what a killed run left
+        [ -d "$place" ] && ! [ -d "/proc/${place##*-}" ] && rm -rf "$place"
+    done
+    if has_room . && has_room "${TMPDIR:-/tmp}"; then return; fi
+    if ! has_room /dev/shm || ! memory_has_room; then
+        echo "less than $room_mib MiB free on the disk, and no memory to stand in for it"
+        return
+    fi
+    memory=/dev/shm/sluice-run-$$
+    mkdir -p "$memory/tmp" "$memory/build" || exit 1
+    export TMPDIR=$memory/tmp
+    [ -e build ] || ln -s "$memory/build" build
+    echo "less than $room_mib MiB free on the disk: builds and scratch files go to $memory"
+}
+
+has_room() {
+    [ "$(df --output=avail -BM "$1" 2>/dev/null | tail -1 | tr -cd 0-9)" -ge $room_mib ] 2>/dev/null
+}
+
+# Twice the room: what runs wants memory too.
+memory_has_room() {
+    [ "$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -ge $((2 * room_mib)) ]
+}
+
+# Memory is given back, and the logs stay.
+leave_place() {
+    [ -n "$memory" ] || return
+    if [ "$(readlink build)" = "$memory/build" ]; then
+        rm build && mkdir build && cp -r "$memory/build/test-logs" build/
+    fi
+    rm -rf "$memory"
+}
+
 # --- how a part runs
 
 # part NAME COMMAND...: runs it in a process group of its own, prints one line, keeps the log.
@@ -220,6 +264,7 @@ stop_all() {
     done
     jobs -p | xargs -r kill 2>/dev/null
     wait 2>/dev/null
+    leave_place
 }
 
 # --- what must be installed

@@ -9,6 +9,7 @@
 #include "core/base/assert.h"
 #include "core/store/commit_log.h"
 #include "core/store/segment.h"
+#include "tests/support/scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,8 +148,8 @@ static void measure(struct sl_file_ops *files, unsigned threads, size_t body, un
 
 int main(int argc, char **argv)
 {
-    char path[] = "/tmp/bench-log-XXXXXX";
-    const char *dir = argc > 1 ? argv[1] : mkdtemp(path);
+    char path[SCRATCH_BYTES];
+    const char *dir = argc > 1 ? argv[1] : mkdtemp(scratch_name(path, "bench-log"));
     unsigned seconds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 2;
     struct sl_file_ops files;
 

@@ -6,6 +6,7 @@
  */
 #include "gateway/admin/definitions.h"
 #include "gateway/config.h"
+#include "tests/support/scratch.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,14 +15,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void read_settings(struct sl_bytes in)
 {
-    static char path[] = "/tmp/sluice-fuzz-XXXXXX";
+    static char path[SCRATCH_BYTES];
     static int fd = -1;
     struct config config;
     char room[512];
     struct text why = text_on(room, sizeof room);
 
     if (fd < 0)
-        fd = mkstemp(path);
+        fd = mkstemp(scratch_name(path, "fuzz"));
     if (fd < 0 || ftruncate(fd, 0) != 0 || pwrite(fd, in.at, in.len, 0) != (ssize_t)in.len)
         abort();
     config_init(&config);

@@ -79,8 +79,7 @@ void harness_init(struct harness *h, uint64_t memory_budget_bytes)
 
 void harness_make_dir(char dir[HARNESS_DIR_BYTES])
 {
-    strcpy(dir, "/tmp/sluice-unit-XXXXXX");
-    SL_ASSERT(mkdtemp(dir) != NULL);
+    SL_ASSERT(mkdtemp(scratch_name(dir, "unit")) != NULL);
 }
 
 void harness_remove_dir(const char *dir)

@@ -14,6 +14,7 @@
 #include "core/base/buffer.h"
 #include "core/store/commit_log.h"
 #include "protocols/session.h"
+#include "tests/support/scratch.h"
 
 #define HARNESS_PEERS_MAX 64
 
@@ -45,7 +46,7 @@ struct harness {
 
 void harness_init(struct harness *h, uint64_t memory_budget_bytes);
 /* A directory for a log, and its end. */
-#define HARNESS_DIR_BYTES 32
+#define HARNESS_DIR_BYTES SCRATCH_BYTES
 void harness_make_dir(char dir[HARNESS_DIR_BYTES]);
 void harness_remove_dir(const char *dir);
 /* With a commit log in that directory; what it holds is there again. */

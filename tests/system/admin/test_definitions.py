@@ -200,7 +200,7 @@ def rabbitmq_takes_what_goes_out(gateway):
     programs = glob.glob("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin")
     if not programs:
         raise Skip("RabbitMQ is not installed")
-    directory = tempfile.mkdtemp(prefix="sluice-rabbitmq-", dir="/tmp")
+    directory = tempfile.mkdtemp(prefix="sluice-rabbitmq-")
     ports = [str(brokers.free_port()) for _ in range(3)]
     environment = {**os.environ, "HOME": directory, "ERL_EPMD_ADDRESS": "127.0.0.1",
                    "RABBITMQ_NODENAME": f"sluice{os.getpid()}@localhost",

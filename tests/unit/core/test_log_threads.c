@@ -7,6 +7,7 @@
 #include "core/fetch.h"
 #include "core/properties.h"
 #include "tests/support/crew.h"
+#include "tests/support/scratch.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
@@ -35,7 +36,7 @@ struct ship { /* the threads of the log, and what they work on */
     pthread_t fetcher;
     pthread_t keeping;
     atomic_bool stop;
-    char dir[64];
+    char dir[SCRATCH_BYTES];
 };
 
 static struct ship ship;
@@ -85,8 +86,7 @@ static void set_sail(void)
                                      .wake = crew_wake_nobody};
     struct log_findings findings;
 
-    strcpy(ship.dir, "/tmp/sluice-threads-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(ship.dir));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(scratch_name(ship.dir, "threads")));
     CU_ASSERT_EQUAL_FATAL(file_posix_open(ship.dir, &ship.files), SL_OK);
     ship.broker = broker_new(&options);
     CU_ASSERT_PTR_NOT_NULL_FATAL(ship.broker);

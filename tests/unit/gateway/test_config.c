@@ -1,6 +1,7 @@
 #include "gateway/config.h"
 
 #include "core/base/log.h"
+#include "tests/support/scratch.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 static struct config config;
 static char room[512];
 static struct text why;
-static char path[] = "/tmp/sluice-config-XXXXXX";
+static char path[SCRATCH_BYTES];
 
 static void begin(void)
 {
@@ -125,7 +126,7 @@ static void the_file_overrides_defaults_and_flags_override_the_file(void)
     struct config_request request;
     char port[] = "--amqp-port";
     char number[] = "7";
-    char file[64];
+    char file[2 * SCRATCH_BYTES];
 
     begin();
     snprintf(file, sizeof file, "--config=%s", path);
@@ -190,7 +191,7 @@ int main(void)
         UNIT(docs_settings_is_what_the_table_prints),
         CU_TEST_INFO_NULL,
     };
-    int fd = mkstemp(path);
+    int fd = mkstemp(scratch_name(path, "config"));
     int status = unit_run("gateway/config", tests);
 
     close(fd);

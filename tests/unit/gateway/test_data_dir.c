@@ -1,18 +1,19 @@
 #include "gateway/data_dir.h"
 
+#include "tests/support/scratch.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static char root[] = "/tmp/sluice-data-XXXXXX";
+static char root[SCRATCH_BYTES];
 static char room[512];
 static struct text why;
 
 static const char *under(const char *name)
 {
-    static char path[256];
+    static char path[2 * SCRATCH_BYTES];
 
     snprintf(path, sizeof path, "%s/%s", root, name);
     why = text_on(room, sizeof room);
@@ -66,7 +67,7 @@ int main(void)
         UNIT(the_default_is_in_the_users_state),
         CU_TEST_INFO_NULL,
     };
-    if (mkdtemp(root) == NULL)
+    if (mkdtemp(scratch_name(root, "data")) == NULL)
         return 1;
     int status = unit_run("gateway/data_dir", tests);
 

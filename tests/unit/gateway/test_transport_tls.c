@@ -5,6 +5,7 @@
 #include "gateway/transport_tls.h"
 
 #include "gateway/cert_login.h"
+#include "tests/support/scratch.h"
 #include "tests/support/unit.h"
 
 #include <fcntl.h>
@@ -17,10 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/sluice-tls-XXXXXX";
-static char cert_file[64];
-static char key_file[64];
-static char other_file[64];
+static char directory[SCRATCH_BYTES];
+static char cert_file[2 * SCRATCH_BYTES];
+static char key_file[2 * SCRATCH_BYTES];
+static char other_file[2 * SCRATCH_BYTES];
 static struct tls_settings settings;
 static struct tls_context *context;
 static struct transport ours;
@@ -367,7 +368,7 @@ int main(void)
         CU_TEST_INFO_NULL,
     };
 
-    if (mkdtemp(directory) == NULL)
+    if (mkdtemp(scratch_name(directory, "tls")) == NULL)
         return 1;
     snprintf(cert_file, sizeof cert_file, "%s/cert.pem", directory);
     snprintf(key_file, sizeof key_file, "%s/key.pem", directory);

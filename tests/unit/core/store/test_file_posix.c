@@ -1,18 +1,18 @@
 #include "core/store/commit_log.h"
 
 #include "core/store/file.h"
+#include "tests/support/scratch.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-static char path[64];
+static char path[SCRATCH_BYTES];
 static struct sl_file_ops ops;
 
 static void begin(void)
 {
-    strcpy(path, "/tmp/sluice-store-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(path));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(scratch_name(path, "store")));
     CU_ASSERT_EQUAL_FATAL(file_posix_open(path, &ops), SL_OK);
 }
 
