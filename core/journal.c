@@ -73,7 +73,7 @@ void journal_moved(struct log_run *r, sl_seq seq, const uint64_t *numbers, uint3
     uint8_t *at = log_run_add(r, RECORD_MOVED, seq.v, true, len);
     struct sl_writer w = {at, at + len, false};
 
-    log_run_set_flags(at, msg->has_deaths ? JOURNAL_HAS_DEATHS : 0);
+    log_run_set_flags(at, journal_flags(msg));
     sl_write_u32(&w, n);
     for (uint32_t i = 0; i < n; i++)
         sl_write_u64(&w, numbers[i]);
@@ -231,9 +231,7 @@ static void add_message(struct journal *j, enum record_kind kind, uint32_t offse
         at = log_run_add(&j->run, kind, offset, false, head + body.len);
 
     struct sl_writer w = {at, at + head + (is_lent ? 0 : body.len), false};
-    log_run_set_flags(at, (msg->has_deaths ? JOURNAL_HAS_DEATHS : 0) |
-                              (msg->is_moved ? JOURNAL_IS_MOVED : 0) |
-                              (msg->by_exchange ? JOURNAL_BY_EXCHANGE : 0));
+    log_run_set_flags(at, journal_flags(msg));
     sl_write_bytes(&w, prefix);
     sl_write_u32(&w, route->durable);
     for (uint32_t i = 0; i < route->count; i++)

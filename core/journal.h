@@ -88,6 +88,14 @@ struct journal_source { /* of a dead-lettered message */
     uint8_t reason; /* of enum discard_reason */
 };
 
+/* Of a record that holds it. */
+static inline uint16_t journal_flags(const struct message *msg)
+{
+    return (uint16_t)((msg->has_deaths ? JOURNAL_HAS_DEATHS : 0) |
+                      (msg->is_moved ? JOURNAL_IS_MOVED : 0) |
+                      (msg->by_exchange ? JOURNAL_BY_EXCHANGE : 0));
+}
+
 /* The message, at that offset of the worker's run, for the durable queues of the route. */
 void journal_message(struct journal *j, uint32_t offset, const struct route *route,
                      struct message *msg);

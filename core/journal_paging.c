@@ -18,7 +18,7 @@ uint64_t journal_paged(struct log_run *r, struct message *msg, uint32_t *record_
                           : log_run_add(r, RECORD_PAGED, 0, false, head + body.len);
     struct sl_writer w = {at, at + head + (is_lent ? 0 : body.len), false};
 
-    log_run_set_flags(at, msg->has_deaths ? JOURNAL_HAS_DEATHS : 0);
+    log_run_set_flags(at, journal_flags(msg));
     sl_write_u32(&w, 0);
     sl_write_bytes(&w, encoded);
     sl_write_long_string(&w, properties);

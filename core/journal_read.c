@@ -48,6 +48,8 @@ enum sl_err journal_read_message(const struct record *record, const struct journ
     }
     msg->is_logged = record->kind != RECORD_PAGED;
     msg->has_deaths = entry->has_deaths;
+    msg->is_moved = entry->is_moved;
+    msg->by_exchange = entry->by_exchange;
     msg->record_len = RECORD_HEADER_BYTES + (uint32_t)record->body.len;
     msg->copies = (uint16_t)(copies < UINT16_MAX ? copies : UINT16_MAX);
     *out = msg;
