@@ -128,10 +128,16 @@ static void gather(struct shard *s, struct prepared_set *set, struct prepared *p
         destination_of(p, &exchange, &key);
         const struct routed what = {.exchange = exchange, .key = key};
         topology_lock(s->topology);
-        if (route_resolve(s->topology, set->queue->def->vhost, &what, &question->targets,
-                          &is_fixed) != SL_OK)
-            question->targets.count = 0;
+        enum sl_err err = route_resolve(s->topology, set->queue->def->vhost, &what,
+                                        &question->targets, &is_fixed);
         topology_unlock(s->topology);
+        if (err == SL_ENOMEM) { /* nobody knows where the last one may be */
+            prepared_question_free(question);
+            prepared_look_at(set, p, s->now + SOON_MS);
+            return;
+        }
+        if (err != SL_OK)
+            question->targets.count = 0;
         set->question = question;
         set->question_check = p->check;
     }

@@ -22,6 +22,7 @@
  *   fault memory N          one
  */
 #include "core/base/assert.h"
+#include "core/base/limits.h"
 #include "core/base/log.h"
 #include "tests/fault/memory.h"
 #include "tests/sim/actor.h"
@@ -68,6 +69,7 @@ static void decide_some(struct actor *a);
 static void publish_far_apart(struct actor *a);
 static void delay_some(struct actor *a);
 static bool wait_for_due(struct fault *f);
+static bool wait_for_checks(struct fault *f);
 static void settle_some(struct actor *a);
 static void clear_faults(struct fault *f);
 
@@ -319,6 +321,8 @@ static bool play_second(struct fault *f)
         return false;
     publish_with_ids(p); /* again what was not confirmed, and more */
     prepare_some(c);
+    if (!wait_for_checks(f))
+        return false;
     decide_some(c);
     delay_some(c);
     publish_many(p);
@@ -454,6 +458,17 @@ static bool wait_for_due(struct fault *f)
         memory_pause(true);
         delayed_look(&f->model, &f->world);
         memory_pause(false);
+    }
+    return true;
+}
+
+/* The first ones, and twice the time when the next ones would come. */
+static bool wait_for_checks(struct fault *f)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        f->world.now_ms += SL_PREPARED_CHECK_AGAIN_MS;
+        if (!settle(f))
+            return false;
     }
     return true;
 }
