@@ -198,7 +198,7 @@ struct log_place broker_tell_shards(struct broker *b, struct broker_notice *noti
                                     void (*fill)(void *context, struct lane_item *item),
                                     void *context)
 {
-    struct log_run nothing = {0};
+    struct log_run nothing = {.ends_batch = true};
 
     return broker_tell_shards_of(b, notice, &nothing, fill, context);
 }

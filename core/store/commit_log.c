@@ -95,6 +95,7 @@ struct log_place commit_log_append(struct commit_log *log, struct log_run *r, ui
     bool was_empty = log->filling.first == NULL;
     if (r->first != NULL)
         link_run(log, r, place.base);
+    log->must_begin_batch |= r->ends_batch;
     place.end.v = log->filled_to;
     place.start.v = log->filled_to - r->bytes;
     if (ordered != NULL)
@@ -282,13 +283,14 @@ static void link_run(struct commit_log *log, struct log_run *r, uint64_t base)
 
     first->begins_run = true;
     first->base = base;
-    first->begins_batch = log->filling.first == NULL;
+    first->begins_batch = log->filling.first == NULL || log->must_begin_batch;
     if (first->begins_batch)
         bytes += RECORD_BATCH_BYTES;
     if (bytes > log->filled_limit - log->filled_to) {
         bytes = r->bytes + RECORD_BATCH_BYTES;
         begin_segment(log, first, bytes);
     }
+    log->must_begin_batch = false;
     if (log->filling.first == NULL)
         log->filling.first = first;
     else

@@ -26,6 +26,7 @@ struct log_run { /* zeroed is empty */
     uint32_t records;
     uint32_t group_length; /* bytes of the open group; see log_run_group_begin */
     uint8_t *group;        /* its header, NULL: none is open */
+    bool ends_batch;       /* what comes behind it begins a batch: it may be read from there on */
 
     /* The block that is being filled, kept beyond an append so that small runs share one, and
      * a few recycled ones; log_run_clear gives them up. */

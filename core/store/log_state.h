@@ -47,6 +47,7 @@ struct commit_log {
     uint64_t filled_limit; /* records of this segment end here */
     uint64_t segment_base; /* of the segment that is being filled, */
     uint64_t segment_next; /* and of the one behind it; neither may be there yet */
+    bool must_begin_batch; /* the next record */
     bool is_asleep;
     atomic_bool is_urgent; /* someone waits for what is being filled */
     bool is_stopping;

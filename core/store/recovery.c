@@ -85,7 +85,7 @@ static enum sl_err begin(struct reading *r)
         if (header->next.v > r->findings->next.v)
             r->findings->next = header->next;
         r->findings->time = header->time;
-        if (r->visitor->time != NULL) /* it may lie within a batch */
+        if (r->visitor->time != NULL) /* until a batch says it */
             *r->visitor->time = header->time;
     } else if (r->set->count != 0) {
         SL_TRY(enter_segment(r, 0, &is_good));

@@ -497,6 +497,34 @@ static void what_waits_is_moved_to_the_end_of_the_log(void)
     end();
 }
 
+/* The log has the time of a batch of records; a start from the middle of one, too. */
+static void none_is_early_that_came_right_behind_a_checkpoint(void)
+{
+    uint64_t ms = 0;
+
+    begin(BUDGET);
+    struct keeper *k = table_keeper(&t);
+    table_publish_persistent(a, "", "q", 1);
+    table_settle(&t);
+    keeper_hurry(k);
+    CU_ASSERT_EQUAL(keeper_step(k, ms++), SL_OK); /* its place is behind that message */
+    table_wait(&t, 500);
+    uint64_t due = now() + 5000;
+    delay(2, 5000);
+    while (keeper_is_busy(k)) {
+        table_sync(&t);
+        CU_ASSERT_EQUAL_FATAL(keeper_step(k, ms++), SL_OK);
+    }
+    CU_ASSERT_EQUAL(keeper_status(k).checkpoints, 1);
+    keeper_free(k);
+    start_again(BUDGET);
+    wait(due - 1 - now());
+    CU_ASSERT_EQUAL(ready(), 1);
+    wait(1);
+    CU_ASSERT_EQUAL(ready(), 2);
+    end();
+}
+
 /* Some are due where slots of two wheels begin. */
 static void one_alone_comes_when_it_is_due_after_a_start(void)
 {
@@ -542,6 +570,7 @@ int main(void)
                                   UNIT(transient_ones_are_delayed_and_do_not_survive),
                                   UNIT(what_a_transaction_delays_waits_for_the_disk),
                                   UNIT(a_clock_that_was_put_right_by_decades_takes_no_time),
+                                  UNIT(none_is_early_that_came_right_behind_a_checkpoint),
                                   UNIT(one_alone_comes_when_it_is_due_after_a_start),
                                   UNIT(all_come_once_over_starts),
                                   UNIT(all_come_once_over_starts_from_checkpoints),
