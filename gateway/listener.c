@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "gateway/machine.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -121,6 +122,10 @@ static void on_ready(struct loop_watch *watch, unsigned events)
 
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (!machine_has_descriptor(l->watch.fd)) {
+            pause_accepting(l, EMFILE);
+            return;
+        }
         int fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0)

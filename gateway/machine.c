@@ -1,5 +1,6 @@
 #include "gateway/machine.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
 #include <sched.h>
@@ -12,6 +13,7 @@
 #define MIB (1024 * 1024)
 #define TRIM_WORTH_BYTES (1u * MIB) /* and a part of what is used: so long a trim takes */
 #define TRIM_WORTH_SHARE 8u
+#define DESCRIPTORS_KEPT 64u /* of few, a quarter */
 
 static uint64_t group_limit(void);
 static uint64_t limit_in(const char *path);
@@ -43,6 +45,21 @@ uint64_t machine_raise_descriptors(void)
     rlim_t before = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
+}
+
+/* The next one is the lowest that is free. */
+bool machine_has_descriptor(int some)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    rlim_t kept = limit.rlim_cur / 4 < DESCRIPTORS_KEPT ? limit.rlim_cur / 4 : DESCRIPTORS_KEPT;
+    int next = fcntl(some, F_DUPFD_CLOEXEC, 0);
+    if (next < 0)
+        return false;
+    close(next);
+    return (rlim_t)next < limit.rlim_cur - kept;
 }
 
 /* A burst of messages is taken and given back within a few turns.  By default every such wave

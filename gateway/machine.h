@@ -4,6 +4,7 @@
 #ifndef SLUICE_GATEWAY_MACHINE_H
 #define SLUICE_GATEWAY_MACHINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Cores that this process may run on; at least 1. */
@@ -12,6 +13,9 @@ uint32_t machine_cores(void);
 uint64_t machine_memory_bytes(void);
 /* Every connection is a descriptor: takes as many as the hard limit allows, returns them. */
 uint64_t machine_raise_descriptors(void);
+/* Is there one for another connection?  The last ones are for the disk: a log that cannot open its
+ * next file is over.  some: any that is open. */
+bool machine_has_descriptor(int some);
 /* Tells the C library's allocator how many threads it serves. */
 void machine_tune_allocator(uint32_t threads);
 /* Gives memory back to the system after a burst; called now and then, by main. */

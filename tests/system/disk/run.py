@@ -16,7 +16,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../../support")]
 from broker import add_options  # noqa: E402
 from suite import Tally, run_suite  # noqa: E402
 
-SUITES = ["full", "backlog"]
+SUITES = ["full", "backlog", "descriptors"]
 
 
 class Lab:
