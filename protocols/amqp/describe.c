@@ -18,6 +18,8 @@ void amqp_describe(struct session *s, struct inspect_page *page)
         describe_self(c, page);
         return;
     }
+    if (s->client.is_closed) /* the core has ended its subscriptions */
+        return;
     for (uint32_t i = 0; i < c->channels_room; i++) {
         const struct amqp_channel *ch = c->channels[i];
 

@@ -73,12 +73,37 @@ static void a_channel_says_what_it_holds(void)
     harness_deinit(&h);
 }
 
+static void a_connection_that_was_told_to_close_has_no_consumers(void)
+{
+    harness_init(&h, 1 << 30);
+    struct peer_end *p = amqp_open_channel(&h);
+    amqp_declare(p, 1, "q");
+    amqp_say(p, 1, AMQP_BASIC_CONSUME, "hssoe", 0, "q", "my tag", 0);
+    amqp_expect(p, 1, AMQP_BASIC_CONSUME_OK);
+    amqp_say(p, 1, AMQP_CHANNEL_FLOW, "o", 0);
+    amqp_expect_close(p, 0, 540, "NOT_IMPLEMENTED - active=false");
+
+    struct inspect_page *page = describe(p, INSPECT_CONNECTIONS);
+    const struct described_connection *c = (const struct described_connection *)page->first;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_STRING_EQUAL(c->state, "closing");
+    inspect_page_free(page);
+    page = describe(p, INSPECT_TAGS);
+    CU_ASSERT_PTR_NULL(page->first);
+    inspect_page_free(page);
+    page = describe(p, INSPECT_CHANNELS);
+    CU_ASSERT_PTR_NULL(page->first);
+    inspect_page_free(page);
+    harness_deinit(&h);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
         UNIT(who_has_not_logged_in_says_nothing),
         UNIT(a_connection_says_who_and_how),
         UNIT(a_channel_says_what_it_holds),
+        UNIT(a_connection_that_was_told_to_close_has_no_consumers),
         CU_TEST_INFO_NULL,
     };
     return unit_run("protocols/amqp/describe", tests);
