@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 static bool find_copies(struct amqp_channel *ch, const struct route **route, struct message *msg);
-static uint64_t await_answer(struct amqp_channel *ch);
 static void ask(struct amqp_channel *ch, struct message *msg);
 
 bool amqp_publish_is_held(struct amqp_channel *ch, const struct amqp_frame *frame)
@@ -188,7 +187,7 @@ void amqp_publisher_send(struct amqp_channel *ch, const struct route *route, str
     if (!ch->is_confirming)
         return;
     if (may_ask && broker_has_asked(amqp_client(c))) {
-        (void)await_answer(ch);
+        (void)amqp_channel_wait(ch, false);
         return;
     }
     ch->published++;
@@ -211,25 +210,14 @@ static bool find_copies(struct amqp_channel *ch, const struct route **route, str
     return false;
 }
 
-/* The broker answers what it came to, and it is confirmed in its place: until then the channel is
- * parked. */
-static uint64_t await_answer(struct amqp_channel *ch)
-{
-    ch->connection->method = AMQP_BASIC_PUBLISH;
-    return amqp_channel_wait(ch, false);
-}
-
 /* It is prepared, or the outcome of what was. */
 static void ask(struct amqp_channel *ch, struct message *msg)
 {
-    struct amqp_connection *c = ch->connection;
-
-    c->method = AMQP_BASIC_PUBLISH;
     if (ch->tx != NULL) {
         message_unref(msg);
         amqp_channel_fail(ch, AMQP_PRECONDITION_FAILED,
                           "a transaction cannot hold a prepared message or an outcome");
         return;
     }
-    broker_prepared_step(amqp_client(c), await_answer(ch), msg);
+    broker_prepared_step(amqp_client(ch->connection), amqp_channel_wait(ch, false), msg);
 }

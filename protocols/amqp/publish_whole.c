@@ -32,6 +32,7 @@ size_t amqp_publish_whole(struct amqp_connection *c, struct sl_bytes in)
         message_unref(msg);
         return 0;
     }
+    c->method = AMQP_BASIC_PUBLISH;
     amqp_publisher_send(ch, route, msg);
     return (size_t)(r.pos - in.at);
 }

@@ -2,6 +2,7 @@
 #include "core/table.h"
 #include "protocols/amqp/channel.h"
 #include "tests/support/amqp_peer.h"
+#include "tests/support/properties_maker.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
@@ -301,6 +302,25 @@ static void publishes_with_changing_keys_find_their_queues(void)
     harness_deinit(&h);
 }
 
+static void a_refused_publish_is_named_as_the_cause(void)
+{
+    struct sl_buffer bytes = {.bytes_max = SIZE_MAX};
+    struct properties_maker m;
+
+    harness_init(&h, 1 << 30);
+    struct peer_end *p = amqp_open_channel(&h);
+    amqp_publish(p, 1, "", "q", 0, sl_bytes_of("x"));
+    amqp_declare(p, 1, "q"); /* the last method before the one that is refused */
+    amqp_write_publish(&bytes, 1, "", "q", 0, properties_of_header(&m, "CC", "no array", false),
+                       sl_bytes_of("x"));
+    amqp_say_bytes(p, &bytes);
+    struct sl_reader r = amqp_expect(p, 1, AMQP_CHANNEL_CLOSE);
+    CU_ASSERT_EQUAL(sl_read_u16(&r), 406);
+    sl_read_short_string(&r);
+    CU_ASSERT_EQUAL(sl_read_u32(&r), AMQP_BASIC_PUBLISH);
+    harness_deinit(&h);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -316,6 +336,7 @@ int main(void)
         UNIT(a_return_comes_before_its_confirm),
         UNIT(a_remembered_route_is_forgotten_when_bindings_change),
         UNIT(publishes_with_changing_keys_find_their_queues),
+        UNIT(a_refused_publish_is_named_as_the_cause),
         CU_TEST_INFO_NULL,
     };
     return unit_run("protocols/amqp/publish", tests);
