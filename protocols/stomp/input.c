@@ -18,6 +18,7 @@ static bool decode(struct stomp_session *s, struct sl_bytes in, struct stomp_fra
 static bool has_body(const struct stomp_frame *f);
 static bool find_end(struct stomp_session *s, struct sl_bytes in, size_t *used);
 static bool handle(struct stomp_session *s, const struct stomp_frame *f);
+static bool must_wait(struct stomp_session *s, const struct stomp_frame *f);
 static bool read_body(struct stomp_session *s, struct sl_reader *in);
 static bool end_body(struct stomp_session *s, uint8_t last);
 static struct sl_bytes body_receipt(const struct stomp_session *s);
@@ -154,6 +155,8 @@ static bool find_end(struct stomp_session *s, struct sl_bytes in, size_t *used)
 
 static bool handle(struct stomp_session *s, const struct stomp_frame *f)
 {
+    if (must_wait(s, f))
+        return false;
     if ((RULES[f->command].phases & s->phase) == 0) {
         if (s->phase != STOMP_NEW)
             return on_unknown(s, f);
@@ -166,6 +169,16 @@ static bool handle(struct stomp_session *s, const struct stomp_frame *f)
         return false;
     if (s->was_refused)
         stomp_transaction_spoil(s, f);
+    return true;
+}
+
+/* For the receipts that are owed: no more may be for now. */
+static bool must_wait(struct stomp_session *s, const struct stomp_frame *f)
+{
+    if (f->receipt.at == NULL || !stomp_receipts_are_full(&s->receipts))
+        return false;
+    s->receipts.is_asked_for = true;
+    s->base.is_parked = true;
     return true;
 }
 

@@ -29,7 +29,6 @@ enum progress { GO_ON, REFUSED, POSTPONED };
 
 static void read_routing_type(const struct stomp_session *s, const struct stomp_headers *h,
                               struct sl_bytes text, struct stomp_destination *d);
-static bool must_wait(struct stomp_session *s, const struct stomp_frame *f);
 static enum progress check(struct stomp_session *s, const struct stomp_frame *f,
                            struct sending *out);
 static enum progress declare(struct stomp_session *s, const struct stomp_frame *f,
@@ -48,8 +47,10 @@ bool stomp_on_send(struct stomp_session *s, const struct stomp_frame *f)
     struct sending sending = {0};
     enum progress progress;
 
-    if (must_wait(s, f))
+    if (broker_is_held(&s->base.client)) {
+        s->base.is_held = true;
         return false;
+    }
     if (s->send == NULL && (s->send = calloc(1, sizeof *s->send)) == NULL) {
         stomp_fail_with(s, f->receipt, SL_ENOMEM, "out of memory");
         return true;
@@ -191,19 +192,6 @@ void stomp_send_free(struct stomp_session *s)
     stomp_publication_drop(&s->send->publication);
     free(s->send);
     s->send = NULL;
-}
-
-static bool must_wait(struct stomp_session *s, const struct stomp_frame *f)
-{
-    if (broker_is_held(&s->base.client)) {
-        s->base.is_held = true;
-        return true;
-    }
-    if (f->receipt.at == NULL || !stomp_receipts_are_full(&s->receipts))
-        return false;
-    s->receipts.is_asked_for = true;
-    s->base.is_parked = true;
-    return true;
 }
 
 static enum progress check(struct stomp_session *s, const struct stomp_frame *f,
