@@ -112,10 +112,11 @@ static uint64_t receive_due(const struct stomp_session *s)
 }
 
 /* We do not read from a session that waits for memory, for an answer, or for its peer to take
- * what we said: its silence is ours. */
+ * what we said: its silence is ours.  Who is leaving has no more to say. */
 static bool is_peer_excused(const struct stomp_session *s)
 {
-    return s->base.is_held || s->base.is_parked || outbox_bytes(&s->base.out) > SL_OUT_BYTES_LOW;
+    return s->base.is_held || s->base.is_parked || s->phase == STOMP_LEAVING ||
+           outbox_bytes(&s->base.out) > SL_OUT_BYTES_LOW;
 }
 
 static bool is_receiving(const struct stomp_session *s)

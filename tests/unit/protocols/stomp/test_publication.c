@@ -182,6 +182,32 @@ static void receipts_that_are_owed_go_out_after_the_end_of_input(void)
     harness_remove_dir(dir);
 }
 
+/* Who has no more to say cannot beat. */
+static void a_slow_disk_costs_nobody_the_receipt_of_a_disconnect(void)
+{
+    char dir[HARNESS_DIR_BYTES];
+
+    harness_make_dir(dir);
+    harness_init_on(&h, 1 << 30, dir);
+    for (int stops = 0; stops < 2; stops++) {
+        struct peer_end *p = harness_connect(&h, &stomp_protocol);
+        say(p, "CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:1000,0\n\n@");
+        say(p, "SEND\ndestination:/queue/q\n\nx@");
+        harness_sync(&h); /* the queue is there */
+        harness_forget(p);
+        say(p, "SEND\ndestination:/queue/q\npersistent:true\n\nx@DISCONNECT\nreceipt:bye\n\n@");
+        if (stops != 0)
+            harness_stop_sending(p);
+        harness_wait(&h, 10000);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p->session);
+        harness_sync(&h);
+        CU_ASSERT_TRUE(has_heard(p, "RECEIPT\nreceipt-id:bye\n"));
+        CU_ASSERT_PTR_NULL(p->session);
+    }
+    harness_deinit(&h);
+    harness_remove_dir(dir);
+}
+
 static void an_unfinished_body_ends_with_the_input(void)
 {
     start();
@@ -199,6 +225,7 @@ int main(void)
         UNIT(unfinished_bodies_hold_nobody_who_sends_small_ones),
         UNIT(a_refused_send_keeps_no_room),
         UNIT(a_body_that_does_not_go_on_closes_its_connection),
+        UNIT(a_slow_disk_costs_nobody_the_receipt_of_a_disconnect),
         UNIT(an_unfinished_body_ends_with_the_input),
         UNIT(a_slow_body_is_waited_for),
         UNIT(who_waits_for_room_goes_on_when_it_is_back),
