@@ -21,6 +21,7 @@ static void make_room_for(struct amqp_connection *c, uint16_t number);
 static void on_method(struct amqp_channel *ch, struct sl_bytes payload);
 static void on_bad_method(struct amqp_channel *ch, uint32_t id, bool is_short,
                           const struct amqp_method *method);
+static bool is_unread(struct amqp_connection *c);
 static void compact_parked(struct amqp_channel *ch);
 static bool take_place(struct amqp_channel *ch);
 static void give_place(struct amqp_channel *ch);
@@ -87,7 +88,7 @@ void amqp_channel_replay(struct amqp_channel *ch)
         struct sl_bytes kept = sl_bytes_skip(sl_buffer_bytes(&ch->parked), ch->parked_done);
         enum sl_err err = amqp_frame_decode(kept, UINT32_MAX, &frame, &used, &why);
         SL_ASSERT(err == SL_OK); /* it was whole when it was kept */
-        if (amqp_publish_is_held(ch, &frame) || amqp_content_is_held(ch, &frame))
+        if (is_unread(c) || amqp_publish_is_held(ch, &frame) || amqp_content_is_held(ch, &frame))
             break;
         ch->parked_done += used;
         c->parked_bytes -= used;
@@ -334,6 +335,16 @@ static void on_bad_method(struct amqp_channel *ch, uint32_t id, bool is_short,
     else
         amqp_connection_fail(c, AMQP_COMMAND_INVALID, "method %u.%u is not allowed here", id >> 16,
                              id & 0xffff);
+}
+
+/* Each kept basic.get may be answered with a large message, so what a peer does not read is as
+ * good as a wait for an answer; the gateway reads nothing new from it either. */
+static bool is_unread(struct amqp_connection *c)
+{
+    bool is_full = outbox_bytes(&c->session.out) > SL_OUT_BYTES_HIGH;
+
+    c->is_unread |= is_full;
+    return is_full;
 }
 
 /* Moves what is left to the front when that is less than what is done: so a byte is moved

@@ -6,7 +6,8 @@
  *
  * A channel that waits for the core's answer is parked: its later frames are kept, in order,
  * and take the ordinary way when the answer is there.  The other channels go on.  So is one
- * whose kept frames have come to a publish while publishers are held.
+ * whose kept frames have come to a publish while publishers are held, and one with kept frames
+ * while the peer does not read what we have said.
  *
  * The structure lives on in CLOSED while it has kept frames: they may open the channel again.
  *

@@ -50,6 +50,7 @@ struct amqp_connection {
     bool can_refusal;
     bool is_told_blocked;
     bool is_logging_in; /* parked until it is known who it is */
+    bool is_unread;     /* kept frames wait until it reads what we have said */
 
     struct amqp_channel **channels; /* by number; NULL: closed */
     uint32_t channels_room;

@@ -27,6 +27,7 @@ static void on_confirmed(struct session *s, uint64_t who, sl_tag upto, bool is_r
 static void on_refusal(struct session *s, uint64_t ticket);
 static void on_deadline(struct session *s);
 static void on_pressure(struct session *s);
+static void on_written(struct session *s);
 static void on_end_of_input(struct session *s);
 static void on_shutdown(struct session *s);
 static void on_eviction(struct session *s, const char *reason);
@@ -53,6 +54,7 @@ const struct protocol amqp_protocol = {
     .on_confirmed = on_confirmed,
     .on_deadline = on_deadline,
     .on_pressure = on_pressure,
+    .on_written = on_written,
     .on_end_of_input = on_end_of_input,
     .on_shutdown = on_shutdown,
     .on_eviction = on_eviction,
@@ -180,6 +182,22 @@ static void on_pressure(struct session *s)
     }
     resume_if_room(c);
     amqp_connection_leave_if_done(c);
+}
+
+/* What it asked for besides goes on. */
+static void on_written(struct session *s)
+{
+    struct amqp_connection *c = amqp_connection_of(s);
+
+    if (!c->is_unread || outbox_bytes(&s->out) > SL_OUT_BYTES_LOW || !amqp_connection_is_alive(c))
+        return;
+    c->is_unread = false;
+    broker_worker_refresh(s->client.worker);
+    replay_all(c);
+    amqp_confirm_announce(c);
+    resume_if_room(c);
+    amqp_connection_leave_if_done(c);
+    session_touch(s); /* what was asked now is handed over in the next turn */
 }
 
 static void on_end_of_input(struct session *s)
