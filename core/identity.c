@@ -257,6 +257,7 @@ static enum identity_verdict let_in(struct client *c, struct sl_bytes name)
 
     access_free(c->access); /* of an attempt that failed further on */
     c->access = NULL;
+    c->is_slowed = false;
     accounts_lock(a);
     struct user *u = accounts_user(a, name);
     if (u != NULL) {

@@ -1,5 +1,6 @@
 #include "protocols/stomp/session.h"
 
+#include "core/accounts.h"
 #include "core/base/limits.h"
 #include "tests/support/stomp_peer.h"
 #include "tests/support/unit.h"
@@ -71,6 +72,23 @@ static void a_host_that_must_exist_is_looked_for(void)
     stomp_expect_error(peer, "Bad CONNECT");
     stomp_say(peer, "CONNECT\naccept-version:1.2\nhost:/\n\n@");
     CU_ASSERT_PTR_NOT_NULL(strstr(stomp_heard(peer), "CONNECTED\n"));
+    harness_deinit(&h);
+}
+
+/* What held the account of the first attempt does not hold who comes in after it. */
+static void a_connect_that_failed_leaves_nothing_behind(void)
+{
+    start();
+    struct user *u = accounts_user(broker_topology(h.broker)->accounts, sl_bytes_of("guest"));
+    atomic_store(&u->limits[LIMIT_MESSAGE_RATE], 1);
+    atomic_store(&u->paid_until_us[0], UINT64_MAX / 2); /* far more than it may */
+    stomp_say(peer, "CONNECT\naccept-version:1.2\ncluster-id:a b\n\n@");
+    stomp_expect_error(peer, "Bad CONNECT");
+    atomic_store(&u->limits[LIMIT_MESSAGE_RATE], LIMIT_NONE);
+    stomp_say(peer, "CONNECT\naccept-version:1.2\n\n@");
+    harness_forget(peer);
+    stomp_say(peer, "SEND\ndestination:/queue/q\nreceipt:1\n\nx@");
+    stomp_expect(peer, "RECEIPT\nreceipt-id:1\n\n@\n");
     harness_deinit(&h);
 }
 
@@ -282,6 +300,7 @@ int main(void)
                                   UNIT(a_stranger_is_told_so),
                                   UNIT(guest_comes_from_this_machine_only),
                                   UNIT(a_host_that_must_exist_is_looked_for),
+                                  UNIT(a_connect_that_failed_leaves_nothing_behind),
                                   UNIT(who_says_nothing_is_closed_after_the_login_timeout),
                                   UNIT(a_stranger_cannot_send_much),
                                   UNIT(heart_beats_go_out_within_their_interval),
