@@ -57,6 +57,7 @@ static struct rules_turn *turn_new(void);
 static bool apply(struct topology *t, const struct vhost *v, struct walk *walk, size_t most,
                   struct rules_turn *turn);
 static struct topology_queue *next_queue(struct topology *t, struct walk *walk);
+static void apply_to_queues(struct topology *t, struct vhost *v, struct rules_turn *turn);
 static void apply_to_exchanges(struct topology *t, struct vhost *v);
 static void read_rules_again(struct shard *s, struct queue *q, const struct turn *turn);
 static void fetch_ahead(const void *at, size_t bytes);
@@ -104,9 +105,8 @@ enum sl_err policing_replay(struct topology *t, struct shard *const *shards,
         SL_TRY(policies_set(&t->policies, &d, reason));
     struct rules_turn *turn = turn_new();
     struct vhost *v = topology_vhost(t, d.vhost);
-    struct walk walk = {0, 0};
     if (v != NULL) {
-        (void)apply(t, v, &walk, SIZE_MAX, turn);
+        apply_to_queues(t, v, turn);
         apply_to_exchanges(t, v);
     }
     for (size_t i = 0; i < turn->count; i++) {
@@ -328,6 +328,17 @@ static struct topology_queue *next_queue(struct topology *t, struct walk *walk)
             return q;
     }
     return NULL;
+}
+
+/* All of the virtual host's at once: nothing is declared meanwhile. */
+static void apply_to_queues(struct topology *t, struct vhost *v, struct rules_turn *turn)
+{
+    struct topology_queue *q;
+    size_t cursor = 0;
+
+    while ((q = hash_map_next(&v->queues, &cursor)) != NULL)
+        if (topology_police_queue(t, q))
+            add_turn(turn, q);
 }
 
 static void apply_to_exchanges(struct topology *t, struct vhost *v)
