@@ -15,10 +15,11 @@
 #define SCRYPT_HASH_BYTES 32u
 #define SCRYPT_BYTES (SCRYPT_HEAD_BYTES + SCRYPT_SALT_BYTES + SCRYPT_HASH_BYTES)
 #define SCRYPT_LOG_N 14u
-#define SCRYPT_LOG_N_MAX 20u /* a hash that was brought in must not ask for a gigabyte */
+#define SCRYPT_LOG_N_MAX 20u
 #define SCRYPT_R 8u
 #define SCRYPT_P 1u
 #define SCRYPT_RP_MAX 16u
+#define SCRYPT_MEMORY_MAX (256u * 1024 * 1024) /* that a hash which was brought in may ask for */
 
 static const struct {
     const char *name;
@@ -186,6 +187,11 @@ static bool is_sound(const struct password_hash *h)
 {
     if (h->form != PASSWORD_SCRYPT)
         return true;
-    return h->bytes[0] >= 1 && h->bytes[0] <= SCRYPT_LOG_N_MAX && h->bytes[1] >= 1 &&
-           h->bytes[1] <= SCRYPT_RP_MAX && h->bytes[2] >= 1 && h->bytes[2] <= SCRYPT_RP_MAX;
+    unsigned log_n = h->bytes[0];
+    unsigned r = h->bytes[1];
+    unsigned p = h->bytes[2];
+    bool is_within = log_n >= 1 && log_n <= SCRYPT_LOG_N_MAX && r >= 1 && r <= SCRYPT_RP_MAX &&
+                     p >= 1 && p <= SCRYPT_RP_MAX;
+    /* RFC 7914: N is below 2^(128 * r / 8). */
+    return is_within && log_n < 16 * r && (128ull * r << log_n) <= SCRYPT_MEMORY_MAX;
 }

@@ -36,6 +36,28 @@ static void a_costly_hash_that_asks_for_too_much_is_refused(void)
                     SL_ECORRUPT);
 }
 
+/* Verifying it would end the process, or take gigabytes for each attempt. */
+static void a_costly_hash_that_cannot_be_computed_is_refused(void)
+{
+    static const uint8_t HEADS[][3] = {{16, 1, 1}, {20, 1, 16}, {20, 16, 1}, {18, 16, 1}};
+    uint8_t bytes[51] = {0};
+    char text[PASSWORD_TEXT_BYTES_MAX];
+
+    for (size_t i = 0; i < sizeof HEADS / sizeof HEADS[0]; i++) {
+        memcpy(bytes, HEADS[i], 3);
+        hash = (struct password_hash){.form = PASSWORD_SCRYPT, .len = 51};
+        memcpy(hash.bytes, bytes, 51);
+        password_hash_export(&hash, text);
+        CU_ASSERT_EQUAL(import("scrypt", text), SL_EPRECOND);
+        CU_ASSERT(!password_verify(&hash, SL_BYTES_LITERAL("secret")));
+    }
+    bytes[0] = 17; /* what others recommend */
+    bytes[1] = 8;
+    bytes[2] = 1;
+    CU_ASSERT_EQUAL(password_hash_read(&hash, PASSWORD_SCRYPT, (struct sl_bytes){bytes, 51}),
+                    SL_OK);
+}
+
 /* As the documentation of RabbitMQ has it: password test12 with the salt 908DC60A. */
 static void a_hash_of_rabbitmq_is_verified(void)
 {
@@ -70,9 +92,12 @@ static void no_hash_is_nobodys_password(void)
 
 int main(void)
 {
-    static CU_TestInfo tests[] = {
-        UNIT(what_is_no_hash_is_refused),     UNIT(a_costly_hash_that_asks_for_too_much_is_refused),
-        UNIT(a_hash_of_rabbitmq_is_verified), UNIT(every_form_comes_back_from_its_text),
-        UNIT(no_hash_is_nobodys_password),    CU_TEST_INFO_NULL};
+    static CU_TestInfo tests[] = {UNIT(what_is_no_hash_is_refused),
+                                  UNIT(a_costly_hash_that_asks_for_too_much_is_refused),
+                                  UNIT(a_costly_hash_that_cannot_be_computed_is_refused),
+                                  UNIT(a_hash_of_rabbitmq_is_verified),
+                                  UNIT(every_form_comes_back_from_its_text),
+                                  UNIT(no_hash_is_nobodys_password),
+                                  CU_TEST_INFO_NULL};
     return unit_run("core/password", tests);
 }
