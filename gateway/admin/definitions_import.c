@@ -26,6 +26,7 @@ static enum sl_err read_section(struct import *in, const struct section *s, cons
                                 struct text *why);
 static void note_unknown_fields(struct import *in, const struct section *s, const json_t *o);
 static void note_unknown_sections(struct import *in, const json_t *root);
+static bool is_listed(const char *list, const char *name);
 static bool is_among(const char *name, const char *const *names);
 static bool add_policy(struct import *in, const json_t *o, bool is_operator);
 static bool truth_of(struct import *in, const json_t *o, const char *field, bool otherwise,
@@ -83,6 +84,8 @@ enum sl_err definitions_import(struct change *c, const json_t *root, struct sl_b
 {
     struct import in = {.change = c, .vhost = vhost, .passed_over = passed_over};
 
+    if (vhost.at != NULL)
+        in.vhost = change_keep(c, vhost); /* who asks may leave before it is carried out */
     if (!json_is_object(root)) {
         text_add(why, "definitions are an object of sections");
         return SL_ESYNTAX;
@@ -164,9 +167,21 @@ void import_pass_over(struct import *in, const char *section, const char *field)
         text_add(&name, ".");
         text_add_bytes(&name, sl_bytes_of(field));
     }
-    if (strstr(in->passed_over->at, room) != NULL)
+    if (is_listed(in->passed_over->at, room))
         return;
     text_add(in->passed_over, "%s%s", in->passed_over->len == 0 ? "" : ",", room);
+}
+
+/* Between commas. */
+static bool is_listed(const char *list, const char *name)
+{
+    while (*list != '\0') {
+        size_t len = strcspn(list, ",");
+        if (len == strlen(name) && memcmp(list, name, len) == 0)
+            return true;
+        list += len + (list[len] == ',');
+    }
+    return false;
 }
 
 static bool is_among(const char *name, const char *const *names)
