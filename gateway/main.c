@@ -3,6 +3,7 @@
  *
  * Exit status: 0 a clean stop, 1 a failure at run time, 2 arguments that cannot be understood.
  */
+#include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/memory.h"
 #include "gateway/admin/admin.h"
@@ -153,7 +154,7 @@ static enum sl_err prepare(struct running *r)
     return err;
 }
 
-/* Nobody is listened to meanwhile. */
+/* Nobody is listened to meanwhile, and what is written has the owner that the rest has. */
 static int export(struct config *config)
 {
     struct gateway g;
@@ -164,8 +165,11 @@ static int export(struct config *config)
     int status = EXIT_FAILURE;
 
     config->amqp_port = config->stomp_port = 0;
+    SL_ASSERT(config_set(config, setting_find("tls-cert"), "", &text) == SL_OK);
     sl_log_set_level(SL_LOG_ERROR);
-    if (loop == NULL || gateway_open(&g, config, &text) != SL_OK) {
+    (void)umask(0077);
+    if (loop == NULL || service_become_owner(config->data_dir, &text) != SL_OK ||
+        gateway_open(&g, config, &text) != SL_OK) {
         fprintf(stderr, "sluice: %s\n", loop == NULL ? "no descriptor" : text.at);
         loop_free(loop);
         return status;

@@ -30,6 +30,17 @@ enum sl_err service_become(const char *user, const char *data_dir, struct text *
     return SL_OK;
 }
 
+enum sl_err service_become_owner(const char *dir, struct text *why)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || stat(dir, &st) != 0 || st.st_uid == 0)
+        return SL_OK;
+    if (setgroups(0, NULL) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0)
+        return fail(dir, why);
+    return SL_OK;
+}
+
 void service_tell_ready(void)
 {
     (void)sd_notify(0, "READY=1");

@@ -17,6 +17,10 @@
  * such user; SL_EIO. */
 SL_MUST_CHECK enum sl_err service_become(const char *user, const char *data_dir, struct text *why);
 
+/* Root becomes the owner of the directory, if there is one: what it writes there is for that user to
+ * read.  SL_EIO. */
+SL_MUST_CHECK enum sl_err service_become_owner(const char *dir, struct text *why);
+
 /* Nothing happens where nobody listens. */
 void service_tell_ready(void);
 void service_tell_reloading(void); /* and ready again afterwards */

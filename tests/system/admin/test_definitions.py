@@ -18,6 +18,7 @@ from suite import Skip, Suite, equal, has, raises, wait_until
 suite = Suite("definitions")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+NOBODY = 65534
 FIXTURE = os.path.join(HERE, "rabbitmq_definitions.json")  # exported by RabbitMQ 3.10.8
 SECTIONS = ("users", "permissions", "topic_permissions", "parameters", "policies", "exchanges",
             "queues", "bindings")
@@ -61,6 +62,22 @@ def a_directory_that_nobody_serves_is_exported(gateway):
         for section in SECTIONS:
             equal(rows(after, section), rows(before, section), section)
         own.start()
+
+
+@suite.test
+def what_root_exports_stays_its_owners(gateway):
+    if os.geteuid() != 0:
+        raise Skip("only root may read what is another user's")
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        data = os.path.join(directory, "data")
+        command = [gateway.binary, "--export-definitions", "--data-dir", data]
+        subprocess.run(command, capture_output=True, check=True, timeout=60)
+        for path in [data, *glob.glob(os.path.join(data, "*"))]:
+            os.chown(path, NOBODY, NOBODY)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        equal((done.returncode, done.stderr), (0, ""))
+        equal({os.stat(path).st_uid for path in glob.glob(os.path.join(data, "*"))}, {NOBODY})
 
 
 @suite.test
