@@ -49,6 +49,7 @@ static bool is_proven(struct identity *id, struct sl_bytes user, struct sl_bytes
 static bool verify(struct identity *id, struct sl_bytes user, struct sl_bytes password);
 static void note_proof(struct identity *id, struct sl_bytes user, struct sl_bytes password,
                        const struct password_hash *against);
+static void note_outcome(struct identity *id, const char *peer, struct sl_bytes user, bool is_good);
 static enum identity_verdict let_in(struct client *c, struct sl_bytes name);
 static enum identity_verdict wait_for(struct identity *id, struct client *c, uint64_t ticket,
                                       const struct login *l, uint64_t wait_ms);
@@ -91,10 +92,12 @@ enum identity_verdict identity_login(struct client *c, uint64_t ticket, const st
     if (l->is_vouched_for)
         return must_be_here(l) ? IDENTITY_NOT_LOOPBACK : let_in(c, l->user);
     pthread_mutex_lock(&id->lock);
-    uint64_t wait_ms = slowdown_wait(&id->slowdown, l->peer, now_ms);
+    uint64_t wait_ms = slowdown_wait(&id->slowdown, l->peer, l->user, now_ms);
     pthread_mutex_unlock(&id->lock);
-    if (wait_ms == 0 && is_proven(id, l->user, l->password))
+    if (wait_ms == 0 && is_proven(id, l->user, l->password)) {
+        note_outcome(id, l->peer, l->user, true);
         return must_be_here(l) ? IDENTITY_NOT_LOOPBACK : let_in(c, l->user);
+    }
     if (id->wake != NULL)
         return wait_for(id, c, ticket, l, wait_ms);
     if (!verify(id, l->user, l->password))
@@ -144,11 +147,7 @@ uint64_t identity_run(struct identity *id)
     if (is_put_off(id, job))
         return 0;
     bool is_good = !job->is_hopeless && verify(id, job->user, job->password);
-    if (!is_good) {
-        pthread_mutex_lock(&id->lock);
-        slowdown_note_failure(&id->slowdown, job->peer, sl_clock_monotonic_ms(id->clock));
-        pthread_mutex_unlock(&id->lock);
-    }
+    note_outcome(id, job->peer, job->user, is_good);
     answer(id, job, is_good);
     job_free(job);
     return 0;
@@ -251,6 +250,18 @@ static void note_proof(struct identity *id, struct sl_bytes user, struct sl_byte
     accounts_unlock(id->accounts);
 }
 
+static void note_outcome(struct identity *id, const char *peer, struct sl_bytes user, bool is_good)
+{
+    uint64_t now_ms = sl_clock_monotonic_ms(id->clock);
+
+    pthread_mutex_lock(&id->lock);
+    if (is_good)
+        slowdown_note_success(&id->slowdown, peer, user, now_ms);
+    else
+        slowdown_note_failure(&id->slowdown, peer, user, now_ms);
+    pthread_mutex_unlock(&id->lock);
+}
+
 static enum identity_verdict let_in(struct client *c, struct sl_bytes name)
 {
     struct accounts *a = broker_topology(c->worker->broker)->accounts;
@@ -320,7 +331,7 @@ static bool is_put_off(struct identity *id, struct job *job)
     if (job->is_slowed)
         return false;
     pthread_mutex_lock(&id->lock);
-    slow(job, slowdown_wait(&id->slowdown, job->peer, now_ms), now_ms);
+    slow(job, slowdown_wait(&id->slowdown, job->peer, job->user, now_ms), now_ms);
     if (job->is_slowed)
         enter(id, job);
     pthread_mutex_unlock(&id->lock);

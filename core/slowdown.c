@@ -6,15 +6,22 @@
 
 #define IPV6_NETWORK_BYTES 8u
 
-static struct slowdown_place *find(struct slowdown *s, const char *peer, uint64_t now_ms,
+static struct slowdown_place *find(struct slowdown *s, uint64_t address, uint64_t now_ms,
                                    bool is_entered);
+static struct slowdown_regular *find_regular(struct slowdown *s, uint64_t address,
+                                             struct sl_bytes user, uint64_t now_ms,
+                                             bool is_entered);
 static uint64_t hash_of(const char *peer);
 
-uint64_t slowdown_wait(struct slowdown *s, const char *peer, uint64_t now_ms)
+uint64_t slowdown_wait(struct slowdown *s, const char *peer, struct sl_bytes user, uint64_t now_ms)
 {
-    struct slowdown_place *p = find(s, peer, now_ms, false);
+    uint64_t address = hash_of(peer);
+    struct slowdown_place *p = find(s, address, now_ms, false);
 
     if (p == NULL || p->failures <= SLOWDOWN_FREE_FAILURES)
+        return 0;
+    const struct slowdown_regular *r = find_regular(s, address, user, now_ms, false);
+    if (r != NULL && r->failures <= SLOWDOWN_FREE_FAILURES)
         return 0;
     uint32_t times = p->failures - SLOWDOWN_FREE_FAILURES - 1;
     uint64_t step = times > 5 ? SLOWDOWN_STEP_MAX_MS : (uint64_t)SLOWDOWN_FIRST_MS << times;
@@ -27,19 +34,40 @@ uint64_t slowdown_wait(struct slowdown *s, const char *peer, uint64_t now_ms)
     return turn - now_ms;
 }
 
-void slowdown_note_failure(struct slowdown *s, const char *peer, uint64_t now_ms)
+void slowdown_note_failure(struct slowdown *s, const char *peer, struct sl_bytes user,
+                           uint64_t now_ms)
 {
-    struct slowdown_place *p = find(s, peer, now_ms, true);
+    uint64_t address = hash_of(peer);
+    struct slowdown_place *p = find(s, address, now_ms, true);
+    struct slowdown_regular *r = find_regular(s, address, user, now_ms, false);
 
     p->failures++;
     p->last_ms = now_ms;
+    if (r == NULL)
+        return;
+    r->failures++;
+    r->last_ms = now_ms;
+}
+
+void slowdown_note_success(struct slowdown *s, const char *peer, struct sl_bytes user,
+                           uint64_t now_ms)
+{
+    uint64_t address = hash_of(peer);
+    struct slowdown_regular *r = find_regular(s, address, user, now_ms, true);
+    const struct slowdown_place *p = find(s, address, now_ms, false);
+
+    if (r->came_ms == 0 && p != NULL) {
+        r->failures = p->failures;
+        r->last_ms = p->last_ms;
+    }
+    r->came_ms = now_ms;
 }
 
 /* NULL: it is not there, and is not to be entered. */
-static struct slowdown_place *find(struct slowdown *s, const char *peer, uint64_t now_ms,
+static struct slowdown_place *find(struct slowdown *s, uint64_t address, uint64_t now_ms,
                                    bool is_entered)
 {
-    uint64_t hash = hash_of(peer) | 1;
+    uint64_t hash = address | 1;
     struct slowdown_place *quietest = NULL;
 
     for (uint32_t i = 0; i < SLOWDOWN_PROBES; i++) {
@@ -54,6 +82,29 @@ static struct slowdown_place *find(struct slowdown *s, const char *peer, uint64_
     if (!is_entered)
         return NULL;
     *quietest = (struct slowdown_place){.address = hash};
+    return quietest;
+}
+
+/* A quiet minute forgets its failures, but not that it came.  NULL as above. */
+static struct slowdown_regular *find_regular(struct slowdown *s, uint64_t address,
+                                             struct sl_bytes user, uint64_t now_ms, bool is_entered)
+{
+    uint64_t who = (hash_map_hash(user) ^ (address << 1 | address >> 63)) | 1;
+    struct slowdown_regular *quietest = NULL;
+
+    for (uint32_t i = 0; i < SLOWDOWN_PROBES; i++) {
+        struct slowdown_regular *r = &s->regulars[((who >> 1) + i) % SLOWDOWN_PLACES];
+        if (r->who == who) {
+            if (now_ms - r->last_ms > SLOWDOWN_FORGET_MS)
+                r->failures = 0;
+            return r;
+        }
+        if (quietest == NULL || r->came_ms < quietest->came_ms)
+            quietest = r;
+    }
+    if (!is_entered)
+        return NULL;
+    *quietest = (struct slowdown_regular){.who = who};
     return quietest;
 }
 

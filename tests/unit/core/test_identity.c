@@ -167,6 +167,24 @@ static void who_fails_again_and_again_waits_longer(void)
     end();
 }
 
+static void who_came_in_before_does_not_wait_for_what_others_fail(void)
+{
+    int woken = 0;
+
+    begin();
+    struct identity *id = broker_identity(t.broker);
+    identity_serve(id, wake, &woken);
+    CU_ASSERT_EQUAL(log_in("guest", SL_BYTES_LITERAL("guest"), true), IDENTITY_OK);
+    for (int i = 0; i < 6; i++) {
+        CU_ASSERT_EQUAL(log_in("nobody", SL_BYTES_LITERAL("no"), true), IDENTITY_WAIT);
+        CU_ASSERT_EQUAL(identity_run(id), 0);
+    }
+    CU_ASSERT_EQUAL(log_in("guest", SL_BYTES_LITERAL("guest"), true), IDENTITY_OK);
+    CU_ASSERT_EQUAL(log_in("nobody", SL_BYTES_LITERAL("no"), true), IDENTITY_WAIT);
+    CU_ASSERT_NOT_EQUAL(identity_run(id), 0);
+    end();
+}
+
 static void logins_that_come_all_at_once_wait_for_those_that_failed_before(void)
 {
     uint64_t wait_ms = 0;
@@ -211,17 +229,18 @@ static void addresses_of_one_ipv6_network_are_slowed_together(void)
     static const char *const PEERS[] = {"[2001:db8:1:2::1]:4711", "[2001:db8:1:2:8::9]:4712",
                                         "[2001:db8:1:3::1]:4711", "192.0.2.1:4711",
                                         "192.0.2.2:4711"};
+    const struct sl_bytes user = SL_BYTES_LITERAL("guest");
     struct slowdown *s = calloc(1, sizeof *s);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     for (uint32_t i = 0; i <= SLOWDOWN_FREE_FAILURES; i++) {
-        slowdown_note_failure(s, PEERS[0], 1000);
-        slowdown_note_failure(s, PEERS[3], 1000);
+        slowdown_note_failure(s, PEERS[0], user, 1000);
+        slowdown_note_failure(s, PEERS[3], user, 1000);
     }
-    CU_ASSERT_NOT_EQUAL(slowdown_wait(s, PEERS[1], 1000), 0);
-    CU_ASSERT_EQUAL(slowdown_wait(s, PEERS[2], 1000), 0);
-    CU_ASSERT_NOT_EQUAL(slowdown_wait(s, "192.0.2.1:9", 1000), 0);
-    CU_ASSERT_EQUAL(slowdown_wait(s, PEERS[4], 1000), 0);
+    CU_ASSERT_NOT_EQUAL(slowdown_wait(s, PEERS[1], user, 1000), 0);
+    CU_ASSERT_EQUAL(slowdown_wait(s, PEERS[2], user, 1000), 0);
+    CU_ASSERT_NOT_EQUAL(slowdown_wait(s, "192.0.2.1:9", user, 1000), 0);
+    CU_ASSERT_EQUAL(slowdown_wait(s, PEERS[4], user, 1000), 0);
     free(s);
 }
 
@@ -235,6 +254,7 @@ int main(void)
         UNIT(a_user_without_a_password_comes_in_by_certificate_only),
         UNIT(what_takes_time_is_answered_later),
         UNIT(who_fails_again_and_again_waits_longer),
+        UNIT(who_came_in_before_does_not_wait_for_what_others_fail),
         UNIT(logins_that_come_all_at_once_wait_for_those_that_failed_before),
         UNIT(what_nobody_waits_for_is_not_looked_at),
         UNIT(addresses_of_one_ipv6_network_are_slowed_together),
