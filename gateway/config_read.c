@@ -1,11 +1,15 @@
 /* config_read.c - the part of config.h that reads the file and the command line. */
 #include "gateway/config.h"
 
+#include "core/base/log.h"
+
 #include <errno.h>
 #include <ini.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define NAME_ROOM 64u /* what is taken for a setting's name */
+#define PASSWORD "stomp-default-password"
 
 struct reading { /* of one file */
     struct config *config;
@@ -14,6 +18,7 @@ struct reading { /* of one file */
     FILE *file;
     int line;
     int refused; /* its number */
+    bool has_password;
 };
 
 struct argument { /* --name value, --name=value, or --name */
@@ -23,6 +28,7 @@ struct argument { /* --name value, --name=value, or --name */
 
 static char *read_line(char *into, int room, void *context);
 static int on_row(void *context, const char *section, const char *name, const char *value);
+static void check_mode(const struct reading *r);
 static bool split_argument(const char *given, struct argument *out);
 static enum sl_err read_flag(struct config *c, const struct argument *a, const char *next,
                              int *used, struct text *why);
@@ -39,6 +45,7 @@ enum sl_err config_read_file(struct config *c, const char *path, struct text *wh
         return SL_EIO;
     }
     int line = ini_parse_stream(read_line, &r, on_row, &r); /* the first bad one */
+    check_mode(&r);
     fclose(r.file);
     if (line == 0)
         return SL_OK;
@@ -101,11 +108,23 @@ static int on_row(void *context, const char *section, const char *name, const ch
         suggest(name, "", &reason);
     } else if (strcmp(s->section, section) != 0)
         text_add(&reason, "%s belongs under [%s]", name, s->section);
-    else if (config_set(r->config, s, value, &reason) == SL_OK)
+    else if (config_set(r->config, s, value, &reason) == SL_OK) {
+        r->has_password |= strcmp(name, PASSWORD) == 0 && strcmp(value, s->fallback) != 0;
         return 1;
+    }
     text_add(r->why, "%s:%d: %s", r->path, r->line, reason.at);
     r->refused = r->line;
     return 0;
+}
+
+/* Not refused: on the STOMP port it lets in whoever does not know it, too. */
+static void check_mode(const struct reading *r)
+{
+    struct stat st;
+
+    if (r->has_password && fstat(fileno(r->file), &st) == 0 && (st.st_mode & S_IRWXO) != 0)
+        sl_warn("config.mode", "file=%s mode=%03o setting=" PASSWORD " action=\"chmod 640 or 600\"",
+                r->path, (unsigned)st.st_mode & 0777);
 }
 
 static bool split_argument(const char *given, struct argument *out)

@@ -140,6 +140,17 @@ def what_it_writes_is_nobody_elses_to_read(binary):
 
 
 @suite.test
+def a_password_in_a_file_that_everybody_may_read_is_warned_of(binary):
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("[stomp]\nstomp-default-password = secret\n[process]\nworkers = x\n")
+        file.flush()
+        os.chmod(file.name, 0o644)
+        has(fails(binary, "--config", file.name), "config.mode")
+        os.chmod(file.name, 0o640)
+        assert "config.mode" not in fails(binary, "--config", file.name)
+
+
+@suite.test
 def root_becomes_the_user_that_is_set(binary):
     if os.geteuid() != 0:
         raise Skip("only root can become somebody else")
