@@ -173,15 +173,17 @@ enum sl_err topology_use_queue(struct vhost *v, struct sl_handle who, struct sl_
 void topology_remove_queue(struct topology *t, struct topology_queue *q)
 {
     struct exchange *idle = NULL;
+    struct vhost *v = q->vhost;
 
     while (!list_is_empty(&q->as_destination))
         binding_end(LIST_OF(q->as_destination.next, struct binding, of_destination), &idle);
     exchanges_remove_idle(t, idle);
     slot_table_remove(&t->places[q->ref.shard], q->ref.at);
-    hash_map_remove(&q->vhost->queues, q->name);
-    q->vhost->replies -= q->is_reply;
-    q->vhost->hidden -= q->is_hidden;
+    hash_map_remove(&v->queues, q->name);
+    v->replies -= q->is_reply;
+    v->hidden -= q->is_hidden;
     topology_queue_free(q);
+    vhost_trim(v);
     t->is_changed = true;
 }
 

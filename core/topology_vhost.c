@@ -78,6 +78,19 @@ void topology_drop_vhost(struct topology *t, struct vhost *v)
     v->next_gone = t->gone;
     t->gone = v;
     t->is_changed = true;
+    vhost_trim(v);
+}
+
+void vhost_trim(struct vhost *v)
+{
+    if (!v->is_gone || v->queues.count != 0)
+        return;
+    hash_map_deinit(&v->queues);
+    hash_map_deinit(&v->clusters);
+    sl_bytes_free(v->description);
+    sl_bytes_free(v->tags);
+    sl_bytes_free(v->queue_type);
+    v->description = v->tags = v->queue_type = (struct sl_bytes){NULL, 0};
 }
 
 /* Bindings go with their sources, before what they point to. */

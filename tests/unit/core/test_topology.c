@@ -315,6 +315,28 @@ static void a_hundred_thousand_bindings_go_with_their_exchange(void)
     topology_maker_deinit(&m);
 }
 
+/* Whoever still names it needs the name alone. */
+static void a_deleted_virtual_host_keeps_no_tables(void)
+{
+    char name[16];
+
+    set_up();
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "q%d", i);
+        make_queue(&m, name);
+    }
+    topology_drop_vhost(m.t, m.v);
+    CU_ASSERT_PTR_NOT_NULL(m.v->queues.slots);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "q%d", i);
+        remove_queue(&m, name);
+    }
+    CU_ASSERT_PTR_NULL(m.v->queues.slots);
+    CU_ASSERT_PTR_NULL(m.v->exchanges.slots);
+    CU_ASSERT(sl_bytes_are(m.v->name, "/"));
+    topology_maker_deinit(&m);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -334,6 +356,7 @@ int main(void)
         UNIT(a_hundred_thousand_bindings_go_one_by_one),
         UNIT(a_hundred_thousand_bindings_go_with_their_queue),
         UNIT(a_hundred_thousand_bindings_go_with_their_exchange),
+        UNIT(a_deleted_virtual_host_keeps_no_tables),
         CU_TEST_INFO_NULL};
     return unit_run("core/topology", tests);
 }
