@@ -273,11 +273,17 @@ static void delete_queues_of(struct recovery *r, struct sl_bytes vhost)
     struct vhost *v = topology_vhost(r->topology, vhost);
     struct topology_queue *q;
     size_t cursor = 0;
+    size_t count = 0;
 
-    while (v != NULL && (q = hash_map_next(&v->queues, &cursor)) != NULL) {
-        delete_queue(r, q->number);
-        cursor = 0; /* the map has changed */
-    }
+    if (v == NULL || v->queues.count == 0)
+        return;
+    uint64_t *numbers = malloc(v->queues.count * sizeof *numbers); /* the map changes */
+    SL_ASSERT(numbers != NULL);
+    while ((q = hash_map_next(&v->queues, &cursor)) != NULL)
+        numbers[count++] = q->number;
+    for (size_t i = 0; i < count; i++)
+        delete_queue(r, numbers[i]);
+    free(numbers);
 }
 
 static void on_progress(void *context, uint64_t done, uint64_t all)
