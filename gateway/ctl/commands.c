@@ -85,6 +85,7 @@ static const struct command COMMANDS[] = {
 static int run(const struct request *r, const struct command *c, const char *const *arguments,
                int count);
 static enum sl_err must_be_new(enum sl_err asked, const char *name, struct text *why);
+static bool has_empty_name(const struct command *c, const char *const *arguments, int count);
 static void write_path(const struct request *r, const struct command *c,
                        const char *const *arguments, int count, struct text *to);
 static json_t *make_body(const struct request *r, const struct command *c,
@@ -127,14 +128,18 @@ void ctl_help_commands(FILE *to)
 static int run(const struct request *r, const struct command *c, const char *const *arguments,
                int count)
 {
-    char path[2048];
+    char path[3072]; /* three names of 255 bytes, each as %XX */
     char room[PATH_MAX + 5000] = "";
     struct text text = text_on(path, sizeof path);
     struct text why = text_on(room, sizeof room);
     json_t *body = NULL;
     json_t *answer = NULL;
 
+    if (has_empty_name(c, arguments, count))
+        return ctl_complain("a name is empty");
     write_path(r, c, arguments, count, &text);
+    if (text.len == sizeof path - 1)
+        return ctl_complain("the names are too long");
     if (c->body != NULL && (body = make_body(r, c, arguments, &why)) == NULL)
         return ctl_complain(room);
     enum sl_err err = SL_OK;
@@ -166,6 +171,15 @@ static enum sl_err must_be_new(enum sl_err asked, const char *name, struct text 
         return SL_EPRECOND;
     }
     return asked;
+}
+
+/* In a path it would be the same as none, and none often means all. */
+static bool has_empty_name(const struct command *c, const char *const *arguments, int count)
+{
+    for (int i = 0; i < count && i < 9; i++)
+        if (*arguments[i] == '\0' && strchr(c->path, '1' + i) != NULL)
+            return true;
+    return false;
 }
 
 static void write_path(const struct request *r, const struct command *c,

@@ -100,6 +100,22 @@ def a_user_from_the_cradle_to_the_grave(gateway):
 
 
 @suite.test
+def what_is_cleared_is_what_was_named(gateway):
+    user, vhost, exchange = ("\u00e9" * 118 + unique(kind) for kind in "uvx")
+    do(gateway, "add_vhost", vhost)
+    do(gateway, "add", "user", user, "secret")
+    for name in (exchange, exchange + "-2"):
+        do(gateway, "-p", vhost, "set_topic_permissions", user, name, "a", "b")
+    status, _, error = run(gateway, "-p", vhost, "clear_topic_permissions", user, "")
+    equal((status, "empty" in error), (1, True))
+    status, _, error = run(gateway, "-p", vhost, "clear_topic_permissions", user, "\u00e9" * 600)
+    equal((status, "too long" in error), (1, True))
+    do(gateway, "-p", vhost, "clear_topic_permissions", user, exchange)
+    equal([row["exchange"] for row in rows(gateway, "list_user_topic_permissions", user)],
+          [exchange + "-2"])
+
+
+@suite.test
 def a_password_need_not_be_seen_among_the_arguments(gateway):
     name = unique("u")
     equal(run(gateway, "add", "user", name, "-", said="")[0], 1)
