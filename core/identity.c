@@ -290,17 +290,20 @@ static enum identity_verdict wait_for(struct identity *id, struct client *c, uin
                                       const struct login *l, uint64_t wait_ms)
 {
     struct job *job = calloc(1, sizeof *job);
+    bool is_too_long = l->password.len > PASSWORD_BYTES_MAX || l->user.len > SL_NAME_BYTES_MAX;
 
     SL_ASSERT(job != NULL);
     *job = (struct job){.session = c->handle,
                         .ticket = ticket,
                         .is_loopback_only_refused = must_be_here(l),
-                        .user = sl_bytes_copy(l->user),
-                        .password = sl_bytes_copy(l->password),
                         .peer = strdup(l->peer)};
     SL_ASSERT(job->peer != NULL);
-    if (l->password.len > PASSWORD_BYTES_MAX || l->user.len > SL_NAME_BYTES_MAX)
+    if (is_too_long) {
         wait_ms = UINT64_MAX;
+    } else {
+        job->user = sl_bytes_copy(l->user);
+        job->password = sl_bytes_copy(l->password);
+    }
     slow(job, wait_ms, sl_clock_monotonic_ms(id->clock));
     pthread_mutex_lock(&id->lock);
     bool has_room = id->count < JOBS_MAX;
