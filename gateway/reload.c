@@ -5,13 +5,15 @@
 #include "gateway/ports.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct reload_config {
     struct config config; /* first: in force, it is the gateway's */
     struct reload_config *next;
 };
 
-static void compare(struct config *fresh, const struct config *now, struct reload_report *report);
+static void compare(struct config *fresh, const struct gateway *g, struct reload_report *report);
+static bool is_applied(const struct setting *s, const struct gateway *g);
 static void add_name(struct text *to, const char *name);
 static void forget(struct reload_config *c);
 
@@ -49,7 +51,7 @@ enum sl_err reload_run(struct reload *r, struct gateway *g, struct reload_report
         forget(fresh);
         return err;
     }
-    compare(&fresh->config, g->config, report);
+    compare(&fresh->config, g, report);
     if (report->applied.len == 0) {
         forget(fresh);
     } else {
@@ -64,17 +66,23 @@ enum sl_err reload_run(struct reload *r, struct gateway *g, struct reload_report
 }
 
 /* What cannot be applied is put back: a config says what is in force. */
-static void compare(struct config *fresh, const struct config *now, struct reload_report *report)
+static void compare(struct config *fresh, const struct gateway *g, struct reload_report *report)
 {
     for (size_t i = 0; i < SETTINGS_COUNT; i++) {
         const struct setting *s = &SETTINGS[i];
 
-        if (setting_is_equal(s, fresh, now))
+        if (setting_is_equal(s, fresh, g->config))
             continue;
-        add_name(s->is_live ? &report->applied : &report->waiting, s->name);
-        if (!s->is_live)
-            setting_copy(s, fresh, now);
+        add_name(is_applied(s, g) ? &report->applied : &report->waiting, s->name);
+        if (!is_applied(s, g))
+            setting_copy(s, fresh, g->config);
     }
+}
+
+/* Where there is no TLS yet, its ports are not open. */
+static bool is_applied(const struct setting *s, const struct gateway *g)
+{
+    return s->is_live && (g->tls != NULL || strcmp(s->section, "tls") != 0);
 }
 
 static void add_name(struct text *to, const char *name)

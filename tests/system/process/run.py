@@ -95,6 +95,18 @@ def a_reload_applies_what_it_can_and_names_the_rest(binary):
 
 
 @suite.test
+def the_first_certificate_waits_for_a_restart(binary):
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        with started(binary, "--config", file.name) as gateway:
+            file.write("[tls]\ntls-cert = first.pem\n[stomp]\nstomp-server = two\n")
+            file.flush()
+            gateway.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "config.reload" in gateway.log_text(), "the reload")
+            wait_until(lambda: "waiting=tls-cert " in gateway.log_text(), "what waits")
+            has(gateway.log_text(), "applied=stomp-server")
+
+
+@suite.test
 def systemd_is_told_what_becomes_of_it(binary):
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "notify")
