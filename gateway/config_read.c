@@ -3,8 +3,10 @@
 
 #include "core/base/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,6 +18,9 @@ struct reading { /* of one file */
     struct text *why; /* of the first line that was refused */
     const char *path;
     FILE *file;
+    char *text; /* of the line; getline's */
+    size_t text_room;
+    const char *value; /* in it, of a line that is too long for inih; or NULL */
     int line;
     int refused; /* its number */
     bool has_password;
@@ -27,6 +32,7 @@ struct argument { /* --name value, --name=value, or --name */
 };
 
 static char *read_line(char *into, int room, void *context);
+static void shorten(struct reading *r, char *line, char *into, size_t room);
 static int on_row(void *context, const char *section, const char *name, const char *value);
 static void check_mode(const struct reading *r);
 static bool split_argument(const char *given, struct argument *out);
@@ -46,6 +52,7 @@ enum sl_err config_read_file(struct config *c, const char *path, struct text *wh
     }
     int line = ini_parse_stream(read_line, &r, on_row, &r); /* the first bad one */
     check_mode(&r);
+    free(r.text);
     fclose(r.file);
     if (line == 0)
         return SL_OK;
@@ -85,12 +92,37 @@ static char *read_line(char *into, int room, void *context)
 {
     struct reading *r = context;
 
-    if (fgets(into, room, r->file) == NULL)
+    if (getline(&r->text, &r->text_room, r->file) < 0)
         return NULL;
-    r->line++; /* a line too long for inih comes in two and is refused, with a number near it */
-    size_t blanks = strspn(into, " \t");
-    memmove(into, into + blanks, strlen(into + blanks) + 1);
+    r->line++;
+    r->value = NULL;
+    char *line = r->text + strspn(r->text, " \t");
+    if (strlen(line) < (size_t)room)
+        memcpy(into, line, strlen(line) + 1);
+    else
+        shorten(r, line, into, (size_t)room);
     return into;
+}
+
+/* inih has room for 200 bytes.  It gets the name, and on_row the value from here; what has no name in
+ * front is refused by its beginning alone, and a comment is one by its beginning. */
+static void shorten(struct reading *r, char *line, char *into, size_t room)
+{
+    size_t name = strcspn(line, "=:");
+    char *value = line + name + (line[name] != '\0');
+    char *end = value + strlen(value);
+
+    snprintf(into, room, "%s", line);
+    if (*line == '#' || *line == ';' || *line == '[' || name + sizeof "= value" > room)
+        return;
+    snprintf(into, room, "%.*s= value", (int)name, line);
+    for (char *at = value; (at = strchr(at, ';')) != NULL && at < end; at++)
+        if (isspace((unsigned char)at[-1])) /* as inih knows a comment behind a value */
+            end = at;
+    while (end > value && isspace((unsigned char)end[-1]))
+        end--;
+    *end = '\0';
+    r->value = value + strspn(value, " \t");
 }
 
 /* inih wants non-zero for "go on", and keeps the number of the first line that was refused. */
@@ -103,6 +135,8 @@ static int on_row(void *context, const char *section, const char *name, const ch
 
     if (r->refused != 0)
         return 0; /* only the first is reported */
+    if (r->value != NULL)
+        value = r->value;
     if (s == NULL) {
         text_add(&reason, "there is no setting '%s'", name);
         suggest(name, "", &reason);

@@ -178,6 +178,38 @@ static void docs_settings_is_what_the_table_prints(void)
     CU_ASSERT_STRING_EQUAL(printed, written);
 }
 
+/* The library below takes 200 bytes of a line. */
+static void a_long_line_is_read_whole(void)
+{
+    char content[4000];
+    char value[1001];
+    int number;
+
+    memset(value, 'v', 1000);
+    value[1000] = '\0';
+    snprintf(content, sizeof content,
+             "# %s amqp-port = 7\n  ; %s = 7\n[tls]\n  tls-cert=%s   ; and that\n[listen]\n", value,
+             value, value);
+    begin();
+    write_file(content);
+    CU_ASSERT_EQUAL(config_read_file(&config, path, &why), SL_OK);
+    CU_ASSERT_STRING_EQUAL(config.tls.cert, value);
+    CU_ASSERT_EQUAL(config.amqp_port, 5672);
+    config_deinit(&config);
+
+    snprintf(content, sizeof content, "[tls]\ntls-cert = %s\nsing = 1\n", value);
+    CU_ASSERT_STRING_EQUAL(complaint(content), ":3: there is no setting 'sing'");
+    snprintf(content, sizeof content, "[tls]\n%s\n", value);
+    CU_ASSERT_STRING_EQUAL(complaint(content), ":2: not a section, a comment or name = value");
+    snprintf(content, sizeof content, "[tls]\n%s = 1\n", value);
+    CU_ASSERT_STRING_EQUAL(complaint(content), ":2: not a section, a comment or name = value");
+    snprintf(content, sizeof content, "[tls]\n[%s\n", value);
+    CU_ASSERT_EQUAL(sscanf(complaint(content), ":%d: not a section", &number), 1);
+    CU_ASSERT_EQUAL(number, 2);
+    snprintf(content, sizeof content, "[listen]\namqp-port = 5%s\n", value);
+    CU_ASSERT_EQUAL(sscanf(complaint(content), ":%d: amqp-port: '5vvv", &number), 1);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
@@ -188,6 +220,7 @@ int main(void)
         UNIT(a_missing_file_is_an_error),
         UNIT(the_file_overrides_defaults_and_flags_override_the_file),
         UNIT(requests_take_no_value),
+        UNIT(a_long_line_is_read_whole),
         UNIT(docs_settings_is_what_the_table_prints),
         CU_TEST_INFO_NULL,
     };
