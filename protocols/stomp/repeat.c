@@ -7,7 +7,7 @@
 static bool is_changing(struct sl_bytes line);
 static bool make_room(struct stomp_repeat *r, size_t room);
 static struct sl_bytes keep(struct sl_writer *w, struct sl_bytes bytes);
-static bool skip_if(struct sl_reader *r, struct sl_bytes expected);
+static inline bool skip_if(struct sl_reader *r, struct sl_bytes expected);
 static bool read_changing(struct sl_reader *r, struct stomp_again *again);
 
 void stomp_repeat_deinit(struct stomp_repeat *r)
@@ -92,7 +92,7 @@ static struct sl_bytes keep(struct sl_writer *w, struct sl_bytes bytes)
     return kept;
 }
 
-static bool skip_if(struct sl_reader *r, struct sl_bytes expected)
+static inline bool skip_if(struct sl_reader *r, struct sl_bytes expected)
 {
     if (sl_reader_left(r) < expected.len || memcmp(r->pos, expected.at, expected.len) != 0)
         return false;
