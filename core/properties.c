@@ -8,7 +8,7 @@ static const uint8_t no_flags[2];
 const struct sl_bytes properties_none = {no_flags, sizeof no_flags};
 
 static enum sl_err check_headers(struct sl_reader *r, const char **why);
-static uint16_t seek(struct sl_bytes flat, enum properties_flag wanted, struct sl_reader *r);
+static inline uint16_t seek(struct sl_bytes flat, enum properties_flag wanted, struct sl_reader *r);
 static struct sl_bytes read_table(struct sl_reader *r);
 
 enum sl_err properties_check(struct sl_bytes flat, const char **why)
@@ -157,7 +157,7 @@ static enum sl_err check_headers(struct sl_reader *r, const char **why)
 
 /* Stands the reader on one of the first five properties; 0 when it is absent.  Whoever asks
  * knows that the list is well formed, so what lies before is skipped unseen. */
-static uint16_t seek(struct sl_bytes flat, enum properties_flag wanted, struct sl_reader *r)
+static inline uint16_t seek(struct sl_bytes flat, enum properties_flag wanted, struct sl_reader *r)
 {
     *r = sl_reader_of(flat);
 

@@ -49,8 +49,6 @@ enum sl_err amqp_direct_reply_address(struct amqp_channel *ch, struct sl_bytes *
 {
     struct properties p;
 
-    if ((sl_load_u16(flat->at) & PROPERTY_REPLY_TO) == 0)
-        return SL_OK;
     properties_decode(*flat, &p);
     if (!direct_reply_is(p.reply_to))
         return SL_OK;

@@ -25,6 +25,8 @@ enum sl_err amqp_publisher_check(struct amqp_channel *ch, struct sl_bytes *prope
 {
     if (!properties_passed(ch->publisher, *properties))
         SL_TRY(check_properties(ch, *properties, why));
+    if ((sl_load_u16(properties->at) & PROPERTY_REPLY_TO) == 0)
+        return SL_OK;
     return amqp_direct_reply_address(ch, properties, why);
 }
 
