@@ -5,10 +5,7 @@ After each test the gateway must be alive and its memory back, and a bystander i
 process must not have noticed.
 """
 
-import argparse
-import importlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../../support")]
 
 import broker  # noqa: E402
-from suite import Tally, run_suite  # noqa: E402
+import runner  # noqa: E402
 
 SUITES = ["amqp_bytes", "amqp_state", "stomp_bytes", "mutations", "silence", "floods",
           "promises"]
@@ -50,6 +47,10 @@ class Guard:
     def __init__(self, gateway, bystander, is_sanitized):
         self.gateway, self.bystander, self.is_sanitized = gateway, bystander, is_sanitized
 
+    def wrap_all(self, suite):
+        for test in suite.tests:
+            self.wrap(test)
+
     def wrap(self, test):
         inner = test.function
 
@@ -76,39 +77,28 @@ class Guard:
             time.sleep(0.02)
 
 
+def beside_a_bystander(options, gateway):
+    bystander = Bystander(gateway.amqp_port)
+    try:
+        bystander.report()
+        guard = Guard(gateway, bystander, options.sanitized)
+        return runner.run(options, gateway, guard.wrap_all)
+    finally:
+        bystander.close()
+
+
 def main():
-    parser = argparse.ArgumentParser()
-    broker.add_options(parser)
+    parser = runner.parser(HERE, SUITES)
     parser.add_argument("--rounds", type=int, default=400, help="of seeded mutations")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000_000)
-    parser.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    options = runner.parse(parser)
+    options.threads = 1  # what a test does to memory is its own
 
-    tally = Tally()
     gateway = broker.from_options(options, "--login-timeout-ms", str(LOGIN_TIMEOUT_MS),
                                   "--shutdown-timeout-ms", "1000")
     gateway.login_timeout = LOGIN_TIMEOUT_MS / 1000
     gateway.rounds, gateway.seed = options.rounds, options.seed
-    bystander = None
-    try:
-        bystander = Bystander(gateway.amqp_port)
-        bystander.report()
-        guard = Guard(gateway, bystander, options.sanitized)
-        for name in options.suites:
-            suite = importlib.import_module(f"test_{name}").suite
-            for test in suite.tests:
-                guard.wrap(test)
-            tally.add(run_suite(suite, gateway, options.only, 1, options.verbose))
-    finally:
-        if bystander:
-            bystander.close()
-        complaint = gateway.close()
-    if complaint:
-        print("  FAILED the gateway ended badly\n    " + complaint.replace("\n", "\n    "))
-        tally.failed += 1
-    print(tally)
-    return 1 if tally.failed else 0
+    return runner.told(runner.run_on(options, gateway, beside_a_bystander))
 
 
 sys.exit(main())

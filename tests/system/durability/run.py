@@ -5,11 +5,8 @@
     tests/system/durability/run.py --long --seed 7      50 rounds of each kill, every n-th failure
 """
 
-import argparse
-import importlib
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,8 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SUPPORT = os.path.join(HERE, "../../support")
 sys.path[:0] = [HERE, SUPPORT]
 
-from broker import add_options  # noqa: E402
-from suite import Tally, run_suite  # noqa: E402
+import runner  # noqa: E402
 
 SUITES = ["layer", "kill", "churn", "rules", "delayed", "exchanges", "prepared", "prepared_steps",
           "republish", "instances", "office", "released", "patience", "windows", "slow_disk",
@@ -51,23 +47,15 @@ def build_layer(directory, *names):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    add_options(parser)
+    parser = runner.parser(HERE, SUITES)
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    options = runner.parse(parser)
 
     print(f"seed {options.seed}", flush=True)
-    tally = Tally()
     with tempfile.TemporaryDirectory(prefix="sluice-layer-") as directory:
-        lab = Lab(options, directory)
-        for name in options.suites:
-            suite = importlib.import_module(f"test_{name}").suite
-            tally.add(run_suite(suite, lab, options.only, options.threads, options.verbose))
-    print(tally)
-    return 1 if tally.failed else 0
+        tally = runner.run(options, Lab(options, directory))
+    return runner.told(tally)
 
 
 sys.exit(main())
