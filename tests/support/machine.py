@@ -10,6 +10,7 @@ import time
 
 import scratch
 from broker import Broker, free_port
+from suite import wait_until
 from undo_unsynced import undo_unsynced, unsynced_bytes
 
 WRITE, SYNC, OPEN, ALLOCATE, READ, CHANGE = range(6)
@@ -169,14 +170,21 @@ class Machine(Broker):
         return self.power_on()
 
     def interrupted_start(self, seconds):
-        """Starts and is killed before it may be ready."""
+        """Starts and is killed before it may be ready, but not before the layer keeps notes."""
         command = ["setpriv", "--pdeathsig", "KILL", "--", self.binary, "--bind", "127.0.0.1",
                    "--amqp-port", "0", "--stomp-port", str(free_port()), "--data-dir", self.data]
         with open(self.log_path, "ab") as log:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log,
                                        env=self.environment)
         try:
+            if self.undo:
+                wait_until(lambda: process.poll() is not None or self.has_notes(), "its notes")
             process.wait(seconds)
         except subprocess.TimeoutExpired:
+            pass
+        finally:
             process.kill()
-        process.wait()
+            process.wait()
+
+    def has_notes(self):
+        return os.path.exists(os.path.join(self.undo, "journal"))

@@ -76,12 +76,10 @@ def what_was_confirmed_outlives_a_disk_that_forgets_what_was_not_synced(lab):
 def what_was_confirmed_outlives_a_power_cut_while_starting_again(lab):
     """The second cut comes while the first one's traces are being cleared away."""
     def end(machine, choice):
-        words = machine.power_off("subset", choice.randrange(10**9))
-        try:
-            machine.interrupted_start(choice.uniform(0.0, 0.05))
-            words = words, machine.power_off("subset", choice.randrange(10**9))
-        finally:
-            return str(words)
+        words = [machine.power_off("subset", choice.randrange(10**9))]
+        machine.interrupted_start(choice.uniform(0.0, 0.05))
+        words.append(machine.power_off("subset", choice.randrange(10**9)))
+        return str(words)
 
     live_and_die(lab, max(lab.rounds // 2, 2), False, end, layer=lab.layer, forgets=True)
 

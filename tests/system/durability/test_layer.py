@@ -174,3 +174,13 @@ def a_process_is_killed_just_before_or_just_after_a_name_changes(lab):
                 equal((result.returncode, result.stdout), (-9, ""), machine.NAMES[change])
                 is_old = sorted(desk.files()) == ["0.log", "new"]
                 equal(is_old, not is_made, machine.NAMES[change])
+
+
+@suite.test
+def a_start_that_is_cut_off_at_once_can_be_forgotten(lab):
+    with machine.Machine(lab.binary, layer=lab.layer, forgets=True) as gateway:
+        gateway.power_off()
+        for _ in range(5):
+            gateway.interrupted_start(0.0)
+            gateway.forget()
+        gateway.power_on()
