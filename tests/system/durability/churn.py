@@ -21,7 +21,6 @@ class Filler(Player):
     def play(self):
         self.channel = self.open_amqp()
         self.channel.confirm_select()
-        self.waiting = {}
         for number in itertools.count():
             if self.stop.is_set():
                 break
@@ -31,17 +30,14 @@ class Filler(Player):
             self.ledger.sending([queue], brief(body))
             self.waiting[number + 1] = [queue], brief(body)
             self.channel.publish("", queue, body, {"delivery_mode": 2})
-            while len(self.waiting) > WINDOW:
-                self.read_answer(10)
-        while self.waiting:
-            self.read_answer(10)
+            self.hear(WINDOW)
+        self.hear(0)
 
     def read_answer(self, timeout):
-        if not getattr(self, "waiting", None):
+        if not self.waiting:
             return False
-        _, (tag, multiple) = self.channel.wait("basic.ack", timeout=timeout)
-        for done in [t for t in self.waiting if t == tag or multiple and t < tag]:
-            self.ledger.confirmed(*self.waiting.pop(done))
+        for said in self.confirmed(timeout):
+            self.ledger.confirmed(*said)
         return True
 
 

@@ -52,6 +52,7 @@ class Player(threading.Thread):
         self.choice = random.Random(f"{name} {seed}")
         self.stop = threading.Event()
         self.connection = None
+        self.waiting = {}  # what has no answer yet
 
     def run(self):
         try:
@@ -85,6 +86,16 @@ class Player(threading.Thread):
         """Takes one answer; False: there will be none."""
         return False
 
+    def hear(self, most):
+        """Takes answers until at most so many are missing."""
+        while len(self.waiting) > most:
+            self.read_answer(10)
+
+    def confirmed(self, timeout):
+        """What waits no longer after the next basic.ack; the tags are its keys."""
+        _, (tag, multiple) = self.channel.wait("basic.ack", timeout=timeout)
+        return [self.waiting.pop(t) for t in list(self.waiting) if t == tag or multiple and t < tag]
+
     def body(self, number, mark="m"):
         size = self.choice.choice((10, 10, 100, 1000, 5000))
         if self.choice.random() < 0.005:
@@ -111,17 +122,14 @@ class AmqpPublisher(Player):
             self.ledger.sending(queues, body, is_persistent)
             self.waiting[number + 1] = queues, body
             self.channel.publish(exchange, key, body, {"delivery_mode": 1 + is_persistent})
-            while len(self.waiting) > WINDOW:
-                self.read_answer(10)
-        while self.waiting:
-            self.read_answer(10)
+            self.hear(WINDOW)
+        self.hear(0)
 
     def read_answer(self, timeout):
         if not self.waiting:
             return False
-        _, (tag, multiple) = self.channel.wait("basic.ack", timeout=timeout)
-        for done in [t for t in self.waiting if t == tag or multiple and t < tag]:
-            self.ledger.confirmed(*self.waiting.pop(done))
+        for said in self.confirmed(timeout):
+            self.ledger.confirmed(*said)
         return True
 
 
@@ -143,10 +151,8 @@ class StompPublisher(Player):
             self.waiting[str(number)] = queues, body
             more = {"persistent": "true"} if is_persistent else {}
             self.connection.publish(destination, body, receipt=number, **more)
-            while len(self.waiting) > WINDOW:
-                self.read_answer(10)
-        while self.waiting:
-            self.read_answer(10)
+            self.hear(WINDOW)
+        self.hear(0)
 
     def read_answer(self, timeout):
         if not self.waiting:

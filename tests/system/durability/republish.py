@@ -61,18 +61,18 @@ class AmqpRepublisher(Player):
         for tag, number in enumerate(box.numbers(self.stop), 1):
             self.waiting[tag] = number
             self.channel.publish(box.exchange, box.key, box.body(number), {
-                "delivery_mode": 2, "headers": {box.header: box.identity(number)}})
-            while len(self.waiting) > WINDOW:
-                self.read_answer(10)
-        while self.waiting:
-            self.read_answer(10)
+                "delivery_mode": 2, "headers": self.headers(number)})
+            self.hear(WINDOW)
+        self.hear(0)
+
+    def headers(self, number):
+        return {self.outbox.header: self.outbox.identity(number)}
 
     def read_answer(self, timeout):
         if not self.waiting:
             return False
-        _, (tag, multiple) = self.channel.wait("basic.ack", timeout=timeout)
-        for done in [t for t in self.waiting if t == tag or multiple and t < tag]:
-            del self.outbox.unconfirmed[self.waiting.pop(done)]
+        for number in self.confirmed(timeout):
+            del self.outbox.unconfirmed[number]
         return True
 
 
@@ -90,10 +90,8 @@ class StompRepublisher(Player):
             self.connection.send("SEND", {
                 "destination": self.destination(), "persistent": "true", "receipt": number,
                 box.header: box.identity(number), "content-length": len(body)}, body)
-            while len(self.waiting) > WINDOW:
-                self.read_answer(10)
-        while self.waiting:
-            self.read_answer(10)
+            self.hear(WINDOW)
+        self.hear(0)
 
     def destination(self):
         box = self.outbox

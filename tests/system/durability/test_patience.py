@@ -149,19 +149,8 @@ GROUPED = "/topic/grouped@c"
 
 
 class GroupPublisher(republish.AmqpRepublisher):
-    def play(self):
-        self.channel = self.open_amqp()
-        self.channel.confirm_select()
-        box = self.outbox
-        for tag, number in enumerate(box.numbers(self.stop), 1):
-            self.waiting[tag] = number
-            self.channel.publish(box.exchange, box.key, box.body(number), {
-                "delivery_mode": 2, "headers": {"JMSXGroupID": f"g{number % GROUPS}",
-                                                box.header: box.identity(number)}})
-            while len(self.waiting) > republish.WINDOW:
-                self.read_answer(10)
-        while self.waiting:
-            self.read_answer(10)
+    def headers(self, number):
+        return {"JMSXGroupID": f"g{number % GROUPS}", **super().headers(number)}
 
 
 class GroupMember(Player):
