@@ -13,6 +13,17 @@ void table_sync(struct table *t)
     }
 }
 
+enum sl_err table_declare_durable(struct table *t, struct sitter *s, const char *queue,
+                                  struct sl_bytes arguments)
+{
+    struct queue_declaration d = {
+        .name = sl_bytes_of(queue), .is_durable = true, .arguments = arguments};
+
+    broker_declare_queue(&s->client, 1, &d, "");
+    table_sync(t);
+    return s->last->err;
+}
+
 bool table_turn(struct table *t, struct sitter *reader)
 {
     broker_client_written(&reader->client, reader->cost);

@@ -15,6 +15,10 @@
 /* Everything that was asked for is done, and durable. */
 void table_sync(struct table *t);
 
+/* A queue that is in the log; gives the answer. */
+enum sl_err table_declare_durable(struct table *t, struct sitter *s, const char *queue,
+                                  struct sl_bytes arguments);
+
 /* False: nothing was fetched. */
 bool table_turn(struct table *t, struct sitter *reader);
 /* Turns until the reader hears nothing more. */

@@ -31,7 +31,7 @@ static inline struct sl_bytes table_end(struct table_maker *m)
     return (struct sl_bytes){m->start, (size_t)(m->w.pos - m->start)};
 }
 
-/* A table of one string, or of one number. */
+/* A table of one string, of one number, or of one truth. */
 static inline struct sl_bytes table_of_string(struct table_maker *m, const char *name,
                                               const char *value)
 {
@@ -62,6 +62,13 @@ static inline struct sl_bytes table_of_number(struct table_maker *m, const char 
 {
     table_begin(m);
     table_write_s64(&m->w, sl_bytes_of(name), value);
+    return table_end(m);
+}
+
+static inline struct sl_bytes table_of_bool(struct table_maker *m, const char *name, bool value)
+{
+    table_begin(m);
+    table_write_bool(&m->w, sl_bytes_of(name), value);
     return table_end(m);
 }
 

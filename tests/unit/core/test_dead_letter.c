@@ -4,8 +4,8 @@
 #include "core/deaths.h"
 #include "core/properties.h"
 #include "core/shard.h"
+#include "tests/support/table_log.h"
 #include "tests/support/table_maker.h"
-#include "tests/support/table_top.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
@@ -35,13 +35,7 @@ static void declare(const char *queue, const char *exchange, const char *key, co
 
 static void declare_durable(const char *queue, struct sl_bytes arguments)
 {
-    struct queue_declaration d = {
-        .name = sl_bytes_of(queue), .is_durable = true, .arguments = arguments};
-
-    broker_declare_queue(&s->client, 1, &d, "");
-    table_settle(&t);
-    table_flush(&t);
-    CU_ASSERT_EQUAL_FATAL(s->last->err, SL_OK);
+    CU_ASSERT_EQUAL_FATAL(table_declare_durable(&t, s, queue, arguments), SL_OK);
 }
 
 static void set_up(void)

@@ -47,11 +47,7 @@ static enum sl_err declare_exchange(const char *name, const char *type, const ch
 
 static void declare_queue(const char *name)
 {
-    struct queue_declaration d = {.name = sl_bytes_of(name), .is_durable = true};
-
-    broker_declare_queue(&a->client, 1, &d, "");
-    table_sync(&t);
-    CU_ASSERT_EQUAL_FATAL(a->last->err, SL_OK);
+    CU_ASSERT_EQUAL_FATAL(table_declare_durable(&t, a, name, table_empty), SL_OK);
 }
 
 static void begin(uint64_t budget)

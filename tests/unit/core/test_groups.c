@@ -5,7 +5,7 @@
 #include "core/memory.h"
 #include "core/queue.h"
 #include "tests/support/properties_maker.h"
-#include "tests/support/table_top.h"
+#include "tests/support/table_log.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
@@ -27,16 +27,11 @@ static void sit(void)
 
 static void set_up(void)
 {
-    struct queue_declaration d = {.name = sl_bytes_of("q"), .is_durable = true};
-
     disk = faulty_disk_new();
     SL_ASSERT(disk != NULL);
     table_init_on(&t, 1, BUDGET, disk);
     sit();
-    broker_declare_queue(&s->client, 1, &d, "amq.gen-");
-    table_settle(&t);
-    table_flush(&t);
-    SL_ASSERT(s->last->err == SL_OK);
+    SL_ASSERT(table_declare_durable(&t, s, "q", table_empty) == SL_OK);
 }
 
 static void tear_down(void)

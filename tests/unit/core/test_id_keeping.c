@@ -71,12 +71,7 @@ static bool has_file(uint64_t number)
 
 static void declare(const char *name, struct sl_bytes arguments)
 {
-    struct queue_declaration d = {
-        .name = sl_bytes_of(name), .is_durable = true, .arguments = arguments};
-
-    broker_declare_queue(&a->client, 1, &d, "");
-    table_sync(&t);
-    CU_ASSERT_EQUAL(a->last->err, SL_OK);
+    CU_ASSERT_EQUAL(table_declare_durable(&t, a, name, arguments), SL_OK);
 }
 
 static void publish_under(const char *queue, const char *header, const char *id, bool is_persistent)
@@ -99,9 +94,7 @@ static int64_t ready(const char *queue)
 
 static struct sl_bytes plugin(struct table_maker *m)
 {
-    table_begin(m);
-    table_write_bool(&m->w, SL_BYTES_LITERAL("x-message-deduplication"), true);
-    return table_end(m);
+    return table_of_bool(m, "x-message-deduplication", true);
 }
 
 static void ids_of_a_checkpoint_are_there_again(void)

@@ -57,12 +57,7 @@ static void take_checkpoint(void)
 
 static void declare_with(const char *queue, struct sl_bytes arguments)
 {
-    struct queue_declaration d = {
-        .name = sl_bytes_of(queue), .is_durable = true, .arguments = arguments};
-
-    broker_declare_queue(&a->client, 1, &d, "");
-    table_sync(&t);
-    CU_ASSERT_EQUAL(a->last->err, SL_OK);
+    CU_ASSERT_EQUAL(table_declare_durable(&t, a, queue, arguments), SL_OK);
 }
 
 static void declare(const char *queue)

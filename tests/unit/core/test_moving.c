@@ -28,20 +28,13 @@ static void start(void)
 
 static void begin(const char *argument, int64_t n)
 {
-    struct queue_declaration d = {.name = SL_BYTES_LITERAL("other"), .is_durable = true};
-
     disk = faulty_disk_new();
     start();
-    broker_declare_queue(&a->client, 1, &d, "");
-    table_settle(&t);
-    d.name = SL_BYTES_LITERAL("q");
-    if (argument != NULL)
-        d.arguments = table_of_number(&maker, argument, n);
-    broker_declare_queue(&a->client, 1, &d, "");
-    table_settle(&t);
-    table_flush(&t);
-    table_settle(&t);
-    CU_ASSERT_EQUAL_FATAL(a->last->err, SL_OK);
+    CU_ASSERT_EQUAL_FATAL(table_declare_durable(&t, a, "other", table_empty), SL_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        table_declare_durable(
+            &t, a, "q", argument == NULL ? table_empty : table_of_number(&maker, argument, n)),
+        SL_OK);
 }
 
 static void end(void)

@@ -7,8 +7,8 @@
 #include "core/keeper.h"
 #include "core/properties.h"
 #include "core/shard.h"
+#include "tests/support/table_log.h"
 #include "tests/support/table_maker.h"
-#include "tests/support/table_top.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -40,13 +40,9 @@ static void rest(void)
 
 static void begin(uint64_t budget)
 {
-    struct queue_declaration d = {.name = SL_BYTES_LITERAL("q"), .is_durable = true};
-
     disk = faulty_disk_new();
     sit(budget);
-    broker_declare_queue(&a->client, 1, &d, "");
-    rest();
-    CU_ASSERT_EQUAL_FATAL(a->last->err, SL_OK);
+    CU_ASSERT_EQUAL_FATAL(table_declare_durable(&t, a, "q", table_empty), SL_OK);
 }
 
 static void start_again(uint64_t budget)

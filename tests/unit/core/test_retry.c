@@ -4,8 +4,8 @@
 #include "core/base/assert.h"
 #include "core/memory.h"
 #include "core/queue.h"
+#include "tests/support/table_log.h"
 #include "tests/support/table_maker.h"
-#include "tests/support/table_top.h"
 #include "tests/support/unit.h"
 
 #define BUDGET (512u * 1024)
@@ -34,21 +34,17 @@ static struct queue_rules rules_of(const char *type, int64_t min, int64_t max)
 static void set_up(int64_t min, int64_t max)
 {
     struct table_maker m;
-    struct queue_declaration d = {.name = sl_bytes_of("q"), .is_durable = true};
 
     table_begin(&m);
     table_write_string(&m.w, sl_bytes_of("x-delayed-retry-type"), sl_bytes_of("all"));
     table_write_s64(&m.w, sl_bytes_of("x-delayed-retry-min"), min);
     table_write_s64(&m.w, sl_bytes_of("x-delayed-retry-max"), max);
-    d.arguments = table_end(&m);
+    struct sl_bytes arguments = table_end(&m);
     disk = faulty_disk_new();
     SL_ASSERT(disk != NULL);
     table_init_on(&t, 1, BUDGET, disk);
     s = table_sit(&t, 0);
-    broker_declare_queue(&s->client, 1, &d, "amq.gen-");
-    table_settle(&t);
-    table_flush(&t);
-    SL_ASSERT(s->last->err == SL_OK);
+    SL_ASSERT(table_declare_durable(&t, s, "q", arguments) == SL_OK);
 }
 
 static void tear_down(void)

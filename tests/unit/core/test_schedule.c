@@ -38,13 +38,9 @@ static void declare_exchange(const char *name, bool is_internal)
 
 static void begin(uint64_t budget)
 {
-    struct queue_declaration d = {.name = SL_BYTES_LITERAL("q"), .is_durable = true};
-
     disk = faulty_disk_new();
     sit(budget);
-    broker_declare_queue(&a->client, 1, &d, "");
-    table_sync(&t);
-    CU_ASSERT_EQUAL_FATAL(a->last->err, SL_OK);
+    CU_ASSERT_EQUAL_FATAL(table_declare_durable(&t, a, "q", table_empty), SL_OK);
     declare_exchange("x", false);
     CU_ASSERT_EQUAL_FATAL(table_bind(&t, a, "q", "x", "q"), SL_OK);
     table_sync(&t);
