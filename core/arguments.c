@@ -102,7 +102,6 @@ static enum sl_err check_value(struct resource r, const struct rule *rule, struc
 static bool complain(const struct rule *rule, struct table_value v, struct text *words);
 static bool complain_of_number(const struct rule *rule, struct table_value v, struct text *words);
 static bool complain_of_selector(struct sl_bytes text, struct text *words);
-static bool is_choice(const struct rule *rule, struct sl_bytes word);
 static enum sl_err refuse(struct resource r, const struct rule *rule, const char *words,
                           struct text *reason);
 static bool is_quorum(const struct known *known);
@@ -264,7 +263,7 @@ static bool complain(const struct rule *rule, struct table_value v, struct text 
     }
     if (rule == &RULES[SELECTOR])
         return complain_of_selector(word, words);
-    if (rule->choice == NULL || is_choice(rule, word))
+    if (rule->choice == NULL || sl_bytes_are_among(word, rule->choice))
         return false;
     text_add(words, "%s", rule->bad);
     return true;
@@ -295,18 +294,6 @@ static bool complain_of_selector(struct sl_bytes text, struct text *words)
 
     selector_free(selector);
     return err == SL_ESYNTAX || err == SL_ETOOBIG; /* without memory the queue is not made */
-}
-
-static bool is_choice(const struct rule *rule, struct sl_bytes word)
-{
-    for (const char *at = rule->choice; *at != '\0' && at[1] != '\0';) {
-        const char *end = strchr(at + 1, '|');
-        if (sl_bytes_equal(word,
-                           (struct sl_bytes){(const uint8_t *)at + 1, (size_t)(end - at - 1)}))
-            return true;
-        at = end;
-    }
-    return false;
 }
 
 static enum sl_err refuse(struct resource r, const struct rule *rule, const char *words,

@@ -99,7 +99,6 @@ static const struct {
 
 static const struct key *key_of(struct sl_bytes name);
 static bool is_good(const struct key *key, struct table_value value);
-static bool is_choice(const struct key *key, struct sl_bytes word);
 static void add_term(struct table_value value, struct text *to);
 static bool is_set(const struct key *key, struct sl_bytes keys, struct table_value *out);
 static bool find_value(const struct key *key, struct sl_bytes policy, struct sl_bytes by_operator,
@@ -238,22 +237,11 @@ static bool is_good(const struct key *key, struct table_value value)
     case NUMBER: return table_value_integer(value, &n) && n >= key->least && n <= key->most;
     case TRUTH: return table_value_bool(value, &is_true);
     case WORDS:
-        return table_value_string(value, &word) && (key->choice == NULL || is_choice(key, word));
+        return table_value_string(value, &word) &&
+               (key->choice == NULL || sl_bytes_are_among(word, key->choice));
     case ANYTHING: break;
     }
     return true;
-}
-
-static bool is_choice(const struct key *key, struct sl_bytes word)
-{
-    for (const char *at = key->choice; at[1] != '\0';) {
-        const char *end = strchr(at + 1, '|');
-        if (sl_bytes_equal(word,
-                           (struct sl_bytes){(const uint8_t *)at + 1, (size_t)(end - at - 1)}))
-            return true;
-        at = end;
-    }
-    return false;
 }
 
 /* As Erlang writes it. */

@@ -44,6 +44,9 @@ static inline bool sl_bytes_begin(struct sl_bytes a, const char *prefix)
     return a.len >= len && memcmp(a.at, prefix, len) == 0;
 }
 
+/* Whether it is one of these words, which stand between bars: "|drop-head|reject-publish|". */
+bool sl_bytes_are_among(struct sl_bytes a, const char *words);
+
 /* The part of a behind its first n bytes; empty when n is past the end. */
 static inline struct sl_bytes sl_bytes_skip(struct sl_bytes a, size_t n)
 {
@@ -52,7 +55,7 @@ static inline struct sl_bytes sl_bytes_skip(struct sl_bytes a, size_t n)
     return (struct sl_bytes){a.at + n, a.len - n};
 }
 
-/* An owned copy of small bytes of our own, for sl_bytes_free; aborts without memory.  Of nothing it
+/* An owned copy of bytes that are bounded, for sl_bytes_free; aborts without memory.  Of nothing it
  * is {NULL, 0}. */
 struct sl_bytes sl_bytes_copy(struct sl_bytes a);
 void sl_bytes_free(struct sl_bytes a);

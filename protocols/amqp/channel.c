@@ -179,7 +179,7 @@ void amqp_channel_free(struct amqp_channel *ch)
     free(ch->publisher);
     if (ch->refusal != NULL)
         mail_free(&ch->refusal->mail);
-    free((void *)(uintptr_t)ch->last_queue.at);
+    sl_bytes_free(ch->last_queue);
     list_remove(&ch->of_unannounced);
     free(ch);
 }
@@ -373,7 +373,7 @@ static void release(struct amqp_channel *ch)
     if (ch->group != NULL)
         credit_group_unref(ch->group);
     free(ch->publisher);
-    free((void *)(uintptr_t)ch->last_queue.at);
+    sl_bytes_free(ch->last_queue);
     list_remove(&ch->of_unannounced);
     ch->group = NULL;
     ch->publisher = NULL;

@@ -12,7 +12,6 @@
 #include "protocols/amqp/reply.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 
 static void part(struct amqp_connection *c);
 static bool is_done(const struct amqp_channel *ch);
@@ -183,16 +182,6 @@ const char *amqp_printable(struct amqp_connection *c, struct sl_bytes bytes)
     struct text text = text_on(at, room);
     text_add_bytes(&text, bytes);
     return at;
-}
-
-struct sl_bytes amqp_copy(struct sl_bytes bytes)
-{
-    if (bytes.len == 0)
-        return (struct sl_bytes){NULL, 0};
-    uint8_t *at = malloc(bytes.len);
-    SL_ASSERT(at != NULL);
-    memcpy(at, bytes.at, bytes.len);
-    return (struct sl_bytes){at, bytes.len};
 }
 
 /* The end of LEAVING.  What the peer held is free again before it reads close-ok. */

@@ -118,7 +118,5 @@ bool amqp_arguments_end(struct amqp_connection *c, const struct sl_reader *r);
 struct sl_bytes amqp_read_table(struct sl_reader *r);
 /* Bytes of a peer, fit for an error text; lives until the next frame. */
 const char *amqp_printable(struct amqp_connection *c, struct sl_bytes bytes);
-/* Gives an owned copy, aborts without memory: what is copied is bounded by a frame. */
-struct sl_bytes amqp_copy(struct sl_bytes bytes);
 
 #endif

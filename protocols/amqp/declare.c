@@ -2,8 +2,6 @@
 
 #include "protocols/amqp/encode.h"
 
-#include <stdlib.h>
-
 enum exchange_declare_bits {
     EXCHANGE_PASSIVE = 1 << 0,
     EXCHANGE_DURABLE = 1 << 1,
@@ -247,8 +245,8 @@ static void note_last_queue(struct amqp_channel *ch, struct sl_bytes name)
 {
     if (sl_bytes_equal(ch->last_queue, name))
         return;
-    free((void *)(uintptr_t)ch->last_queue.at);
-    ch->last_queue = amqp_copy(name);
+    sl_bytes_free(ch->last_queue);
+    ch->last_queue = sl_bytes_copy(name);
 }
 
 static void send_count(struct amqp_channel *ch, uint32_t method, uint64_t count)

@@ -65,7 +65,7 @@ void amqp_connection_start_ok(struct amqp_connection *c, struct sl_reader *r)
     sl_read_short_string(r); /* locale: there is one */
     if (!amqp_arguments_end(c, r))
         return;
-    c->client_properties = amqp_copy(properties);
+    c->client_properties = sl_bytes_copy(properties);
     read_capabilities(c);
     c->mechanism = amqp_sasl_name(mechanism);
     struct amqp_sasl_offer offer = offer_to(c);
@@ -158,7 +158,7 @@ static void end_login(struct amqp_connection *c, enum identity_verdict verdict)
         refuse_login(c, sl_bytes_of(c->mechanism));
         return;
     }
-    c->user = amqp_copy(amqp_client(c)->user);
+    c->user = sl_bytes_copy(amqp_client(c)->user);
     send_tune(c);
     c->phase = AMQP_PHASE_TUNING;
 }

@@ -246,8 +246,8 @@ static void on_close(struct session *s)
     free(c->channels);
     if (c->is_logging_in)
         identity_forget(&s->client);
-    free((void *)(uintptr_t)c->user.at);
-    free((void *)(uintptr_t)c->client_properties.at);
+    sl_bytes_free(c->user);
+    sl_bytes_free(c->client_properties);
     broker_client_close(&s->client);
 }
 

@@ -86,6 +86,17 @@ static void bytes_compare_by_length_and_content(void)
     CU_ASSERT_EQUAL(sl_bytes_skip(SL_BYTES_LITERAL("abc"), 9).len, 0);
 }
 
+static void a_word_is_among_others_when_it_is_a_whole_one(void)
+{
+    CU_ASSERT_FALSE(sl_bytes_are_among(sl_bytes_of("drop"), "|drop-head|lazy|"));
+    CU_ASSERT_FALSE(sl_bytes_are_among(sl_bytes_of("drop-head|lazy"), "|drop-head|lazy|"));
+    CU_ASSERT_FALSE(sl_bytes_are_among(sl_bytes_of(""), "|drop-head|lazy|"));
+    CU_ASSERT_FALSE(sl_bytes_are_among(sl_bytes_of("|"), "|drop-head|lazy|"));
+    CU_ASSERT_FALSE(sl_bytes_are_among(sl_bytes_of("lazy"), ""));
+    CU_ASSERT_TRUE(sl_bytes_are_among(sl_bytes_of("drop-head"), "|drop-head|lazy|"));
+    CU_ASSERT_TRUE(sl_bytes_are_among(sl_bytes_of("lazy"), "|drop-head|lazy|"));
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {UNIT(a_reader_never_passes_its_end),
@@ -94,6 +105,7 @@ int main(void)
                                   UNIT(a_short_string_holds_at_most_255_bytes),
                                   UNIT(what_is_written_is_read_back_in_network_order),
                                   UNIT(bytes_compare_by_length_and_content),
+                                  UNIT(a_word_is_among_others_when_it_is_a_whole_one),
                                   CU_TEST_INFO_NULL};
     return unit_run("core/base/bytes", tests);
 }
