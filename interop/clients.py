@@ -13,6 +13,7 @@ WAYS = ["plain", "tls", "mutual"]
 PYTHON = ["/usr/bin/python3", "-B"]
 JARS = [f"/usr/share/java/{name}.jar" for name in ("amqp-client", "slf4j-api", "slf4j-nop")]
 JAVA = ["sh", "java/run.sh"]
+GO_RUN = ["sh", "-c", "cd go && exec go run harness.go $0"]
 DEBIAN_PYTHON = "/usr/lib/python3/dist-packages/"
 DEBIAN_PERL = "/usr/share/perl5/"
 PHP_EXTENSIONS = "/usr/lib/php/*/"
@@ -96,13 +97,13 @@ CLIENTS = {
     "php_amqplib": Client(["php", "php_amqplib/check.php"], "php-amqplib", "PHP",
                           title="php-amqplib", needs=["/usr/share/php/PhpAmqpLib/autoload.php"],
                           also=["php-cli"]),
-    "go": Client(["go", "run", "go/check.go"], "golang-github-rabbitmq-amqp091-go-dev", "Go",
+    "go": Client([*GO_RUN, "amqp.go"], "golang-github-rabbitmq-amqp091-go-dev", "Go",
                  title="amqp091-go", environment=GO, also=["golang-go"],
-                 needs=["/usr/share/gocode/src/github.com/rabbitmq/amqp091-go"]),
-    "go_stomp": Client(["sh", "-c", "cd go_stomp && exec go run ."],
-                       "github.com/go-stomp/stomp/v3", "Go", title="go-stomp", is_long=True,
-                       environment=GO_MODULE, needs=["go"], also=["golang-go"],
-                       by=fetched.go("go_stomp", "github.com/go-stomp/stomp/v3")),
+                 needs=["go", "/usr/share/gocode/src/github.com/rabbitmq/amqp091-go"]),
+    "go_stomp": Client([*GO_RUN, "stomp.go"], "github.com/go-stomp/stomp/v3", "Go",
+                       title="go-stomp", is_long=True, environment=GO_MODULE, needs=["go"],
+                       also=["golang-go"],
+                       by=fetched.go("go", "github.com/go-stomp/stomp/v3")),
     "java": Client([*JAVA, ":".join(JARS), "java/Check.java", "java/Gateway.java"],
                    "librabbitmq-client-java", "Java", title="amqp-client",
                    needs=["javac", *JARS],

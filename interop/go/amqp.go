@@ -1,23 +1,16 @@
-// amqp091-go as Debian packages it, unmodified.
+//go:build ignore
+
+// amqp091-go as Debian packages it, unmodified: go run harness.go amqp.go
 package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"os"
 	"os/exec"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
 
 func connect(user, password, vhost string) (*amqp.Connection, error) {
 	return dial(amqp.Config{Vhost: vhost,
@@ -26,17 +19,8 @@ func connect(user, password, vhost string) (*amqp.Connection, error) {
 
 func dial(config amqp.Config) (*amqp.Connection, error) {
 	where := "://127.0.0.1:" + os.Getenv("AMQP_PORT") + "/"
-	if os.Getenv("TLS_CA") == "" {
+	if config.TLSClientConfig = tlsConfig(); config.TLSClientConfig == nil {
 		return amqp.DialConfig("amqp"+where, config)
-	}
-	authority, err := os.ReadFile(os.Getenv("TLS_CA"))
-	must(err)
-	config.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
-	config.TLSClientConfig.RootCAs.AppendCertsFromPEM(authority)
-	if os.Getenv("TLS_CERT") != "" {
-		pair, err := tls.LoadX509KeyPair(os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"))
-		must(err)
-		config.TLSClientConfig.Certificates = []tls.Certificate{pair}
 	}
 	return amqp.DialConfig("amqps"+where, config)
 }
@@ -61,13 +45,6 @@ func declareExclusive(channel *amqp.Channel) string {
 
 func publish(channel *amqp.Channel, queue string, message amqp.Publishing) {
 	must(channel.PublishWithContext(context.Background(), "", queue, false, false, message))
-}
-
-// equal compares as text.
-func equal(got, wanted any) {
-	if fmt.Sprint(got) != fmt.Sprint(wanted) {
-		panic(fmt.Sprint("got ", got, ", wanted ", wanted))
-	}
 }
 
 func refused(code int, err error) {
@@ -248,11 +225,6 @@ func itsCertificateSaysWhoItIs() {
 	declareExclusive(channel)
 }
 
-type check struct {
-	name string
-	body func()
-}
-
 func checks() []check {
 	all := []check{
 		{"publishes consumes and acknowledges", publishesAndConsumes},
@@ -277,34 +249,6 @@ func checks() []check {
 	return all
 }
 
-// run gives what went wrong, nil when nothing did.
-func run(body func()) any {
-	done := make(chan any, 1)
-	go func() {
-		defer func() { done <- recover() }()
-		body()
-	}()
-	select {
-	case trouble := <-done:
-		return trouble
-	case <-time.After(30 * time.Second):
-		return "nothing came in time"
-	}
-}
-
 func main() {
-	passed, failed := 0, 0
-	for _, c := range checks() {
-		if trouble := run(c.body); trouble != nil {
-			failed++
-			fmt.Printf("  FAILED amqp091-go: %s\n    %v\n", c.name, trouble)
-			continue
-		}
-		passed++
-		fmt.Printf("  ok amqp091-go: %s\n", c.name)
-	}
-	fmt.Printf("%d passed, %d failed, 0 skipped\n", passed, failed)
-	if failed != 0 {
-		os.Exit(1)
-	}
+	runAll("amqp091-go", checks())
 }

@@ -1,9 +1,8 @@
-// go-stomp, unmodified.
+// go-stomp, unmodified: go run harness.go stomp.go
 package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,21 +16,6 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-const timeout = 30 * time.Second
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-// equal compares as text.
-func equal(got, wanted any) {
-	if fmt.Sprint(got) != fmt.Sprint(wanted) {
-		panic(fmt.Sprint("got ", got, ", wanted ", wanted))
-	}
-}
-
 var count int
 
 func unique() string {
@@ -41,19 +25,11 @@ func unique() string {
 
 func dial() net.Conn {
 	where := "127.0.0.1:" + os.Getenv("STOMP_PORT")
-	if os.Getenv("TLS_CA") == "" {
+	config := tlsConfig()
+	if config == nil {
 		connection, err := net.Dial("tcp", where)
 		must(err)
 		return connection
-	}
-	authority, err := os.ReadFile(os.Getenv("TLS_CA"))
-	must(err)
-	config := &tls.Config{RootCAs: x509.NewCertPool()}
-	config.RootCAs.AppendCertsFromPEM(authority)
-	if os.Getenv("TLS_CERT") != "" {
-		pair, err := tls.LoadX509KeyPair(os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"))
-		must(err)
-		config.Certificates = []tls.Certificate{pair}
 	}
 	connection, err := tls.Dial("tcp", where, config)
 	must(err)
@@ -231,11 +207,6 @@ func itComesBack() {
 	must(connection.Ack(message))
 }
 
-type check struct {
-	name string
-	body func()
-}
-
 func checks() []check {
 	all := []check{
 		{"publishes consumes and acknowledges", publishesAndConsumes},
@@ -254,35 +225,7 @@ func checks() []check {
 	return all
 }
 
-// run gives what went wrong, nil when nothing did.
-func run(body func()) any {
-	done := make(chan any, 1)
-	go func() {
-		defer func() { done <- recover() }()
-		body()
-	}()
-	select {
-	case trouble := <-done:
-		return trouble
-	case <-time.After(timeout):
-		return "nothing came in time"
-	}
-}
-
 func main() {
 	log.SetOutput(io.Discard) // it tells of every end
-	passed, failed := 0, 0
-	for _, c := range checks() {
-		if trouble := run(c.body); trouble != nil {
-			failed++
-			fmt.Printf("  FAILED go-stomp: %s\n    %v\n", c.name, trouble)
-			continue
-		}
-		passed++
-		fmt.Printf("  ok go-stomp: %s\n", c.name)
-	}
-	fmt.Printf("%d passed, %d failed, 0 skipped\n", passed, failed)
-	if failed != 0 {
-		os.Exit(1)
-	}
+	runAll("go-stomp", checks())
 }
