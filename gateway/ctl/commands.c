@@ -9,7 +9,7 @@
 enum special {
     PLAIN,
     TAKES_CONDITIONS, /* --if-unused, --if-empty */
-    WANTS_IT_THERE,   /* what it changes; a PUT would make it */
+    WANTS_IT_THERE,   /* what it changes; else it would be made, or nothing said */
     WANTS_IT_NEW,     /* a PUT would change it */
 };
 
@@ -73,7 +73,7 @@ static const struct command COMMANDS[] = {
      "as JSON: max-connections, max-queues", PLAIN},
     {"clear vhost limits", "[LIMIT]", 0, 1, "DELETE", "vhost-limits/v/1", NULL, "", PLAIN},
     {"close connection", "NAME", 1, 1, "DELETE", "connections/1", NULL,
-     "as list connections has it", PLAIN},
+     "as list connections has it", WANTS_IT_THERE},
     {"reload", "", 0, 0, "POST", "reload", NULL, "reads the settings again", PLAIN},
     {"export definitions", "[FILE]", 0, 1, "GET", "definitions", NULL,
      "what is defined, as RabbitMQ has it", PLAIN},

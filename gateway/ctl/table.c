@@ -9,6 +9,7 @@
 #define CELL_BYTES_MAX 1024u
 
 static void format(const json_t *value, char room[CELL_BYTES_MAX]);
+static void format_list(const json_t *list, struct text *to);
 static size_t width_of(const char *text);
 static void print_cell(FILE *to, const char *text, size_t width, bool is_right, bool is_last);
 
@@ -61,11 +62,28 @@ static void format(const json_t *value, char room[CELL_BYTES_MAX])
         text_add(&text, "%s", json_is_true(value) ? "yes" : "no");
     else if (json_is_integer(value))
         text_add(&text, "%lld", (long long)json_integer_value(value));
-    else if (value != NULL && !json_is_null(value) && json_object_size(value) != 0)
+    else if (json_is_array(value))
+        format_list(value, &text);
+    else if (json_object_size(value) != 0)
         json = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (json != NULL)
         text_add_bytes(&text, sl_bytes_of(json));
     free(json);
+}
+
+/* Tags: "monitoring, management". */
+static void format_list(const json_t *list, struct text *to)
+{
+    json_t *value;
+    size_t at;
+
+    json_array_foreach(list, at, value)
+    {
+        char room[CELL_BYTES_MAX];
+
+        format(value, room);
+        text_add(to, at == 0 ? "%s" : ", %s", room);
+    }
 }
 
 /* In characters, which is not always columns of a terminal, but mostly. */

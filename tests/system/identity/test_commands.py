@@ -7,7 +7,7 @@ import subprocess
 import amqp_client
 from ends import unique
 from office import Office
-from suite import Suite, equal, has, raises
+from suite import Suite, equal, has, raises, wait_until
 
 suite = Suite("commands")
 
@@ -64,6 +64,19 @@ def who_is_there_is_not_added_again(gateway):
     amqp_client.connect(gateway, user="guest", password="guest").close()
 
 
+def only_of(connections, user):
+    """The user's connection, when there is one."""
+    own = [c for c in connections if c["user"] == user]
+    return own[0] if len(own) == 1 else None
+
+
+@suite.test
+def a_connection_that_is_not_there_is_not_closed(gateway):
+    status, out, error = run(gateway, "close", "connection", unique("nobody"))
+    equal((status, out), (1, ""))
+    has(error, "404")
+
+
 @suite.test
 def a_user_from_the_cradle_to_the_grave(gateway):
     name, vhost = unique("u"), unique("v")
@@ -80,15 +93,20 @@ def a_user_from_the_cradle_to_the_grave(gateway):
           [(["monitoring", "management"], "shop-1", {"max-connections": 3})])
     equal(rows(gateway, "list_user_permissions", name),
           [{"user": name, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"}])
+    lines = [line for line in do(gateway, "list", "users").splitlines() if name in line]
+    equal([" ".join(line.split()) for line in lines],
+          [name + ' monitoring, management shop-1 {"max-connections":3}'])
     assert vhost in do(gateway, "list", "topic", "permissions")
     assert vhost in do(gateway, "list_vhosts") and vhost in do(gateway, "list_permissions")
-    amqp_client.connect(gateway, user=name, password="secret", vhost=vhost)
+    amqp_client.connect(gateway, user=name, password="secret", vhost=vhost).close()
     do(gateway, "change_password", name, "other")
     connection = amqp_client.connect(gateway, user=name, password="other", vhost=vhost)
-    listed = [c["name"] for c in rows(gateway, "list", "connections") if c["user"] == name]
-    for one in listed:
-        do(gateway, "close", "connection", one)
+    one = wait_until(lambda: only_of(rows(gateway, "list", "connections"), name),
+                     "the first connection to be gone")
+    do(gateway, "close", "connection", one["name"])
     equal(connection.wait_closed().code, 320)
+    wait_until(lambda: run(gateway, "close", "connection", one["name"])[0] == 1,
+               "the connection to be gone")
     do(gateway, "clear_user_limits", name)
     do(gateway, "-p", vhost, "clear_permissions", name)
     raises(amqp_client.ConnectionClosed, lambda: amqp_client.connect(
