@@ -168,10 +168,26 @@ static void add_listener(json_t *to, const struct facts *f, const char *protocol
 
 static json_t *exchange_types(void)
 {
-    return json_pack("[o, o, o, o]", named("direct", "AMQP direct exchange"),
-                     named("fanout", "AMQP fanout exchange"),
-                     named("headers", "AMQP headers exchange"),
-                     named("topic", "AMQP topic exchange"));
+    static const char *const DESCRIPTIONS[] = {
+        [EXCHANGE_DIRECT] = "AMQP direct exchange",
+        [EXCHANGE_FANOUT] = "AMQP fanout exchange",
+        [EXCHANGE_TOPIC] = "AMQP topic exchange",
+        [EXCHANGE_HEADERS] = "AMQP headers exchange",
+        [EXCHANGE_DEDUPLICATION] = "Message Deduplication Exchange.",
+        [EXCHANGE_CONSISTENT_HASH] = "Consistent Hashing Exchange",
+        [EXCHANGE_RANDOM] = "Randomly picks a binding (queue) to route via (to).",
+        [EXCHANGE_RECENT_HISTORY] = "Recent History Exchange.",
+        [EXCHANGE_DELAYED] = "Delayed Message Exchange.",
+    };
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < sizeof DESCRIPTIONS / sizeof *DESCRIPTIONS; i++) {
+        const char *name = exchange_type_name((enum exchange_type)i);
+
+        if (name != NULL)
+            (void)json_array_append_new(all, named(name, DESCRIPTIONS[i]));
+    }
+    return all;
 }
 
 static json_t *named(const char *name, const char *description)

@@ -358,6 +358,7 @@ static void the_overview_adds_up(void)
     CU_ASSERT_EQUAL(number_at(o, "message_stats.publish"), 7);
     CU_ASSERT_STRING_EQUAL(text_at(o, "rabbitmq_version"), "3.13.7");
     CU_ASSERT_EQUAL(json_array_size(json_object_get(o, "listeners")), 1);
+    CU_ASSERT_EQUAL(json_array_size(json_object_get(o, "exchange_types")), 9);
     end(o);
     o = show(view_nodes, "/", NULL, NULL);
     CU_ASSERT_STRING_EQUAL(text_at(json_array_get(o, 0), "name"), "sluice@test");
