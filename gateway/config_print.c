@@ -20,6 +20,7 @@ void config_print_help(FILE *to)
     fputs("\n  --export-definitions\n"
           "        write what a data directory that no process serves defines, as JSON\n"
           "  --check-store DIR\n        look whether a data directory is whole\n"
+          "  --print-settings\n        write all of this as docs/settings.md has it\n"
           "  --version\n  --help\n",
           to);
 }

@@ -52,6 +52,10 @@ int main(int count, char **arguments)
 
     if (count == 3 && strcmp(arguments[1], "--check-store") == 0)
         return check_store(arguments[2]);
+    if (count > 1 && strcmp(arguments[1], "--check-store") == 0) {
+        fputs("sluice: --check-store wants one directory, and nothing else\n", stderr);
+        return EXIT_USAGE;
+    }
     config_init(&config);
     reload_init(&reload, count, arguments);
     if (config_read_arguments(&config, count, arguments, &request, &why) != SL_OK)

@@ -44,7 +44,8 @@ def it_tells_its_version_and_its_flags(binary):
     assert version.returncode == 0 and re.search(r"\d+\.\d+\.\d+", version.stdout), version
     usage = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=60)
     equal(usage.returncode, 0)
-    for flag in ("--bind", "--amqp-port", "--stomp-port", "--data-dir", "--workers", "--config"):
+    for flag in ("--bind", "--amqp-port", "--stomp-port", "--data-dir", "--workers", "--config",
+                 "--check-store", "--export-definitions", "--print-settings"):
         has(usage.stdout, flag)
 
 
@@ -54,6 +55,8 @@ def unknown_flags_and_bad_values_are_refused(binary):
     has(fails(binary, "--workers", "many"), "workers")
     has(fails(binary, "--amqp-port", "70000"), "amqp-port")
     has(fails(binary, "--config", "/nonexistent/file"), "/nonexistent/file")
+    for arguments in ((), ("/tmp", "--workers", "1")):
+        has(fails(binary, "--check-store", *arguments), "--check-store wants one directory")
 
 
 @suite.test
