@@ -149,8 +149,10 @@ void consumer_settle(struct shard *s, struct consumer *c, uint64_t first, uint32
             return_entry(s, c->queue, &loan->entry);
         else if (kind == LANE_REJECT)
             queue_discard(s, c->queue, &loan->entry, DISCARD_REJECTED);
-        else
-            queue_end_entry(s, c->queue, &loan->entry);
+        else {
+            queue_forget_id(s, c->queue, loan->entry.seq);
+            shard_end_entry(s, &loan->entry);
+        }
         end_loan(s, c, loan);
         ended++;
     }

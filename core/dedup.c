@@ -139,6 +139,13 @@ void dedup_forget(struct shard *s, struct queue *q, sl_seq seq)
     dedup_settle(s, d, before);
 }
 
+void dedup_forget_in_order(struct shard *s, const struct queue *q, sl_seq seq)
+{
+    *run_add(s->run, s->index) =
+        (struct lane_item){.at = q->ref.at, .kind = LANE_FORGET, .first_loan = seq.v};
+    s->has_forgotten = true;
+}
+
 void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl_seq *stay,
                       size_t n)
 {

@@ -67,6 +67,9 @@ void dedup_forget(struct shard *s, struct queue *q, sl_seq seq);
 /* All entries up to the highest have left it but these; growing. */
 void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl_seq *stay,
                       size_t n);
+/* The same by this shard's own decision, whose record is in its run: the id goes when that has its
+ * place in the log, so that a start, which reads that log, gives the verdicts that were given. */
+void dedup_forget_in_order(struct shard *s, const struct queue *q, sl_seq seq);
 /* Its ids do not go with their messages any more, but have a time from now on. */
 void dedup_begin_window(struct shard *s, struct queue *q);
 /* The queue goes. */

@@ -22,6 +22,8 @@ void queue_discard(struct shard *s, struct queue *q, struct entry *entry,
 {
     bool is_told = reason == DISCARD_REJECTED;
 
+    if (is_told)
+        queue_forget_id(s, q, entry->seq);
     if (discard_needs_message(q)) {
         if (entry->msg == NULL) {
             put_back(s, q, entry, reason);

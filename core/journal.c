@@ -1,6 +1,7 @@
 #include "core/journal.h"
 
 #include "core/base/assert.h"
+#include "core/known_headers.h"
 #include "core/properties.h"
 
 #define DISTANCE_BYTES_MAX 10u
@@ -8,6 +9,7 @@
 
 static void add_message(struct journal *j, enum record_kind kind, uint32_t offset,
                         struct sl_bytes prefix, const struct route *route, struct message *msg);
+static bool may_have_id(const struct message *msg, const struct route *route);
 static void gather(struct journal *j, enum record_kind kind, uint64_t queue_number,
                    uint32_t returns, sl_seq seq);
 static void write_distance(struct journal_list *list, uint64_t distance);
@@ -221,6 +223,8 @@ static void add_message(struct journal *j, enum record_kind kind, uint32_t offse
     bool is_lent = body.len > LOG_COPY_MAX && head <= LENT_HEAD_BYTES_MAX;
     uint8_t *at;
 
+    if (may_have_id(msg, route))
+        journal_flush(j);
     msg->log_at = (uint32_t)j->run.bytes; /* a run is far shorter than 4 GiB */
     msg->record_len = record_length(head + body.len);
     msg->copies = (uint16_t)(route->durable < UINT16_MAX ? route->durable : UINT16_MAX);
@@ -243,6 +247,12 @@ static void add_message(struct journal *j, enum record_kind kind, uint32_t offse
     if (!is_lent)
         sl_write_bytes(&w, body);
     SL_ASSERT(!w.overflowed && w.pos == w.end);
+}
+
+/* A start asks by what lies before it whether its id was there: what has gone by now lies there. */
+static bool may_have_id(const struct message *msg, const struct route *route)
+{
+    return !msg->is_moved && ((msg->marks & MARK_DEDUP) != 0 || route->asks_always);
 }
 
 static void gather(struct journal *j, enum record_kind kind, uint64_t queue_number,

@@ -99,7 +99,8 @@ static inline uint16_t journal_flags(const struct message *msg)
 /* The message, at that offset of the worker's run, for the durable queues of the route. */
 void journal_message(struct journal *j, uint32_t offset, const struct route *route,
                      struct message *msg);
-/* Gathered until something else is written: see journal_flush. */
+/* Gathered until something else is: see journal_flush; a message that may have an id lies behind
+ * what was gathered before it. */
 void journal_settled(struct journal *j, uint64_t queue_number, sl_seq seq);
 /* returns: how often it has come back by now. */
 void journal_returned(struct journal *j, uint64_t queue_number, sl_seq seq, uint32_t returns);

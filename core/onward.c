@@ -19,6 +19,7 @@ struct route *onward_route(const struct target_set *targets)
         route->targets[i] = targets->at[i];
         route->durable += targets->at[i].number != 0;
         route->limited += targets->at[i].admission != NULL;
+        route->asks_always |= targets->at[i].asks_always;
     }
     return route;
 }

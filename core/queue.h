@@ -136,18 +136,24 @@ static inline bool queue_logs(const struct queue *q, const struct message *msg)
     return q->ref.number != 0 && msg->is_logged;
 }
 
+/* A session has settled the entry: the record of that lies just where the shard is. */
+static inline void queue_forget_id(struct shard *s, struct queue *q, sl_seq seq)
+{
+    if (q->dedup != NULL && q->dedup_rules.is_until_settled)
+        dedup_forget(s, q, seq);
+}
 /* An entry has left the queue for good, whatever became of it. */
 static inline void queue_end_entry(struct shard *s, struct queue *q, struct entry *entry)
 {
     if (q->dedup != NULL && q->dedup_rules.is_until_settled)
-        dedup_forget(s, q, entry->seq);
+        dedup_forget_in_order(s, q, entry->seq);
     shard_end_entry(s, entry);
 }
 /* The same for one whose message is somebody else's now. */
 static inline void queue_end_bare_entry(struct shard *s, struct queue *q, const struct entry *entry)
 {
     if (q->dedup != NULL && q->dedup_rules.is_until_settled)
-        dedup_forget(s, q, entry->seq);
+        dedup_forget_in_order(s, q, entry->seq);
     if (entry->place.v != 0)
         live_sub(&s->live, entry->place, live_entry_bytes(entry), 1);
 }

@@ -11,6 +11,7 @@ static enum sl_err add_message(struct recovery *r, const struct record *record,
                                const struct journal_entry *e, sl_lsn place);
 static enum sl_err keep_message(struct recovery *r, const struct record *record,
                                 const struct journal_entry *e, struct message **out);
+static void forget_ids(struct recovery *r, struct journal_entry e);
 static enum sl_err each_entry(struct recovery *r, struct journal_entry *e,
                               void (*change)(struct recovery *r, struct recovered_queue *q,
                                              struct entry *entry, const struct journal_entry *e));
@@ -33,9 +34,9 @@ enum sl_err recovery_replay_entries(struct recovery *r, const struct record *rec
 
     switch (record->kind) {
     case RECORD_MESSAGE: return add_message(r, record, e, place);
-    case RECORD_SETTLED: return each_entry(r, e, settle);
+    case RECORD_SETTLED: forget_ids(r, *e); return each_entry(r, e, settle);
     case RECORD_RETURNED: return each_entry(r, e, count);
-    case RECORD_REJECTED: return each_entry(r, e, refuse);
+    case RECORD_REJECTED: forget_ids(r, *e); return each_entry(r, e, refuse);
     case RECORD_LENT:
         q = recovered_queue_find(r, e->number);
         if (q != NULL)
@@ -116,6 +117,17 @@ static enum sl_err keep_message(struct recovery *r, const struct record *record,
     return journal_read_message(record, e, out);
 }
 
+/* Also of entries that a checkpoint has not any more: they were gone before their records had a
+ * place. */
+static void forget_ids(struct recovery *r, struct journal_entry e)
+{
+    struct recovered_queue *q = recovered_queue_find(r, e.number);
+    uint64_t seq;
+
+    while (q != NULL && q->queue->dedup != NULL && journal_next(&e, &seq))
+        recovery_forget_id(r, q, (sl_seq){seq});
+}
+
 static enum sl_err each_entry(struct recovery *r, struct journal_entry *e,
                               void (*change)(struct recovery *r, struct recovered_queue *q,
                                              struct entry *entry, const struct journal_entry *e))
@@ -135,8 +147,8 @@ static enum sl_err each_entry(struct recovery *r, struct journal_entry *e,
 static void settle(struct recovery *r, struct recovered_queue *q, struct entry *entry,
                    const struct journal_entry *e)
 {
+    (void)r;
     (void)e;
-    recovery_forget_id(r, q, entry->seq);
     survivors_end(&q->survivors, entry);
 }
 
@@ -165,11 +177,10 @@ static enum sl_err end_source(struct recovery *r, const struct journal_entry *e)
 
     if (q == NULL)
         return SL_OK;
+    recovery_forget_id(r, q, (sl_seq){e->source});
     SL_TRY(survivors_find(&q->survivors, r->reader, (sl_seq){e->source}, &entry));
-    if (entry == NULL)
-        return SL_OK;
-    recovery_forget_id(r, q, entry->seq);
-    survivors_end(&q->survivors, entry);
+    if (entry != NULL)
+        survivors_end(&q->survivors, entry);
     return SL_OK;
 }
 

@@ -36,6 +36,7 @@ enum lane_kind {
     LANE_HOLD,    /* at: a holding queue, which is new: delayed.h */
     LANE_ABANDON, /* at: a holding queue whose exchange is gone */
     LANE_TASK,    /* task: of administration, its owner's; see desk.h */
+    LANE_FORGET,  /* at: queue; first_loan: the sequence whose id goes, see dedup.h */
 };
 
 struct shard_command;

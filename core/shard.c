@@ -121,6 +121,9 @@ bool shard_run(struct shard *s)
     more |= paging_run(s);
     more |= evacuation_run(s);
     flush_peers(s);
+    if (s->has_forgotten) /* before anybody who hears of it publishes again */
+        run_hand_over(s->run);
+    s->has_forgotten = false;
     post_outlets(s);
     return more;
 }

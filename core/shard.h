@@ -105,6 +105,7 @@ struct shard {
     struct paging paging;
     struct dedup_node *dedup; /* borrowed: what queues of all shards share for their ids */
     struct dedup_ahead ahead; /* of the batch that is being taken */
+    bool has_forgotten;       /* an id goes with this run: dedup_forget_in_order */
     struct fetch *fetch;      /* borrowed; NULL: nothing was ever paged out */
     struct moving *moving;    /* an evacuation that is under way; or NULL */
     uint64_t cookies;         /* of fetches, so far */

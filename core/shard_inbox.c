@@ -23,6 +23,7 @@ static void take_fetched(struct shard *s, struct fetch_request *r);
 static enum inquiry_verdict take_enqueue(struct shard *s, const struct lane_item *item,
                                          const struct lane_batch *batch);
 static void abandon(struct shard *s, struct slot_ref at);
+static void forget(struct shard *s, struct slot_ref at, sl_seq seq);
 static void take_asked(struct shard *s, const struct lane_item *item,
                        const struct lane_batch *batch);
 static void take_refused(struct shard *s, struct inquiry *i, struct slot_ref at, uint64_t time);
@@ -90,6 +91,7 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
     case LANE_CHECKED: prepared_checked(s, item, (sl_seq){batch->base + item->offset}); return 1;
     case LANE_HOLD: delayed_enter(s, item, batch->end); return 1;
     case LANE_ABANDON: abandon(s, item->at); return 1;
+    case LANE_FORGET: forget(s, item->at, (sl_seq){item->first_loan}); return 1;
     case LANE_TASK: item->task->run(item->task, item->task->client); return 1;
     default:
         c = slot_table_get(&s->consumers, item->at);
@@ -159,6 +161,14 @@ static void abandon(struct shard *s, struct slot_ref at)
 
     if (q != NULL)
         shard_remove_queue(s, q);
+}
+
+static void forget(struct shard *s, struct slot_ref at, sl_seq seq)
+{
+    struct queue *q = shard_queue(s, at);
+
+    if (q != NULL)
+        queue_forget_id(s, q, seq);
 }
 
 static void take_asked(struct shard *s, const struct lane_item *item,

@@ -343,6 +343,90 @@ static void until_settled_ids_are_there_again_with_their_messages(void)
     end();
 }
 
+/* In one turn of its session: both go into the log together. */
+static void until_settled_what_follows_an_acknowledgement_is_there_after_a_crash(void)
+{
+    struct properties_maker m;
+    struct table_maker arguments;
+
+    begin(1);
+    declare("q", plugin(&arguments));
+    publish("q", "one");
+    struct subscription *sub = table_consume(&t, a, "q", 1, false);
+    CU_ASSERT_EQUAL(a->told_count, 1);
+    broker_cancel(&a->client, 1, sub);
+    table_sync(&t);
+    CU_ASSERT_EQUAL(
+        settlement_settle(&a->settlement, &a->client, (sl_tag){1}, false, SETTLE_CONSUMED), SL_OK);
+    table_publish_with(a, "", "q", properties_of_header(&m, "dedup-id", "one", true), 7);
+    table_sync(&t);
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    crash();
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
+static void until_settled_what_follows_a_rejection_is_there_after_a_crash(void)
+{
+    struct properties_maker m;
+    struct table_maker arguments;
+
+    begin(2);
+    declare("d", table_empty);
+    table_begin(&arguments);
+    table_write_bool(&arguments.w, SL_BYTES_LITERAL("x-message-deduplication"), true);
+    table_write_string(&arguments.w, SL_BYTES_LITERAL("x-dead-letter-exchange"),
+                       SL_BYTES_LITERAL(""));
+    table_write_string(&arguments.w, SL_BYTES_LITERAL("x-dead-letter-routing-key"),
+                       SL_BYTES_LITERAL("d"));
+    declare("q", table_end(&arguments));
+    publish("q", "one");
+    struct subscription *sub = table_consume(&t, a, "q", 1, false);
+    broker_cancel(&a->client, 1, sub);
+    table_sync(&t);
+    CU_ASSERT_EQUAL(
+        settlement_settle(&a->settlement, &a->client, (sl_tag){1}, false, SETTLE_REJECTED), SL_OK);
+    table_publish_with(a, "", "q", properties_of_header(&m, "dedup-id", "one", true), 7);
+    table_sync(&t);
+    for (int life = 0; life < 2; life++) {
+        CU_ASSERT_EQUAL(ready("q"), 1);
+        CU_ASSERT_EQUAL(ready("d"), 1);
+        crash();
+    }
+    end();
+}
+
+/* Its shard drops the message while the next one with its id is on the way, from another worker and
+ * before the record that it was dropped. */
+static void until_settled_what_meets_a_drop_is_after_a_crash_what_it_was_before(void)
+{
+    struct table_maker m;
+    struct properties_maker one, two, again;
+    char name[16];
+
+    begin(2);
+    struct sitter *b = table_sit(&t, 1);
+    declare_in(0, name, sizeof name);
+    broker_delete_queue(&a->client, 1, sl_bytes_of(name), false, false);
+    table_sync(&t);
+    table_begin(&m);
+    table_write_bool(&m.w, SL_BYTES_LITERAL("x-message-deduplication"), true);
+    table_write_s64(&m.w, SL_BYTES_LITERAL("x-max-length"), 1);
+    declare(name, table_end(&m));
+    table_publish_with(b, "", name, properties_of_header(&one, "dedup-id", "one", true), 7);
+    table_sync(&t);
+    table_publish_with(b, "", name, properties_of_header(&two, "dedup-id", "two", true), 7);
+    broker_worker_hand_over(b->client.worker);
+    broker_worker_run_shard(a->client.worker);
+    table_publish_with(b, "", name, properties_of_header(&again, "dedup-id", "one", true), 7);
+    broker_worker_hand_over(b->client.worker);
+    table_sync(&t);
+    CU_ASSERT_EQUAL(ready(name), 1);
+    crash();
+    CU_ASSERT_EQUAL(ready(name), 1);
+    end();
+}
+
 static void a_window_dies_with_its_queue(void)
 {
     begin(1);
@@ -527,6 +611,9 @@ int main(void)
         UNIT(ids_of_consumed_messages_are_there_again_after_a_crash),
         UNIT(a_duplicate_by_a_transient_id_stays_out_after_a_crash),
         UNIT(until_settled_ids_are_there_again_with_their_messages),
+        UNIT(until_settled_what_follows_an_acknowledgement_is_there_after_a_crash),
+        UNIT(until_settled_what_follows_a_rejection_is_there_after_a_crash),
+        UNIT(until_settled_what_meets_a_drop_is_after_a_crash_what_it_was_before),
         UNIT(a_window_dies_with_its_queue),
         UNIT(what_the_broker_moves_is_not_asked_for_its_id),
         UNIT(a_duplicate_gives_its_place_back),

@@ -318,6 +318,24 @@ static void until_settled_an_id_goes_by_what_the_log_says_behind_the_checkpoint(
     end();
 }
 
+/* Its shard hears of the checkpoint when the message has gone and nothing says so yet. */
+static void until_settled_an_id_goes_whose_message_went_as_the_checkpoint_was_taken(void)
+{
+    struct table_maker m;
+
+    begin();
+    declare("q", plugin(&m));
+    publish("q", "one");
+    broker_get(&a->client, 1, SL_BYTES_LITERAL("q"), true);
+    broker_worker_hand_over(a->client.worker);
+    take_checkpoint();
+    crash();
+    CU_ASSERT_EQUAL(ready("q"), 0);
+    publish("q", "one");
+    CU_ASSERT_EQUAL(ready("q"), 1);
+    end();
+}
+
 static void what_a_purge_leaves_out_keeps_its_id_over_the_checkpoints_of_later_lives(void)
 {
     struct table_maker m;
@@ -437,6 +455,7 @@ int main(void)
         UNIT(a_file_goes_with_the_last_queue_that_needs_it),
         UNIT(until_settled_an_id_that_went_stays_gone),
         UNIT(until_settled_an_id_goes_by_what_the_log_says_behind_the_checkpoint),
+        UNIT(until_settled_an_id_goes_whose_message_went_as_the_checkpoint_was_taken),
         UNIT(what_a_purge_leaves_out_keeps_its_id_over_the_checkpoints_of_later_lives),
         UNIT(ids_of_an_exchange_are_there_again),
         UNIT(a_damaged_or_missing_file_refuses_the_start),
