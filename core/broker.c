@@ -301,6 +301,7 @@ static enum sl_err add_worker(struct broker *b, uint32_t index)
     w->index = index;
     w->run_number = 1;
     list_init(&w->slowed);
+    list_init(&w->resting);
     mailbox_init(&w->inbox, wake, &block->waker);
     route_cache_init(&w->routes, b->topology);
     b->session_inboxes[index] = &w->inbox;

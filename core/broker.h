@@ -58,6 +58,7 @@ struct broker_worker { /* what the core keeps for one worker */
     uint64_t openings;    /* of memory, that this worker saw */
     uint64_t room_wanted; /* the least that a session of this worker waits for; 0: none does */
     struct list slowed;   /* of struct access: pace.h */
+    struct list resting;  /* of struct desk_task: desk.h */
     char refusal[BROKER_REFUSAL_BYTES_MAX]; /* why broker_route said SL_EDENIED */
 };
 

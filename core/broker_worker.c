@@ -3,6 +3,7 @@
 
 #include "core/backlog.h"
 #include "core/blocks.h"
+#include "core/desk.h"
 #include "core/memory.h"
 #include "core/pace.h"
 #include "core/shard.h"
@@ -32,6 +33,7 @@ void broker_worker_hand_over(struct broker_worker *w)
 
 bool broker_worker_run_shard(struct broker_worker *w)
 {
+    desk_end_rests(w);
     bool more = shard_run(w->shard);
 
     if (w->shard->paging.has_risen) {
@@ -67,12 +69,14 @@ uint64_t broker_worker_next_due(const struct broker_worker *w)
 {
     uint64_t due = shard_next_due(w->shard);
     uint64_t slowed_ms = pace_next_due(w);
+    uint64_t rest_ms = desk_next_due(w);
+    uint64_t first_ms = rest_ms < slowed_ms ? rest_ms : slowed_ms;
 
     if (due == DUE_NEVER)
-        return slowed_ms;
+        return first_ms;
     uint64_t now = order_time(&w->broker->order);
     uint64_t due_ms = due > now ? due - now : 0;
-    return due_ms < slowed_ms ? due_ms : slowed_ms;
+    return due_ms < first_ms ? due_ms : first_ms;
 }
 
 bool broker_worker_next_confirm(struct broker_worker *w, struct waiting_publisher *out)

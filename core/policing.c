@@ -1,37 +1,24 @@
 #include "core/policing.h"
 
-#include "core/admission.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/broker.h"
 #include "core/desk.h"
-#include "core/exchange.h"
+#include "core/policing_parts.h"
 #include "core/policy_record.h"
 #include "core/queue.h"
-#include "core/topology_parts.h"
 
 #include <stdlib.h>
 
 #define REASON_BYTES_MAX 1024
-#define CACHE_LINE 64u
-#define COMING 8u  /* queues that are on their way from memory while one is looked at */
-#define SLICE 128u /* queues looked at in one turn: some ten microseconds */
 
-struct turn { /* of one queue */
-    struct queue_ref ref;
-    struct effective *effective; /* a reference, or NULL */
-};
-
-struct rules_turn { /* of all queues for which another set of rules is in force */
-    _Atomic uint32_t refs;
-    struct turn *turns;
-    size_t count, room;
-};
-
-struct walk { /* over the queues of all virtual hosts: their places stay */
-    uint32_t shard;
-    uint32_t cursor;
-};
+/* A slice is some ten microseconds, in which others wait for the lock or for the thread; between
+ * two of them those go on.  10,000 queues take some 80 slices, and more take no more than 100.  On
+ * a machine that is too busy for so many rests the last slices go without. */
+#define SLICE 128u
+#define SLICES_MAX 100u
+#define REST_MS 5u
+#define RESTS_MS 600u
 
 struct policing { /* a change: the first of those that are there is under way, the others wait */
     struct desk_task task; /* its next slice */
@@ -39,9 +26,9 @@ struct policing { /* a change: the first of those that are there is under way, t
     uint64_t ticket;
     struct policy_definition is;
     bool is_clear;
-    struct vhost *vhost; /* NULL: it has not begun */
-    struct walk walk;
-    size_t told; /* queues */
+    struct policing_walk walk; /* with a vhost: it has begun */
+    size_t told;               /* queues */
+    uint64_t rests_end;        /* in the order's time */
     uint8_t bytes[];
 };
 
@@ -53,15 +40,9 @@ static enum sl_err begin(struct topology *t, struct policing *p, struct text *re
 static void go_on(struct client *c, struct policing *p);
 static void finish(struct client *c, struct policing *p, struct rules_turn *turn);
 static void leave(struct topology *t, struct policing *p);
-static struct rules_turn *turn_new(void);
-static bool apply(struct topology *t, const struct vhost *v, struct walk *walk, size_t most,
-                  struct rules_turn *turn);
-static struct topology_queue *next_queue(struct topology *t, struct walk *walk);
-static void apply_to_queues(struct topology *t, struct vhost *v, struct rules_turn *turn);
-static void apply_to_exchanges(struct topology *t, struct vhost *v);
+static size_t slice_of(const struct topology *t);
+static bool takes_a_rest(const struct topology *t, struct policing *p, size_t slice);
 static void read_rules_again(struct shard *s, struct queue *q, const struct turn *turn);
-static void fetch_ahead(const void *at, size_t bytes);
-static void add_turn(struct rules_turn *r, const struct topology_queue *q);
 static void fill_item(void *context, struct lane_item *item);
 static void note_ignored(const struct policy_definition *d);
 
@@ -89,8 +70,11 @@ void policing_drop(struct topology *t)
 {
     struct list *at;
 
-    while ((at = list_pop(&t->changing)) != NULL)
-        free(LIST_OF(at, struct policing, of_changing));
+    while ((at = list_pop(&t->changing)) != NULL) {
+        struct policing *p = LIST_OF(at, struct policing, of_changing);
+        list_remove(&p->walk.mark);
+        free(p);
+    }
 }
 
 enum sl_err policing_replay(struct topology *t, struct shard *const *shards,
@@ -103,12 +87,10 @@ enum sl_err policing_replay(struct topology *t, struct shard *const *shards,
         (void)!policies_clear(&t->policies, d.vhost, d.is_operator, d.name);
     else
         SL_TRY(policies_set(&t->policies, &d, reason));
-    struct rules_turn *turn = turn_new();
+    struct rules_turn *turn = rules_turn_new();
     struct vhost *v = topology_vhost(t, d.vhost);
-    if (v != NULL) {
-        apply_to_queues(t, v, turn);
-        apply_to_exchanges(t, v);
-    }
+    if (v != NULL)
+        policing_at_once(t, v, turn);
     for (size_t i = 0; i < turn->count; i++) {
         struct turn *one = &turn->turns[i];
         struct shard *s = shards[one->ref.shard];
@@ -131,31 +113,6 @@ static void read_rules_again(struct shard *s, struct queue *q, const struct turn
         dedup_forget_all(s, q, (sl_seq){UINT64_MAX}, NULL, 0);
 }
 
-void rules_turn_take(struct shard *s, struct rules_turn *turn)
-{
-    for (size_t i = 0; i < turn->count; i++) {
-        const struct turn *one = &turn->turns[i];
-        if (i + COMING < turn->count && one[COMING].ref.at.slot < s->queues_room)
-            fetch_ahead(s->queues[one[COMING].ref.at.slot], sizeof(struct queue));
-        struct queue *q = one->ref.shard == s->index ? shard_queue(s, one->ref.at) : NULL;
-        if (q != NULL)
-            queue_obey(s, q, effective_ref(one->effective), one->ref.admission);
-    }
-    rules_turn_unref(turn);
-}
-
-void rules_turn_unref(struct rules_turn *turn)
-{
-    if (atomic_fetch_sub_explicit(&turn->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    for (size_t i = 0; i < turn->count; i++) {
-        effective_unref(turn->turns[i].effective);
-        admission_unref(turn->turns[i].ref.admission);
-    }
-    free(turn->turns);
-    free(turn);
-}
-
 /* One that comes while another is under way waits for it. */
 static void enter(struct client *c, uint64_t ticket, const struct policy_definition *d,
                   bool is_clear)
@@ -166,7 +123,7 @@ static void enter(struct client *c, uint64_t ticket, const struct policy_definit
 
     SL_ASSERT(p != NULL);
     struct sl_writer w = {p->bytes, p->bytes + room, false};
-    p->task = (struct desk_task){run, c};
+    p->task = (struct desk_task){.run = run, .client = c};
     p->ticket = ticket;
     p->is_clear = is_clear;
     p->is = *d;
@@ -174,6 +131,7 @@ static void enter(struct client *c, uint64_t ticket, const struct policy_definit
     p->is.name = keep(&w, d->name);
     p->is.pattern = keep(&w, d->pattern);
     p->is.keys = keep(&w, d->keys);
+    list_init(&p->walk.mark);
     topology_lock(t);
     bool is_first = list_is_empty(&t->changing);
     list_push(&t->changing, &p->of_changing);
@@ -199,9 +157,9 @@ static void run(struct desk_task *task, struct client *c)
     enum sl_err err = SL_OK;
 
     topology_lock(t);
-    if (p->vhost == NULL)
+    if (p->walk.vhost == NULL)
         err = begin(t, p, &reason);
-    if (err == SL_OK && p->vhost->is_gone) {
+    if (err == SL_OK && p->walk.vhost->is_gone) {
         text_add(&reason, "no such vhost");
         err = SL_ENOENT;
     }
@@ -218,18 +176,24 @@ static void run(struct desk_task *task, struct client *c)
 /* From here on the catalogue has it: what is declared meanwhile obeys it at once. */
 static enum sl_err begin(struct topology *t, struct policing *p, struct text *reason)
 {
-    p->vhost = topology_vhost(t, p->is.vhost);
+    struct vhost *v = topology_vhost(t, p->is.vhost);
+
     if (p->is_clear) {
         bool is_there = policies_clear(&t->policies, p->is.vhost, p->is.is_operator, p->is.name);
-        if (is_there && p->vhost != NULL)
-            return SL_OK;
-        text_add(reason, "no such policy");
-        return SL_ENOENT;
+        if (!is_there || v == NULL) {
+            text_add(reason, "no such policy");
+            return SL_ENOENT;
+        }
+    } else {
+        if (v == NULL) {
+            text_add(reason, "no such vhost");
+            return SL_ENOENT;
+        }
+        SL_TRY(policies_set(&t->policies, &p->is, reason));
     }
-    if (p->vhost != NULL)
-        return policies_set(&t->policies, &p->is, reason);
-    text_add(reason, "no such vhost");
-    return SL_ENOENT;
+    policing_walk_begin(&p->walk, v);
+    p->rests_end = order_time(p->task.client->worker->run.order) + RESTS_MS;
+    return SL_OK;
 }
 
 /* One slice.  Lets go of the topology lock. */
@@ -237,10 +201,11 @@ static void go_on(struct client *c, struct policing *p)
 {
     struct broker *b = c->worker->broker;
     struct topology *t = broker_topology(b);
-    struct rules_turn *turn = turn_new();
+    struct rules_turn *turn = rules_turn_new();
     struct broker_notice notice = {0};
+    size_t slice = slice_of(t);
 
-    bool more = apply(t, p->vhost, &p->walk, SLICE, turn);
+    bool more = policing_walk_on(&p->walk, t, slice, turn);
     p->told += turn->count;
     if (!more) {
         finish(c, p, turn);
@@ -248,10 +213,33 @@ static void go_on(struct client *c, struct policing *p)
     }
     if (turn->count > 0)
         broker_tell_shards(b, &notice, fill_item, turn);
+    bool rests = takes_a_rest(t, p, slice);
     topology_unlock(t);
     broker_wake_shards(b, &notice);
     rules_turn_unref(turn);
-    desk_go_on(&p->task);
+    if (rests)
+        desk_rest(&p->task, REST_MS);
+    else
+        desk_go_on(&p->task);
+}
+
+static size_t slice_of(const struct topology *t)
+{
+    size_t queues = 0;
+
+    for (uint32_t i = 0; i < t->shards; i++)
+        queues += t->places[i].count;
+    return queues / SLICES_MAX > SLICE ? queues / SLICES_MAX : SLICE;
+}
+
+/* Not for what it only looks at, and not while others wait for it: many changes at once are an
+ * import. */
+static bool takes_a_rest(const struct topology *t, struct policing *p, size_t slice)
+{
+    if (p->walk.changed < slice || t->changing.next != t->changing.prev)
+        return false;
+    p->walk.changed = 0;
+    return order_time(p->task.client->worker->run.order) < p->rests_end;
 }
 
 /* The last queues are told where the record is.  Lets go of the topology lock, of the turn and of
@@ -265,7 +253,6 @@ static void finish(struct client *c, struct policing *p, struct rules_turn *turn
     uint64_t ticket = p->ticket;
     size_t told = p->told;
 
-    apply_to_exchanges(t, p->vhost);
     t->is_changed = true; /* where messages go, and what limits them, may be something else now */
     if (p->is_clear)
         policy_record_clear(record, p->is.vhost, p->is.is_operator, p->is.name);
@@ -287,86 +274,10 @@ static void finish(struct client *c, struct policing *p, struct rules_turn *turn
 static void leave(struct topology *t, struct policing *p)
 {
     list_remove(&p->of_changing);
+    list_remove(&p->walk.mark);
     free(p);
     if (!list_is_empty(&t->changing))
         desk_go_on(&LIST_OF(t->changing.next, struct policing, of_changing)->task);
-}
-
-static struct rules_turn *turn_new(void)
-{
-    struct rules_turn *turn = calloc(1, sizeof *turn);
-
-    SL_ASSERT(turn != NULL);
-    atomic_init(&turn->refs, 1);
-    return turn;
-}
-
-/* Adds those queues that must be told.  True: there may be more. */
-static bool apply(struct topology *t, const struct vhost *v, struct walk *walk, size_t most,
-                  struct rules_turn *turn)
-{
-    struct topology_queue *coming[COMING];
-
-    for (size_t seen = 0; seen < most; seen += COMING) {
-        size_t n = 0;
-        while (n < COMING && (coming[n] = next_queue(t, walk)) != NULL)
-            fetch_ahead(coming[n++], sizeof(struct topology_queue));
-        for (size_t i = 0; i < n; i++)
-            if (coming[i]->vhost == v && topology_police_queue(t, coming[i]))
-                add_turn(turn, coming[i]);
-        if (n < COMING)
-            return false;
-    }
-    return true;
-}
-
-static struct topology_queue *next_queue(struct topology *t, struct walk *walk)
-{
-    for (; walk->shard < t->shards; walk->shard++, walk->cursor = 0) {
-        struct topology_queue *q = slot_table_next(&t->places[walk->shard], &walk->cursor);
-        if (q != NULL)
-            return q;
-    }
-    return NULL;
-}
-
-/* All of the virtual host's at once: nothing is declared meanwhile. */
-static void apply_to_queues(struct topology *t, struct vhost *v, struct rules_turn *turn)
-{
-    struct topology_queue *q;
-    size_t cursor = 0;
-
-    while ((q = hash_map_next(&v->queues, &cursor)) != NULL)
-        if (topology_police_queue(t, q))
-            add_turn(turn, q);
-}
-
-static void apply_to_exchanges(struct topology *t, struct vhost *v)
-{
-    struct exchange *e;
-    size_t cursor = 0;
-
-    while ((e = hash_map_next(&v->exchanges, &cursor)) != NULL)
-        topology_police_exchange(t, e);
-}
-
-/* There are many, each somewhere else in memory, and little to be done with each.  at: or NULL. */
-static void fetch_ahead(const void *at, size_t bytes)
-{
-    for (size_t i = 0; at != NULL && i < bytes; i += CACHE_LINE)
-        __builtin_prefetch((const uint8_t *)at + i);
-}
-
-static void add_turn(struct rules_turn *r, const struct topology_queue *q)
-{
-    if (r->count == r->room) {
-        r->room = r->room == 0 ? 16 : r->room * 2;
-        r->turns = realloc(r->turns, r->room * sizeof *r->turns);
-        SL_ASSERT(r->turns != NULL);
-    }
-    r->turns[r->count++] = (struct turn){q->ref, effective_ref(q->effective)};
-    if (q->ref.admission != NULL)
-        admission_ref(q->ref.admission);
 }
 
 static void fill_item(void *context, struct lane_item *item)

@@ -1,12 +1,12 @@
 /*
  * policing.h - a policy changes, and with it what is in force for queues and exchanges that exist.
  *
- * The catalogue has the change first; then the queues are gone through, some in each turn, and those
- * whose rules become others are told by their shards.  The record takes its place in the order
+ * The catalogue has the change first; then exchanges and queues are gone through, some in each turn,
+ * with a rest where many become others, and the queues that do are told by their shards.  The record takes its place in the order
  * together with the last of them: from there on the change holds everywhere, also in replay, and
  * what is answered is durable.  One change is under way at a time; others wait.
  *
- *   administration   policing_set                    begins; then a slice a turn: desk_go_on
+ *   administration   policing_set                    begins; then a slice a turn: desk_go_on, desk_rest
  *   shards           rules_turn_take (LANE_RULES)    each for its own queues
  *
  * Entries keep the deadline that they came with: another time to live is for those that come.

@@ -76,6 +76,7 @@ struct exchange {
     sl_lsn place;                   /* where its declaration is in the log */
     uint64_t visited;               /* stamp of the route that last came by */
     struct exchange *next;          /* in the work list of who holds the lock */
+    struct list of_vhost;           /* vhost.exchange_order */
 };
 
 struct topology_queue {
@@ -105,6 +106,7 @@ struct topology_queue {
 struct vhost {
     struct sl_bytes name; /* owned */
     struct hash_map exchanges;
+    struct list exchange_order; /* the same, as they were declared; and marks of who goes through */
     struct hash_map queues;
     uint32_t hidden;              /* how many of the queues are the broker's own */
     bool is_gone;                 /* deleted: sessions and shards may still name it */

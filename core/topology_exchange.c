@@ -101,6 +101,7 @@ void exchange_free(struct exchange *e)
     bindings_clear(e->bindings);
     bindings_free(e->bindings);
     effective_unref(e->effective);
+    list_remove(&e->of_vhost);
     free(e);
 }
 
@@ -158,7 +159,9 @@ static enum sl_err add_exchange(struct vhost *v, const struct exchange_declarati
     enum sl_err err = bindings_obey(e->bindings, e->arguments, reason);
     if (err == SL_OK)
         err = hash_map_put(&v->exchanges, e->name, e);
-    if (err != SL_OK)
+    if (err == SL_OK)
+        list_push(&v->exchange_order, &e->of_vhost);
+    else
         exchange_free(e);
     return err;
 }
@@ -190,6 +193,7 @@ static struct exchange *exchange_new(struct vhost *v, const struct exchange_decl
     e->is_internal = d->is_internal;
     e->asks_ids = e->matching == EXCHANGE_DEDUPLICATION || asks_ids(arguments);
     list_init(&e->as_destination);
+    list_init(&e->of_vhost);
     return e;
 }
 

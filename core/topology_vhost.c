@@ -16,6 +16,7 @@ struct vhost *vhost_new(struct sl_bytes name)
         return NULL;
     memcpy(v + 1, name.at, name.len);
     v->name = (struct sl_bytes){(uint8_t *)(v + 1), name.len};
+    list_init(&v->exchange_order);
     atomic_init(&v->connections_max, UINT64_MAX);
     atomic_init(&v->queues_max, UINT64_MAX);
     atomic_init(&v->has_cluster_names, true);
