@@ -18,8 +18,8 @@ sys.path[:0] = [HERE, SUPPORT]
 import runner  # noqa: E402
 
 SUITES = ["layer", "kill", "churn", "rules", "delayed", "exchanges", "prepared", "prepared_steps",
-          "republish", "instances", "office", "released", "patience", "windows", "slow_disk",
-          "disk_trouble", "check_store"]
+          "republish", "instances", "office", "policies", "released", "patience", "windows",
+          "slow_disk", "disk_trouble", "check_store"]
 
 
 class Lab:
