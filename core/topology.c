@@ -335,6 +335,7 @@ static struct topology_queue *definition_new(struct topology *t, struct vhost *v
     (void)topology_police_queue(t, q);
     if (select_messages(q) && topology_limit_queue(q))
         return q;
+    admission_unref(q->ref.admission);
     effective_unref(q->effective);
     selector_free(q->selector);
     free(q);
