@@ -376,6 +376,7 @@ static void check_vhost(struct topology *t, struct vhost *v)
     cursor = 0;
     while ((e = hash_map_next(&v->exchanges, &cursor)) != NULL) {
         SL_ASSERT(e->vhost == v && topology_exchange(v, e->name) == e);
+        SL_ASSERT(!list_is_empty(&e->of_vhost));
         bindings_check(e->bindings);
         bound -= bindings_count(e->bindings);
     }
