@@ -13,7 +13,7 @@
 #define MIB (1024 * 1024)
 #define TRIM_WORTH_BYTES (1u * MIB) /* and a part of what is used: so long a trim takes */
 #define TRIM_WORTH_SHARE 8u
-#define DESCRIPTORS_KEPT 64u /* of few, a quarter */
+#define DESCRIPTORS_KEPT 128u /* of few, a quarter */
 
 static uint64_t group_limit(void);
 static uint64_t limit_in(const char *path);
