@@ -141,7 +141,8 @@ static inline bool run_is_empty(const struct run *r)
 
 static inline bool run_is_long(const struct run *r)
 {
-    return r->items >= SL_RUN_ITEMS_MAX && r->group == 0;
+    return (r->items >= SL_RUN_ITEMS_MAX || r->journal.run.bytes >= SL_RUN_BYTES_MAX) &&
+           r->group == 0;
 }
 
 /* Everything gathered goes out.  Nothing to do when nothing was added. */

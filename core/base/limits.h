@@ -35,6 +35,7 @@
 /* the hand-over from workers to shards */
 #define SL_LANE_ITEMS 512u     /* commands in one chunk of a lane: 12 KiB, fits L1 with the rest */
 #define SL_RUN_ITEMS_MAX 4096u /* a run is handed over at this size, and at the end of a read */
+#define SL_RUN_BYTES_MAX (8u * 1024 * 1024) /* or at this one of its records */
 
 /* deliveries */
 #define SL_SESSION_WINDOW_BYTES                                                                    \
