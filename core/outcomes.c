@@ -62,10 +62,11 @@ struct outcome_block *outcomes_within(struct outcomes *o, sl_lsn from, sl_lsn to
 void outcome_block_placed(struct outcome_block *block, sl_lsn place, uint32_t record_len,
                           struct live *live)
 {
-    if (block->place.v != 0)
+    if (block->is_live)
         live_sub(live, block->place, block->record_len, 1);
     block->place = place;
     block->record_len = record_len;
+    block->is_live = true;
     live_add(live, place, record_len, 1);
 }
 
@@ -89,9 +90,12 @@ enum sl_err outcomes_add_block(struct outcomes *o, struct sl_reader *r, sl_lsn p
 
 void outcomes_restored(struct outcomes *o, struct live *live)
 {
-    for (const struct outcome_block *block = o->first; block != NULL; block = block->next)
-        if (block->place.v != 0)
-            live_add(live, block->place, block->record_len, 1);
+    for (struct outcome_block *block = o->first; block != NULL; block = block->next) {
+        if (block->place.v == 0)
+            continue;
+        block->is_live = true;
+        live_add(live, block->place, block->record_len, 1);
+    }
 }
 
 void outcome_write(struct sl_writer *w, const struct outcome *outcome)
@@ -126,7 +130,7 @@ static void forget_oldest(struct outcomes *o, struct live *live)
     for (uint32_t i = 0; i < block->count; i++)
         if (hash_map_get(&o->map, key_of(&block->at[i])) == &block->at[i])
             (void)hash_map_remove(&o->map, key_of(&block->at[i]));
-    if (block->place.v != 0 && live != NULL)
+    if (block->is_live)
         live_sub(live, block->place, block->record_len, 1);
     o->count -= block->count;
     o->first = block->next;

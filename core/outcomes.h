@@ -34,6 +34,7 @@ struct outcome_block {
     sl_lsn place; /* of its record; 0: it has none */
     uint32_t record_len;
     uint32_t count;
+    bool is_live; /* the record counts as such; not yet while the log is read */
     struct outcome at[OUTCOMES_BLOCK];
 };
 

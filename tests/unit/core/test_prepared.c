@@ -1,6 +1,7 @@
 /* Prepared messages on the real core, on a log, with time in the test's hands. */
 #include "core/prepared.h"
 
+#include "core/account_change.h"
 #include "core/base/limits.h"
 #include "core/evacuation.h"
 #include "core/fetch.h"
@@ -455,6 +456,54 @@ static void checkpoints_and_evacuation_keep_all_of_it(void)
     end();
 }
 
+static void change_account(const struct account_change *change)
+{
+    broker_change_account(&b->client, 9, change);
+    rest();
+    CU_ASSERT_EQUAL_FATAL(b->last->err, SL_OK);
+}
+
+/* Whose full blocks of outcomes a checkpoint has named. */
+static void a_virtual_host_that_goes_takes_its_outcomes_along_at_a_start_too(void)
+{
+    struct sl_bytes all = SL_BYTES_LITERAL(".*");
+    struct account_change change = {.kind = RECORD_VHOST,
+                                    .user = SL_BYTES_LITERAL("guest"),
+                                    .vhost = SL_BYTES_LITERAL("x"),
+                                    .texts = {all, all, all}};
+    struct queue_declaration d = {.name = SL_BYTES_LITERAL("q"), .is_durable = true};
+    struct keeper_options options = {.checkpoint_bytes = UINT64_MAX};
+    uint64_t now_ms = 0;
+    char id[16];
+
+    begin(BUDGET);
+    change_account(&change);
+    change.kind = RECORD_PERMISSION;
+    change_account(&change);
+    CU_ASSERT_EQUAL_FATAL(broker_open_vhost(&a->client, change.vhost), SL_OK);
+    broker_declare_queue(&a->client, 1, &d, "");
+    rest();
+    for (int i = 0; i < 1100; i++) {
+        snprintf(id, sizeof id, "i%d", i);
+        prepare(a, id);
+        decide(a, id, "rollback");
+        CU_ASSERT_EQUAL_FATAL(a->last->err, SL_OK);
+    }
+    rest();
+    options.files = faulty_disk_ops(disk);
+    struct keeper *k = keeper_new(t.broker, t.log, &options);
+    keeper_hurry(k);
+    keep_house(k, &now_ms);
+    CU_ASSERT_EQUAL(keeper_status(k).checkpoints, 1);
+    keeper_free(k);
+    change.kind = RECORD_DELETE_VHOST;
+    change_account(&change);
+    start_again(BUDGET);
+    CU_ASSERT_EQUAL(broker_open_vhost(&a->client, change.vhost), SL_ENOENT);
+    CU_ASSERT_EQUAL(table_live_entries(&t), 0);
+    end();
+}
+
 static void the_number_of_the_last_check_survives(void)
 {
     begin(BUDGET);
@@ -553,6 +602,7 @@ int main(void)
         UNIT(what_was_not_durable_is_there_whole_or_not_at_all),
         UNIT(checkpoints_and_evacuation_keep_all_of_it),
         UNIT(a_first_prepare_while_a_checkpoint_begins_does_not_spoil_it),
+        UNIT(a_virtual_host_that_goes_takes_its_outcomes_along_at_a_start_too),
         UNIT(the_number_of_the_last_check_survives),
         UNIT(a_check_behind_the_notice_keeps_the_next_one_back_after_a_start_too),
         UNIT(a_virtual_host_that_may_have_no_more_queues_prepares_all_the_same),
