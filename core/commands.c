@@ -137,7 +137,7 @@ static void do_delete(struct shard *s, const struct shard_command *c)
         topology_unlock(s->topology);
     } else if (q != NULL && c->if_unused && q->consumers_count > 0)
         refuse_queue(a, SL_EPRECOND, c, "in use");
-    else if (q != NULL && c->if_empty && queue_ready(q) != 0)
+    else if (q != NULL && c->if_empty && queue_count(q) != 0)
         refuse_queue(a, SL_EPRECOND, c, "not empty");
     else if (q != NULL) {
         a->messages = queue_ready(q);

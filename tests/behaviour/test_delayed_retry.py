@@ -3,6 +3,7 @@
 import time
 
 import stomp_client
+from amqp_client import ChannelClosed
 from ends import unique
 from rules import (CLASSIC, KINDS, QUORUM, bodies, channel_of, comes_to_hold, confirmed, letter_box, ready,
                    refused)
@@ -160,6 +161,19 @@ def what_waits_is_neither_ready_nor_with_a_consumer(broker):
     equal(ready(channel, queue), 1)
     equal(channel.get(queue).body, b"2")
     equal(channel.get(queue), None)
+
+
+@suite.test
+def a_queue_in_which_something_waits_is_not_empty(broker):
+    channel = channel_of(broker)
+    queue = patient(channel, 60000)
+    confirmed(channel, queue, b"1")
+    give_back(channel, queue)
+    equal(ready(channel, queue), 0)
+    equal(raises(ChannelClosed, channel.queue_delete, queue, if_empty=True).code, 406)
+    channel = channel_of(broker)
+    equal(channel.queue_purge(queue), 1)
+    channel.queue_delete(queue, if_empty=True)
 
 
 @suite.test
