@@ -88,6 +88,17 @@ void aside_each(const struct queue *q, void (*on_entry)(void *context, const str
         on_entry(context, &item->entry);
 }
 
+void aside_each_ready(const struct queue *q,
+                      void (*on_entry)(void *context, const struct entry *entry), void *context)
+{
+    size_t cursor = 0;
+    const struct aside_item *item;
+
+    while (q->aside != NULL && (item = hash_map_next(&q->aside->by_seq, &cursor)) != NULL)
+        if (item->group != NULL)
+            on_entry(context, &item->entry);
+}
+
 uint64_t aside_deadline(const struct queue *q)
 {
     return q->aside == NULL || q->aside->deadlines.count == 0 ? 0 : due_next(&q->aside->deadlines);

@@ -63,6 +63,10 @@ struct entry *aside_find(const struct queue *q, sl_seq seq);
 void aside_each(const struct queue *q, void (*on_entry)(void *context, const struct entry *entry),
                 void *context);
 
+/* Only those that wait for the consumer of their group: they are ready. */
+void aside_each_ready(const struct queue *q,
+                      void (*on_entry)(void *context, const struct entry *entry), void *context);
+
 /* When the first of them expires; 0: never. */
 uint64_t aside_deadline(const struct queue *q);
 /* Discards those that have expired, at most SL_LEND_BUDGET; true when it stopped there. */

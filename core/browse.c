@@ -1,5 +1,6 @@
 #include "core/browse.h"
 
+#include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/chunk.h"
@@ -12,6 +13,7 @@
 #define FAILURES_MAX 100u /* in a row, of what is not there any more: then it is an error */
 
 struct look { /* for one page */
+    const struct queue *queue;
     struct browse_page *page;
     struct browse_cursor *at; /* the page's */
     sl_seq until;
@@ -21,11 +23,16 @@ struct look { /* for one page */
     bool is_full;
 };
 
+struct gathering { /* of what is not in the row: those that come first */
+    const struct look *look;
+    const struct entry *found[SL_CHUNK_ENTRIES_MAX];
+    uint32_t count;
+};
+
 static void look_at_level(void *context, uint8_t priority, struct backlog *b);
 static void look_at_returned(struct look *look, const struct backlog *b);
-static uint32_t gather_returned(const struct look *look, const struct backlog *b,
-                                const struct entry *out[SL_CHUNK_ENTRIES_MAX]);
-static uint32_t insert(const struct entry **out, uint32_t count, const struct entry *entry);
+static void gather_returned(struct gathering *g, const struct backlog *b);
+static void gather(void *context, const struct entry *entry);
 static void look_at_row(struct look *look, const struct backlog *b);
 static void fetch_chunk(struct look *look, const struct chunk *c);
 static sl_seq last_of(const struct chunk *c);
@@ -48,7 +55,8 @@ void browse_take(struct shard *s, struct queue *q, const struct shard_command *c
         return;
     }
     queue_tend(s, q);
-    struct look look = {.page = page, .at = &page->next, .until = c->browse.until, .now = s->now};
+    struct look look = {
+        .queue = q, .page = page, .at = &page->next, .until = c->browse.until, .now = s->now};
     if (q->gates_count != 0 && q->gates[q->gates_first].seq.v <= look.until.v)
         look.until.v = q->gates[q->gates_first].seq.v - 1; /* those are not in the queue yet */
     queue_each_backlog(q, look_at_level, &look);
@@ -109,13 +117,13 @@ static void look_at_level(void *context, uint8_t priority, struct backlog *b)
 
 static void look_at_returned(struct look *look, const struct backlog *b)
 {
-    const struct entry *found[SL_CHUNK_ENTRIES_MAX];
-    uint32_t count = gather_returned(look, b, found);
+    struct gathering g = {.look = look};
 
-    for (uint32_t i = 0; i < count; i++)
-        if (!add(look, found[i]))
+    gather_returned(&g, b);
+    for (uint32_t i = 0; i < g.count; i++)
+        if (!add(look, g.found[i]))
             return;
-    if (count == SL_CHUNK_ENTRIES_MAX) {
+    if (g.count == SL_CHUNK_ENTRIES_MAX) {
         look->is_full = true;
     } else if (look->fetch == NULL) {
         look->at->is_in_row = true;
@@ -123,34 +131,32 @@ static void look_at_returned(struct look *look, const struct backlog *b)
     }
 }
 
-/* Those that come first behind the cursor, in their order. */
-static uint32_t gather_returned(const struct look *look, const struct backlog *b,
-                                const struct entry *out[SL_CHUNK_ENTRIES_MAX])
+/* Behind the cursor, in their order; and what stands aside for its group. */
+static void gather_returned(struct gathering *g, const struct backlog *b)
 {
-    uint32_t count = 0;
-
     for (uint32_t i = 0; b->front != NULL && i < b->front->to; i++)
-        if (i >= b->front->from && is_seen(look, &b->front->entries[i]))
-            count = insert(out, count, &b->front->entries[i]);
+        if (i >= b->front->from)
+            gather(g, &b->front->entries[i]);
     for (size_t i = 0; i < b->returned_count; i++)
-        if (is_seen(look, &b->returned[i]))
-            count = insert(out, count, &b->returned[i]);
-    return count;
+        gather(g, &b->returned[i]);
+    aside_each_ready(g->look->queue, gather, g);
 }
 
-static uint32_t insert(const struct entry **out, uint32_t count, const struct entry *entry)
+static void gather(void *context, const struct entry *entry)
 {
-    uint32_t at = count;
+    struct gathering *g = context;
 
-    if (count == SL_CHUNK_ENTRIES_MAX) {
-        if (entry->seq.v > out[count - 1]->seq.v)
-            return count;
-        at = --count;
+    if (!is_seen(g->look, entry) || entry->priority != g->look->at->level)
+        return;
+    if (g->count == SL_CHUNK_ENTRIES_MAX) {
+        if (entry->seq.v > g->found[g->count - 1]->seq.v)
+            return;
+        g->count--;
     }
-    for (; at > 0 && out[at - 1]->seq.v > entry->seq.v; at--)
-        out[at] = out[at - 1];
-    out[at] = entry;
-    return count + 1;
+    uint32_t at = g->count++;
+    for (; at > 0 && g->found[at - 1]->seq.v > entry->seq.v; at--)
+        g->found[at] = g->found[at - 1];
+    g->found[at] = entry;
 }
 
 static void look_at_row(struct look *look, const struct backlog *b)

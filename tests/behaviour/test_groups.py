@@ -3,7 +3,7 @@
 import stomp_client
 from ends import unique
 from rules import CLASSIC, KINDS, channel_of, comes_to_hold, confirmed, letter_box, ready, refused
-from suite import Suite, equal, wait_until
+from suite import Suite, equal, only_sluice, wait_until
 from takers import AMQP, BOTH, expect, expect_nothing, take
 from wire import Late
 
@@ -163,6 +163,23 @@ def what_waits_is_ready_and_is_purged(broker, kind):
     send(channel, queue, "a", b"a2")
     first.ack(loan)
     expect(first, b"a2")
+
+
+@suite.test_over(*BOTH)
+def what_waits_is_shown_by_a_browser(broker, kind):
+    only_sluice(broker, "RabbitMQ has neither groups nor browsers")
+    channel = channel_of(broker)
+    queue = CLASSIC.declare(channel)
+    (_first, _loan), (second, other) = pinned(broker, kind, channel, queue)
+    texts = [b"%d" % n for n in range(300)]
+    send(channel, queue, "a", *texts)
+    send(channel, queue, "b", b"b2")
+    second.ack(other)
+    expect(second, b"b2")  # those before it were put aside
+    browser = stomp_client.connect(broker)
+    browser.subscribe(f"/amq/queue/{queue}", id="b", browser="true")
+    equal([browser.message(subscription="b").body for _ in texts], texts)
+    equal(browser.message(subscription="b").headers.get("browser"), "end")
 
 
 @suite.test_over(*BOTH)
