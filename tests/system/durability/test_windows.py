@@ -5,6 +5,7 @@ import shutil
 
 import admin
 import amqp_client
+from amqp_client import content, method
 from machine import Machine
 from rules import channel_of
 from suite import Suite, equal, has, raises, wait_until
@@ -143,6 +144,36 @@ def until_settled_an_id_is_held_by_its_message(lab, end):
         equal(taken_in(channel, range(5)), 5, "they went")
         channel = end.next_life(machine)
         equal(taken_in(channel, range(10)), 0)
+
+
+def settle_and_say_again(channel, reject, ident, queue="q"):
+    """In one write, so that the broker reads both in one turn."""
+    tag, wire = channel.get(queue).tag, channel.connection.wire
+    properties = {"delivery_mode": 2, "headers": {"dedup-id": ident}}
+    settling = method(channel.number, 60, 90, "Qt", tag, False) if reject else \
+        method(channel.number, 60, 80, "Qt", tag, False)
+    channel.published += 1
+    wire.send(settling + method(channel.number, 60, 40, "Hsstt", 0, "", queue, False, False)
+              + content(channel.number, b"again", properties))
+    channel.wait_confirms()
+
+
+@suite.test_over(*ENDS)
+def until_settled_what_is_published_as_its_id_goes_is_there(lab, end):
+    with end.machine(lab) as machine:
+        channel = channel_of(machine)
+        queue_of(channel, message_deduplication=True)
+        for reject in (False, True):
+            say(channel, ["a"])
+            settle_and_say_again(channel, reject, "a")
+            equal(count(channel), 1)
+            channel = end.next_life(machine)
+            equal(count(channel), 1)
+            equal(channel.get("q", no_ack=True).body, b"again")
+            say(channel, ["a"])
+            channel = end.next_life(machine)
+            equal(count(channel), 1)
+            equal(channel.queue_purge("q"), 1)
 
 
 @suite.test_over(*ENDS)
