@@ -237,9 +237,12 @@ static void on_close(struct session *base)
     s->user = NULL;
 }
 
-/* After DISCONNECT nothing but receipts goes out; the last of them is its own. */
+/* After DISCONNECT nothing but receipts goes out; the last of them is its own.  What the peer held
+ * is free again before it reads that. */
 static void leave_when_done(struct stomp_session *s)
 {
-    if (s->phase == STOMP_LEAVING && !s->base.is_ending && stomp_receipts_are_empty(&s->receipts))
-        session_end(&s->base);
+    if (s->phase != STOMP_LEAVING || s->base.is_ending || !stomp_receipts_are_empty(&s->receipts))
+        return;
+    broker_client_close(&s->base.client);
+    session_end(&s->base);
 }

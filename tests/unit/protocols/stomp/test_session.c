@@ -239,6 +239,24 @@ static void disconnect_is_answered_last_and_closes(void)
     harness_deinit(&h);
 }
 
+static void what_was_held_is_free_when_a_disconnect_is_answered(void)
+{
+    static const char SUBSCRIBE[] = "SUBSCRIBE\nid:0\ndestination:/queue/q\nexclusive:true\n"
+                                    "receipt:s\n\n@";
+
+    start_logged_in();
+    stomp_say(peer, SUBSCRIBE);
+    stomp_expect(peer, "RECEIPT\nreceipt-id:s\n\n@\n");
+    peer->is_deaf = true;
+    stomp_say(peer, "DISCONNECT\nreceipt:bye\n\n@");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer->session);
+    CU_ASSERT_NOT_EQUAL(outbox_bytes(&peer->session->out), 0);
+    struct peer_end *other = stomp_log_in(&h);
+    stomp_say(other, SUBSCRIBE);
+    stomp_expect(other, "RECEIPT\nreceipt-id:s\n\n@\n");
+    harness_deinit(&h);
+}
+
 static void a_lost_connection_gives_its_messages_back(void)
 {
     start_logged_in();
@@ -310,6 +328,7 @@ int main(void)
                                   UNIT(a_body_beyond_the_limit_ends_the_connection),
                                   UNIT(frames_may_come_one_byte_at_a_time),
                                   UNIT(disconnect_is_answered_last_and_closes),
+                                  UNIT(what_was_held_is_free_when_a_disconnect_is_answered),
                                   UNIT(a_lost_connection_gives_its_messages_back),
                                   UNIT(a_held_publisher_waits_until_memory_is_back),
                                   UNIT(a_shutdown_is_said),
