@@ -12,7 +12,7 @@ void amqp_describe(struct session *s, struct inspect_page *page)
 {
     const struct amqp_connection *c = amqp_connection_of(s);
 
-    if (c->phase != AMQP_PHASE_OPEN && (c->phase != AMQP_PHASE_CLOSING || s->client.vhost == NULL))
+    if (s->client.vhost == NULL) /* it has not been let in */
         return;
     if (page->subject == INSPECT_CONNECTIONS) {
         describe_self(c, page);
@@ -44,7 +44,7 @@ static void describe_self(const struct amqp_connection *c, struct inspect_page *
     row->channel_max = c->channel_max;
     row->frame_max = c->frame_max;
     row->heartbeat_s = c->heartbeat_s;
-    if (c->phase == AMQP_PHASE_CLOSING)
+    if (c->phase != AMQP_PHASE_OPEN)
         row->state = "closing";
 }
 

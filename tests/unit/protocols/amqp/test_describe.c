@@ -2,6 +2,7 @@
 
 #include "core/table.h"
 #include "tests/support/amqp_peer.h"
+#include "tests/support/properties_maker.h"
 #include "tests/support/unit.h"
 
 static struct harness h;
@@ -97,12 +98,49 @@ static void a_connection_that_was_told_to_close_has_no_consumers(void)
     harness_deinit(&h);
 }
 
+/* For as long as what it asked for is not done. */
+static void a_connection_that_is_leaving_is_listed(void)
+{
+    char dir[HARNESS_DIR_BYTES];
+    struct sl_buffer bytes = {.bytes_max = SIZE_MAX};
+    struct properties_maker m;
+
+    harness_make_dir(dir);
+    harness_init_on(&h, 1 << 30, dir);
+    struct peer_end *p = amqp_open_channel(&h);
+    amqp_say(p, 1, AMQP_QUEUE_DECLARE, "hsoe", 0, "q", 2); /* durable */
+    harness_sync(&h);
+    amqp_say(p, 1, AMQP_CONFIRM_SELECT, "o", 0);
+    amqp_write_publish(&bytes, 1, "", "q", 0, properties_of_header(&m, "a", "b", true),
+                       sl_bytes_of("x"));
+    amqp_say_bytes(p, &bytes);
+    amqp_say(p, 0, AMQP_CONNECTION_CLOSE, "hshh", 200, "bye", 0, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p->session);
+
+    struct inspect_page *page = describe(p, INSPECT_CONNECTIONS);
+    const struct described_connection *c = (const struct described_connection *)page->first;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_STRING_EQUAL(c->state, "closing");
+    inspect_page_free(page);
+    page = describe(p, INSPECT_CHANNELS);
+    const struct described_channel *channel = (const struct described_channel *)page->first;
+    CU_ASSERT_FATAL(channel != NULL);
+    CU_ASSERT_EQUAL(channel->unconfirmed, 1);
+    inspect_page_free(page);
+
+    harness_sync(&h);
+    CU_ASSERT_PTR_NULL(p->session);
+    harness_deinit(&h);
+    harness_remove_dir(dir);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {
         UNIT(who_has_not_logged_in_says_nothing),
         UNIT(a_connection_says_who_and_how),
         UNIT(a_channel_says_what_it_holds),
+        UNIT(a_connection_that_is_leaving_is_listed),
         UNIT(a_connection_that_was_told_to_close_has_no_consumers),
         CU_TEST_INFO_NULL,
     };
