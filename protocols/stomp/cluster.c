@@ -4,6 +4,8 @@
 #include "protocols/stomp/reply.h"
 #include "protocols/stomp/session.h"
 
+#include <stdlib.h>
+
 #define REASON_BYTES_MAX 512u
 
 struct said { /* of a SUBSCRIBE; at is NULL: not said */
@@ -87,6 +89,7 @@ bool stomp_cluster_of_connection(struct stomp_session *s, const struct stomp_hea
         stomp_refuse(s, STOMP_NO_RECEIPT, "Bad CONNECT", room);
         return false;
     }
+    free(s->cluster_id); /* of a CONNECT that was refused further on */
     s->cluster_id = strndup((const char *)id.at, id.len);
     if (s->cluster_id == NULL) {
         stomp_fail_with(s, STOMP_NO_RECEIPT, SL_ENOMEM, "out of memory");

@@ -55,6 +55,26 @@ static void a_stranger_is_told_so(void)
     harness_deinit(&h);
 }
 
+static void a_connect_refused_for_its_last_header_may_come_again(void)
+{
+    char frame[400];
+    char name[SL_NAME_BYTES_MAX + 2];
+
+    memset(name, 'c', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    snprintf(frame, sizeof frame, "CONNECT\naccept-version:1.2\ncluster-id:a\nclient-id:%s\n\n@",
+             name);
+    start();
+    for (int i = 0; i < 3; i++) {
+        stomp_say(peer, frame);
+        stomp_expect_error(peer, "Bad CONNECT");
+    }
+    stomp_say(peer, "CONNECT\naccept-version:1.2\ncluster-id:b\n\n@");
+    CU_ASSERT_PTR_NOT_NULL(strstr(stomp_heard(peer), "CONNECTED\n"));
+    CU_ASSERT(sl_bytes_are(peer->session->client.cluster_id, "b"));
+    harness_deinit(&h);
+}
+
 static void guest_comes_from_this_machine_only(void)
 {
     start();
@@ -316,6 +336,7 @@ int main(void)
 {
     static CU_TestInfo tests[] = {UNIT(nothing_but_connect_is_taken_first),
                                   UNIT(a_stranger_is_told_so),
+                                  UNIT(a_connect_refused_for_its_last_header_may_come_again),
                                   UNIT(guest_comes_from_this_machine_only),
                                   UNIT(a_host_that_must_exist_is_looked_for),
                                   UNIT(a_connect_that_failed_leaves_nothing_behind),
