@@ -41,6 +41,7 @@ struct sl_bytes change_keep(struct change *c, struct sl_bytes bytes)
     SL_ASSERT(at != NULL); /* bounded by the request */
     if (bytes.len != 0)
         memcpy(at, bytes.at, bytes.len);
+    at[bytes.len] = '\0';
     return (struct sl_bytes){at, bytes.len};
 }
 

@@ -69,7 +69,7 @@ struct change {
 struct change *change_new(struct broker *b, uint64_t ticket);
 void change_free(struct change *c); /* no answer is out */
 
-/* Copies of bytes, as long as the change. */
+/* Copies of bytes, as long as the change; a NUL stands behind them. */
 struct sl_bytes change_keep(struct change *c, struct sl_bytes bytes);
 /* Lends the next call, zeroed but for these. */
 struct change_call *change_add(struct change *c, enum change_kind kind, uint32_t phase,

@@ -2,6 +2,8 @@
 
 #include "tests/support/unit.h"
 
+#include <stdlib.h>
+
 static char passed_room[1024];
 static struct text passed_over;
 
@@ -52,10 +54,29 @@ static void each_part_that_means_nothing_is_named_once(void)
     change_free(c);
 }
 
+/* What lay in memory before is no part of a name. */
+static void a_part_is_named_by_its_own_words(void)
+{
+    static const size_t USED_BYTES = 64 * 1024;
+    char *used = malloc(USED_BYTES);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(used);
+    memset(used, 'x', USED_BYTES);
+    CU_ASSERT_EQUAL_FATAL(used[1], 'x');
+    free(used);
+    struct change *c = import("{\"parameters\": [{\"component\": \"shovel\", \"vhost\": \"/\", "
+                              "\"name\": \"s\", \"value\": {}}], \"global_parameters\": ["
+                              "{\"name\": \"cluster_tags\", \"value\": []}]}",
+                              NULL);
+
+    CU_ASSERT_STRING_EQUAL(passed_over.at, "parameters.shovel,global_parameters.cluster_tags");
+    change_free(c);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {UNIT(all_of_a_change_stays_when_its_request_goes),
                                   UNIT(each_part_that_means_nothing_is_named_once),
-                                  CU_TEST_INFO_NULL};
+                                  UNIT(a_part_is_named_by_its_own_words), CU_TEST_INFO_NULL};
     return unit_run("gateway/admin/definitions", tests);
 }
