@@ -13,6 +13,7 @@ WAYS = ["plain", "tls", "mutual"]
 PYTHON = ["/usr/bin/python3", "-B"]
 JARS = [f"/usr/share/java/{name}.jar" for name in ("amqp-client", "slf4j-api", "slf4j-nop")]
 JAVA = ["sh", "java/run.sh"]
+JAVA_SHARED = ["java/Harness.java", "java/Gateway.java"]
 GO_RUN = ["sh", "-c", "cd go && exec go run harness.go $0"]
 DEBIAN_PYTHON = "/usr/lib/python3/dist-packages/"
 DEBIAN_PERL = "/usr/share/perl5/"
@@ -104,11 +105,11 @@ CLIENTS = {
                        title="go-stomp", is_long=True, environment=GO_MODULE, needs=["go"],
                        also=["golang-go"],
                        by=fetched.go("go", "github.com/go-stomp/stomp/v3")),
-    "java": Client([*JAVA, ":".join(JARS), "java/Check.java", "java/Gateway.java"],
+    "java": Client([*JAVA, ":".join(JARS), "java/Check.java", *JAVA_SHARED],
                    "librabbitmq-client-java", "Java", title="amqp-client",
                    needs=["javac", *JARS],
                    also=["default-jdk-headless", "libslf4j-java"]),
-    "spring": Client([*JAVA, "spring/target/lib/*", "spring/Check.java", "java/Gateway.java"],
+    "spring": Client([*JAVA, "spring/target/lib/*", "spring/Check.java", *JAVA_SHARED],
                      "spring-rabbit", "Java", title="Spring AMQP", is_long=True, needs=["javac"],
                      also=["default-jdk-headless", "maven"],
                      by=fetched.maven("spring", "spring-rabbit")),

@@ -18,24 +18,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
-public class Check {
-    static final int SECONDS = 30;
-
-    interface Body {
-        void run() throws Exception;
-    }
-
+public class Check extends Harness {
     static Connection connect() throws Exception {
         return Gateway.factory("guest", "guest", "/").newConnection();
     }
 
     static Connection connectOwn(String vhost) throws Exception {
         return Gateway.factory(System.getenv("LOGIN_USER"), System.getenv("LOGIN_PASSWORD"), vhost).newConnection();
-    }
-
-    static void equal(Object got, Object wanted) {
-        if (!got.equals(wanted))
-            throw new AssertionError("got " + got + ", wanted " + wanted);
     }
 
     // Of a channel's or a connection's close; 0 where the library tells no code.
@@ -98,10 +87,6 @@ public class Check {
             GetResponse again = channel.basicGet(queue, true);
             equal(again.getEnvelope().isRedeliver() + " " + new String(again.getBody()), "true again");
         }
-    }
-
-    static String next(BlockingQueue<String> from) throws Exception {
-        return String.valueOf(from.poll(SECONDS, TimeUnit.SECONDS));
     }
 
     static void aPrefetchBoundsWhatIsOut() throws Exception {
@@ -236,18 +221,6 @@ public class Check {
     }
 
     public static void main(String[] arguments) {
-        int passed = 0, failed = 0;
-        for (Map.Entry<String, Body> check : checks().entrySet()) {
-            try {
-                check.getValue().run();
-                passed++;
-                System.out.println("  ok amqp-client: " + check.getKey());
-            } catch (Throwable e) {
-                failed++;
-                System.out.println("  FAILED amqp-client: " + check.getKey() + "\n    " + e);
-            }
-        }
-        System.out.println(passed + " passed, " + failed + " failed, 0 skipped");
-        System.exit(failed == 0 ? 0 : 1);
+        runAll("amqp-client", checks());
     }
 }

@@ -29,11 +29,10 @@ import org.springframework.amqp.rabbit.listener.adapter.MessageListenerAdapter;
 import org.springframework.amqp.rabbit.listener.api.ChannelAwareMessageListener;
 import org.springframework.amqp.rabbit.retry.RejectAndDontRequeueRecoverer;
 
-public class Check {
-    static final int SECONDS = 30;
+public class Check extends Harness {
     static int queues;
 
-    interface Body {
+    interface InApplication {
         void run(Application in) throws Exception;
     }
 
@@ -97,18 +96,6 @@ public class Check {
             admin.deleteQueue(dead.getName());
             connections.destroy();
         }
-    }
-
-    static void equal(Object got, Object wanted) {
-        if (!String.valueOf(got).equals(String.valueOf(wanted)))
-            throw new AssertionError("got " + got + ", wanted " + wanted);
-    }
-
-    static <T> T next(BlockingQueue<T> from) throws Exception {
-        T next = from.poll(SECONDS, TimeUnit.SECONDS);
-        if (next == null)
-            throw new AssertionError("nothing came in time");
-        return next;
     }
 
     static void publishesAreConfirmed(Application in) throws Exception {
@@ -243,36 +230,32 @@ public class Check {
         equal(next(got), "after");
     }
 
+    static Body in(InApplication body) {
+        return () -> {
+            try (Application in = new Application()) {
+                body.run(in);
+            }
+        };
+    }
+
     static Map<String, Body> checks() {
         Map<String, Body> all = new LinkedHashMap<>();
-        all.put("publishes are confirmed", Check::publishesAreConfirmed);
-        all.put("unroutable ones return", Check::unroutableOnesReturn);
-        all.put("publishes consumes and acknowledges", Check::publishesConsumesAndAcknowledges);
-        all.put("a prefetch bounds what is out", Check::aPrefetchBoundsWhatIsOut);
-        all.put("a question and its answer", Check::aQuestionAndItsAnswer);
-        all.put("what is rejected goes to the dead letter queue", Check::whatIsRejectedIsDeadLettered);
-        all.put("a failed one is tried again", Check::aFailedOneIsTriedAgain);
-        all.put("a delayed one comes when it is time", Check::aDelayedOneComesWhenItIsTime);
-        all.put("a nacked message comes again", Check::anAbandonedOneComesAgain);
+        all.put("publishes are confirmed", in(Check::publishesAreConfirmed));
+        all.put("unroutable ones return", in(Check::unroutableOnesReturn));
+        all.put("publishes consumes and acknowledges", in(Check::publishesConsumesAndAcknowledges));
+        all.put("a prefetch bounds what is out", in(Check::aPrefetchBoundsWhatIsOut));
+        all.put("a question and its answer", in(Check::aQuestionAndItsAnswer));
+        all.put("what is rejected goes to the dead letter queue", in(Check::whatIsRejectedIsDeadLettered));
+        all.put("a failed one is tried again", in(Check::aFailedOneIsTriedAgain));
+        all.put("a delayed one comes when it is time", in(Check::aDelayedOneComesWhenItIsTime));
+        all.put("a nacked message comes again", in(Check::anAbandonedOneComesAgain));
         if (Gateway.canRestart())
-            all.put("it comes back after the gateway restarts", Check::itComesBack);
+            all.put("it comes back after the gateway restarts", in(Check::itComesBack));
         return all;
     }
 
     public static void main(String[] arguments) {
         LogManager.getLogManager().reset(); // it tells of every end
-        int passed = 0, failed = 0;
-        for (Map.Entry<String, Body> check : checks().entrySet()) {
-            try (Application in = new Application()) {
-                check.getValue().run(in);
-                passed++;
-                System.out.println("  ok Spring AMQP: " + check.getKey());
-            } catch (Throwable e) {
-                failed++;
-                System.out.println("  FAILED Spring AMQP: " + check.getKey() + "\n    " + e);
-            }
-        }
-        System.out.println(passed + " passed, " + failed + " failed, 0 skipped");
-        System.exit(failed == 0 ? 0 : 1);
+        runAll("Spring AMQP", checks());
     }
 }
