@@ -292,7 +292,7 @@ static void answer_reply_declared(struct client *c, uint64_t ticket, struct sl_b
     memcpy(a->name, name.at, name.len);
     a->name_len = name.len;
     a->consumers = 1;
-    mail_chain_add(&c->worker->pending, &a->mail.node);
+    request_answer(c, a);
 }
 
 static enum sl_err may_make(const struct client *c, const struct queue_declaration *d,
@@ -386,10 +386,8 @@ static void answer_change(struct client *c, uint64_t ticket, enum sl_err err, co
     if (err != SL_OK)
         a->reason = strdup(reason);
     a->place = place;
-    if (c->handle.worker != c->worker->index)
-        shard_answer(c->worker->shard, a); /* the desk's */
-    else if (sl_lsn_reached(order_durable(c->worker->run.order), place))
-        mail_chain_add(&c->worker->pending, &a->mail.node);
+    if (sl_lsn_reached(order_durable(c->worker->run.order), place))
+        request_answer(c, a);
     else
         shard_keep(c->worker->shard, a);
     route_cache_refresh(&c->worker->routes); /* our own later publishes see it at once */

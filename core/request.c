@@ -46,11 +46,19 @@ bool request_resolve(struct client *c, uint64_t ticket, struct sl_bytes *name,
     return err == SL_OK;
 }
 
+void request_answer(struct client *c, struct answer *a)
+{
+    if (c->handle.worker != c->worker->index)
+        shard_answer(c->worker->shard, a); /* the desk's, which is no session of this worker */
+    else
+        mail_chain_add(&c->worker->pending, &a->mail.node);
+}
+
 void request_refuse(struct client *c, uint64_t ticket, enum sl_err err, const char *reason)
 {
     struct answer *a = answer_new(c->handle, ticket);
 
     a->err = err;
     a->reason = strdup(reason);
-    mail_chain_add(&c->worker->pending, &a->mail.node);
+    request_answer(c, a);
 }

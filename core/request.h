@@ -28,6 +28,8 @@ void request_send(struct client *c, uint32_t shard, struct shard_command *comman
 SL_MUST_CHECK bool request_resolve(struct client *c, uint64_t ticket, struct sl_bytes *name,
                                    struct cluster_name *room, bool *is_cluster);
 
+/* Takes the answer, which waits for no shard and for nothing in the log. */
+void request_answer(struct client *c, struct answer *a);
 /* The answer is that error. */
 void request_refuse(struct client *c, uint64_t ticket, enum sl_err err, const char *reason);
 

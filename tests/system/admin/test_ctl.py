@@ -220,6 +220,17 @@ def queues_are_purged_and_deleted(gateway):
 
 
 @suite.test
+def a_name_that_no_queue_can_have_is_refused(gateway):
+    name = "/queue/Consumer.b!d.VirtualTopic.orders"
+    refuses(gateway, "invalid ClusterID 'b!d'", "purge_queue", name)
+    refuses(gateway, "404", "delete_queue", name)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"queues": [{"name": name, "vhost": "/", "durable": True}]}, file)
+        file.flush()
+        refuses(gateway, "invalid ClusterID 'b!d'", "import_definitions", file.name)
+
+
+@suite.test
 def definitions_go_out_and_come_in(gateway):
     queue = unique()
     amqp_client.connect(gateway).channel().queue_declare(queue, durable=True)
