@@ -1,40 +1,22 @@
-/* definitions.c - the part of broker.h that changes what exists.
+/* definitions.c - the part of broker.h that changes exchanges and bindings.
  *
- * Queues are their shard's business, so those calls only carry the request there.  Exchanges
- * and bindings live in the topology alone: they are changed here, under its lock, and the
- * answer is mailed to the caller like any other. */
+ * They live in the topology alone: they are changed here, under its lock, and the answer is
+ * mailed to the caller like any other. */
 #include "core/broker.h"
 
-#include "core/base/assert.h"
-#include "core/base/random.h"
 #include "core/base/text.h"
-#include "core/cluster_queue.h"
 #include "core/delayed.h"
-#include "core/direct_reply.h"
 #include "core/exchange.h"
 #include "core/permission.h"
 #include "core/reminder.h"
 #include "core/request.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define REASON_BYTES_MAX 1024
 
 static enum sl_err add_holding(struct client *c, struct exchange *e, struct log_run *record,
                                uint32_t *shard, bool *must_wake, struct text *reason);
-static struct shard_command *declaration_command(struct client *c, uint64_t ticket,
-                                                 const struct queue_declaration *d);
-static void answer_reply_declared(struct client *c, uint64_t ticket, struct sl_bytes name);
-static enum sl_err may_make(const struct client *c, const struct queue_declaration *d,
-                            struct text *reason);
-static bool is_refused(struct client *c, uint64_t ticket, enum sl_err err,
-                       const struct text *reason);
-static bool may_subscribe(struct client *c, uint64_t ticket, struct sl_bytes own);
 static bool resolve_destination(struct client *c, uint64_t ticket, struct binding_request *r,
                                 struct cluster_name *room);
-static void send_to_queue(struct client *c, struct shard_command *command);
 static bool binding_is_durable(struct vhost *v, const struct binding_request *r);
 static size_t bindings_from(struct vhost *v, struct sl_bytes exchange);
 static sl_lsn log_change(struct client *c, struct log_run *record);
@@ -42,82 +24,16 @@ static sl_lsn log_removal(struct client *c, struct log_run *record);
 static void answer_change(struct client *c, uint64_t ticket, enum sl_err err, const char *reason,
                           sl_lsn place);
 
-void broker_declare_queue(struct client *c, uint64_t ticket, const struct queue_declaration *d,
-                          const char *name_prefix)
-{
-    struct cluster_name cluster;
-    char made_up[64];
-    struct sl_bytes name = d->name;
-    char room[REASON_BYTES_MAX];
-    struct text reason = text_on(room, sizeof room);
-
-    if (name.len == 0) {
-        char random[SL_RANDOM_NAME_CHARS + 1];
-        sl_random_name(random);
-        snprintf(made_up, sizeof made_up, "%s%s", name_prefix, random);
-        name = sl_bytes_of(made_up);
-    } else if (direct_reply_is_like(name)) {
-        answer_reply_declared(c, ticket, name);
-        return;
-    }
-    bool is_cluster = d->is_cluster;
-    if (!is_cluster && !request_resolve(c, ticket, &name, &cluster, &is_cluster))
-        return;
-    struct queue_declaration named = *d;
-    named.name = name;
-    if (is_cluster && !d->is_passive && !may_subscribe(c, ticket, name))
-        return;
-    if (!is_cluster &&
-        is_refused(c, ticket, permission_to_declare_queue(c, &named, &reason), &reason))
-        return;
-    named.is_cluster = is_cluster;
-    named.may_be_reserved = d->may_be_reserved || d->name.len == 0;
-    if (may_make(c, &named, &reason) != SL_OK)
-        named.refusal = room;
-    send_to_queue(c, declaration_command(c, ticket, &named));
-}
-
-void broker_delete_queue(struct client *c, uint64_t ticket, struct sl_bytes name, bool if_unused,
-                         bool if_empty)
-{
-    struct cluster_name cluster;
-    bool is_cluster;
-    char room[REASON_BYTES_MAX];
-    struct text reason = text_on(room, sizeof room);
-
-    if (!request_resolve(c, ticket, &name, &cluster, &is_cluster) ||
-        is_refused(c, ticket, permission_to_use_queue(c, PERMISSION_CONFIGURE, name, &reason),
-                   &reason))
-        return;
-    struct shard_command *command = request_about(c, COMMAND_DELETE, ticket, name, 0);
-    command->if_unused = if_unused;
-    command->if_empty = if_empty;
-    send_to_queue(c, command);
-}
-
-void broker_purge_queue(struct client *c, uint64_t ticket, struct sl_bytes name)
-{
-    struct cluster_name cluster;
-    bool is_cluster;
-    char room[REASON_BYTES_MAX];
-    struct text reason = text_on(room, sizeof room);
-
-    if (!request_resolve(c, ticket, &name, &cluster, &is_cluster) ||
-        is_refused(c, ticket, permission_to_use_queue(c, PERMISSION_READ, name, &reason), &reason))
-        return;
-    send_to_queue(c, request_about(c, COMMAND_PURGE, ticket, name, 0));
-}
-
 void broker_declare_exchange(struct client *c, uint64_t ticket,
                              const struct exchange_declaration *d)
 {
     struct topology *t = broker_topology(c->worker->broker);
-    char room[REASON_BYTES_MAX];
+    char room[REQUEST_REASON_BYTES];
     struct text reason = text_on(room, sizeof room);
 
     struct log_run *record = &c->worker->run.at_once;
 
-    if (is_refused(c, ticket, permission_to_declare_exchange(c, d, &reason), &reason))
+    if (request_is_refused(c, ticket, permission_to_declare_exchange(c, d, &reason), &reason))
         return;
     topology_lock(t);
     bool is_new = topology_exchange(c->vhost, d->name) == NULL;
@@ -145,12 +61,12 @@ void broker_declare_exchange(struct client *c, uint64_t ticket,
 void broker_delete_exchange(struct client *c, uint64_t ticket, struct sl_bytes name, bool if_unused)
 {
     struct topology *t = broker_topology(c->worker->broker);
-    char room[REASON_BYTES_MAX];
+    char room[REQUEST_REASON_BYTES];
     struct text reason = text_on(room, sizeof room);
 
     struct log_run *record = &c->worker->run.at_once;
 
-    if (is_refused(c, ticket, permission_to_delete_exchange(c, name, &reason), &reason))
+    if (request_is_refused(c, ticket, permission_to_delete_exchange(c, name, &reason), &reason))
         return;
     topology_lock(t);
     const struct exchange *e = topology_exchange(c->vhost, name);
@@ -173,7 +89,7 @@ void broker_bind(struct client *c, uint64_t ticket, const struct binding_request
     struct binding_request resolved = *request;
     const struct binding_request *r = &resolved;
     struct cluster_name cluster;
-    char room[REASON_BYTES_MAX];
+    char room[REQUEST_REASON_BYTES];
     struct text reason = text_on(room, sizeof room);
 
     if (!resolve_destination(c, ticket, &resolved, &cluster))
@@ -181,7 +97,7 @@ void broker_bind(struct client *c, uint64_t ticket, const struct binding_request
     struct log_run *record = &c->worker->run.at_once;
     struct reminder reminder = {.count = 0};
 
-    if (is_refused(c, ticket, permission_to_bind(c, r, &reason), &reason))
+    if (request_is_refused(c, ticket, permission_to_bind(c, r, &reason), &reason))
         return;
     topology_lock(t);
     if (binding_is_durable(c->vhost, r))
@@ -204,14 +120,14 @@ void broker_unbind(struct client *c, uint64_t ticket, const struct binding_reque
     struct binding_request resolved = *request;
     const struct binding_request *r = &resolved;
     struct cluster_name cluster;
-    char room[REASON_BYTES_MAX];
+    char room[REQUEST_REASON_BYTES];
     struct text reason = text_on(room, sizeof room);
 
     if (!resolve_destination(c, ticket, &resolved, &cluster))
         return;
     struct log_run *record = &c->worker->run.at_once;
 
-    if (is_refused(c, ticket, permission_to_bind(c, r, &reason), &reason))
+    if (request_is_refused(c, ticket, permission_to_bind(c, r, &reason), &reason))
         return;
     topology_lock(t);
     if (binding_is_durable(c->vhost, r))
@@ -252,90 +168,12 @@ static enum sl_err add_holding(struct client *c, struct exchange *e, struct log_
     return SL_OK;
 }
 
-/* With what the declaration points to. */
-static struct shard_command *declaration_command(struct client *c, uint64_t ticket,
-                                                 const struct queue_declaration *d)
-{
-    size_t words = d->refusal == NULL ? 0 : strlen(d->refusal) + 1;
-    struct shard_command *command =
-        request_about(c, COMMAND_DECLARE, ticket, d->name, d->arguments.len + words);
-    struct sl_bytes name = command->declaration.name;
-    uint8_t *at = command->text + name.len;
-
-    command->declaration = *d;
-    command->declaration.name = name;
-    if (d->arguments.len != 0) {
-        memcpy(at, d->arguments.at, d->arguments.len);
-        command->declaration.arguments = (struct sl_bytes){at, d->arguments.len};
-        at += d->arguments.len;
-    }
-    if (words != 0) {
-        memcpy(at, d->refusal, words);
-        command->declaration.refusal = (const char *)at;
-    }
-    return command;
-}
-
-/* It is there with its consumer, or it is not. */
-static void answer_reply_declared(struct client *c, uint64_t ticket, struct sl_bytes name)
-{
-    char room[REASON_BYTES_MAX];
-    struct text reason = text_on(room, sizeof room);
-
-    if (is_refused(c, ticket,
-                   direct_reply_find(broker_topology(c->worker->broker), c->vhost, name, &reason),
-                   &reason))
-        return;
-    struct answer *a = answer_new(c->handle, ticket);
-    a->name = malloc(name.len);
-    SL_ASSERT(a->name != NULL);
-    memcpy(a->name, name.at, name.len);
-    a->name_len = name.len;
-    a->consumers = 1;
-    request_answer(c, a);
-}
-
-static enum sl_err may_make(const struct client *c, const struct queue_declaration *d,
-                            struct text *reason)
-{
-    if (d->is_cluster && !d->is_passive)
-        SL_TRY(cluster_queue_check_making(c, d->name, reason));
-    return permission_to_make_queue(c, d, reason);
-}
-
-/* Where it is, the answer is on its way. */
-static bool is_refused(struct client *c, uint64_t ticket, enum sl_err err,
-                       const struct text *reason)
-{
-    if (err != SL_OK)
-        answer_change(c, ticket, err, reason->at, (sl_lsn){0});
-    return err != SL_OK;
-}
-
-/* False: it may not, and the ticket is answered so. */
-static bool may_subscribe(struct client *c, uint64_t ticket, struct sl_bytes own)
-{
-    char room[REASON_BYTES_MAX];
-    struct text reason = text_on(room, sizeof room);
-    enum sl_err err = cluster_queue_check_access(c, own, &reason);
-
-    if (err != SL_OK)
-        request_refuse(c, ticket, err, room);
-    return err == SL_OK;
-}
-
 static bool resolve_destination(struct client *c, uint64_t ticket, struct binding_request *r,
                                 struct cluster_name *room)
 {
     bool is_cluster;
 
     return r->to_exchange || request_resolve(c, ticket, &r->destination, room, &is_cluster);
-}
-
-/* The shard decides by the name alone, so that it also serves what does not exist. */
-static void send_to_queue(struct client *c, struct shard_command *command)
-{
-    request_send(c, request_shard(c, command->declaration.name), command);
 }
 
 /* Both ends survive a restart, so the binding does too. */

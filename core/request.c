@@ -39,11 +39,9 @@ bool request_resolve(struct client *c, uint64_t ticket, struct sl_bytes *name,
 {
     char words[REQUEST_REASON_BYTES];
     struct text reason = text_on(words, sizeof words);
-    enum sl_err err = cluster_queue_resolve(c->vhost, name, room, is_cluster, &reason);
 
-    if (err != SL_OK)
-        request_refuse(c, ticket, err, words);
-    return err == SL_OK;
+    return !request_is_refused(
+        c, ticket, cluster_queue_resolve(c->vhost, name, room, is_cluster, &reason), &reason);
 }
 
 void request_answer(struct client *c, struct answer *a)
@@ -54,11 +52,14 @@ void request_answer(struct client *c, struct answer *a)
         mail_chain_add(&c->worker->pending, &a->mail.node);
 }
 
-void request_refuse(struct client *c, uint64_t ticket, enum sl_err err, const char *reason)
+bool request_is_refused(struct client *c, uint64_t ticket, enum sl_err err,
+                        const struct text *reason)
 {
+    if (err == SL_OK)
+        return false;
     struct answer *a = answer_new(c->handle, ticket);
-
     a->err = err;
-    a->reason = strdup(reason);
+    a->reason = strdup(reason->at);
     request_answer(c, a);
+    return true;
 }

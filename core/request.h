@@ -30,7 +30,8 @@ SL_MUST_CHECK bool request_resolve(struct client *c, uint64_t ticket, struct sl_
 
 /* Takes the answer, which waits for no shard and for nothing in the log. */
 void request_answer(struct client *c, struct answer *a);
-/* The answer is that error. */
-void request_refuse(struct client *c, uint64_t ticket, enum sl_err err, const char *reason);
+/* Whether it is an error, which is the answer then. */
+SL_MUST_CHECK bool request_is_refused(struct client *c, uint64_t ticket, enum sl_err err,
+                                      const struct text *reason);
 
 #endif
