@@ -1,6 +1,5 @@
 #include "core/snapshot.h"
 
-#include "core/accounts.h"
 #include "core/aside.h"
 #include "core/base/assert.h"
 #include "core/consumer.h"
@@ -10,7 +9,6 @@
 #include "core/index.h"
 #include "core/journal.h"
 #include "core/levels.h"
-#include "core/policy_record.h"
 #include "core/queue.h"
 #include "core/shard.h"
 #include "core/snapshot_form.h"
@@ -44,16 +42,6 @@ struct taking { /* of one queue */
 };
 
 static uint8_t *room_in(struct sl_buffer *b, size_t n);
-static void add_policies(const struct policies *p, struct log_run *run)
-{
-    for (size_t i = 0; i < p->count; i++)
-        policy_record_set(run, &p->at[i]->is);
-}
-
-static void add_policies(const struct policies *p, struct log_run *run);
-static void add_exchanges(struct vhost *v, struct log_run *run);
-static void add_queues(struct vhost *v, struct log_run *run);
-static void add_bindings(struct vhost *v, const struct list *bindings, struct log_run *run);
 static void add_definition(void *context, const struct record *record);
 static bool is_in(const struct queue *q, sl_lsn at);
 static void take_queue(struct shard *s, struct queue *q, struct sl_buffer *body);
@@ -103,35 +91,11 @@ void snapshot_unref(struct snapshot *s)
     free(s);
 }
 
-/* What a record of the log would say of each; bindings behind both their ends. */
 void snapshot_add_definitions(struct snapshot *s, struct topology *t)
 {
     struct log_run run = {0};
-    uint8_t ages[AGES_BYTES_MAX];
-    struct exchange *e;
-    struct topology_queue *q;
-    struct vhost *v;
-    size_t cursor = 0;
 
-    if (t->accounts != NULL)
-        accounts_describe(t->accounts, &run);
-    add_policies(&t->policies, &run);
-    while ((v = hash_map_next(&t->vhosts, &cursor)) != NULL) {
-        size_t at = 0;
-        add_exchanges(v, &run);
-        add_queues(v, &run);
-        while ((e = hash_map_next(&v->exchanges, &at)) != NULL)
-            if (e->is_durable)
-                add_bindings(v, &e->as_destination, &run);
-        at = 0;
-        while ((q = hash_map_next(&v->queues, &at)) != NULL)
-            if (q->is_durable)
-                add_bindings(v, &q->as_destination, &run);
-    }
-    if (t->ages.count != 0) {
-        size_t n = ages_write(&t->ages, ages);
-        memcpy(log_run_add(&run, RECORD_AGES, 0, false, n), ages, n);
-    }
+    topology_describe(t, &run);
     uint8_t *head = room_in(&s->definitions, 20);
     sl_store_u64(head, t->next_number);
     sl_store_u64(head + 8, s->stretch_bytes);
@@ -238,42 +202,6 @@ static uint8_t *room_in(struct sl_buffer *b, size_t n)
     SL_ASSERT(at != NULL); /* bounded by what is in memory already */
     sl_buffer_grow(b, n);
     return at;
-}
-
-static void add_exchanges(struct vhost *v, struct log_run *run)
-{
-    struct exchange *e;
-    size_t cursor = 0;
-
-    while ((e = hash_map_next(&v->exchanges, &cursor)) != NULL)
-        if (e->is_durable && e->name.len != 0 && !sl_bytes_begin(e->name, "amq."))
-            journal_declare_exchange(run, e);
-}
-
-static void add_queues(struct vhost *v, struct log_run *run)
-{
-    struct topology_queue *q;
-    size_t cursor = 0;
-
-    while ((q = hash_map_next(&v->queues, &cursor)) != NULL)
-        if (q->is_durable)
-            journal_declare_queue(run, q, 0); /* its shard's part says the mark */
-}
-
-static void add_bindings(struct vhost *v, const struct list *bindings, struct log_run *run)
-{
-    for (const struct list *at = bindings->next; at != bindings; at = at->next) {
-        const struct binding *b = LIST_OF(at, struct binding, of_destination);
-        if (!b->source->is_durable)
-            continue;
-        struct binding_request request = {
-            .source = b->source->name,
-            .destination = b->to_exchange != NULL ? b->to_exchange->name : b->to_queue->name,
-            .to_exchange = b->to_exchange != NULL,
-            .key = b->key,
-            .arguments = b->arguments};
-        journal_binding(run, RECORD_BIND, v, &request);
-    }
 }
 
 static void add_definition(void *context, const struct record *record)

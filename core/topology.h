@@ -288,4 +288,8 @@ void topology_cluster_binding(const struct topology_queue *q, struct cluster_nam
 
 void topology_check(struct topology *t); /* asserts the invariants; tests */
 
+/* What the records of the log would say of all that is durable, users and ages too; bindings stand
+ * behind both their ends. */
+void topology_describe(struct topology *t, struct log_run *run);
+
 #endif
