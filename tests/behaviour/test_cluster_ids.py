@@ -5,19 +5,11 @@ import stomp_client
 from amqp_client import ChannelClosed, ConnectionClosed
 from clusters import Publisher, pattern
 from ends import unique
+from rules import has_queue
 from suite import Suite, equal, has, only_sluice, raises
 
 suite = Suite("cluster_ids")
 NONE = "there are no cluster queues"
-
-
-def exists(broker, queue):
-    try:
-        amqp_client.connect(broker).channel().queue_declare(queue, passive=True)
-    except ChannelClosed as closed:
-        equal(closed.code, 404)
-        return False
-    return True
 
 
 def subscribed(broker, destination, connection_id=None, **headers):
@@ -43,15 +35,15 @@ def the_frame_beats_the_connection(broker):
     subscribed(broker, f"/topic/{topic}@name", "conn")
     subscribed(broker, f"/topic/{topic}", "conn", cluster_id="header")
     subscribed(broker, f"/queue/Consumer.virtual.{topic}", "conn")
-    assert not exists(broker, f"/topic/{topic}@conn")
+    assert not has_queue(broker, f"/topic/{topic}@conn")
     for ident in ("name", "header", "virtual"):
-        assert exists(broker, f"/topic/{topic}@{ident}"), ident
+        assert has_queue(broker, f"/topic/{topic}@{ident}"), ident
     channel = amqp_client.connect(broker, properties={"cluster_id": "conn"}).channel()
     channel.consume(f"/topic/{topic}@amqp")
-    assert exists(broker, f"/topic/{topic}@amqp")
-    assert not exists(broker, f"/topic/{topic}@conn")
+    assert has_queue(broker, f"/topic/{topic}@amqp")
+    assert not has_queue(broker, f"/topic/{topic}@conn")
     channel.consume(f"/topic/{topic}")
-    assert exists(broker, f"/topic/{topic}@conn")
+    assert has_queue(broker, f"/topic/{topic}@conn")
 
 
 @suite.test
@@ -72,7 +64,7 @@ def amqp_declares_what_is_named_and_nothing_else(broker):
     name = "/topic/" + unique("t")
     channel = amqp_client.connect(broker, properties={"cluster_id": "conn"}).channel()
     equal(channel.queue_declare(name, exclusive=True)[0], name)
-    assert not exists(broker, name + "@conn")
+    assert not has_queue(broker, name + "@conn")
 
 
 @suite.test
@@ -83,7 +75,7 @@ def what_asks_for_a_queue_of_its_own_switches_the_connections_id_off(broker):
         topic, publisher = pattern(), Publisher(broker)
         one, other = (subscribed(broker, f"/topic/{topic}", "conn", **{**headers, **more})
                       for more in ({}, {"x-queue-name": unique("other")}))
-        assert not exists(broker, f"/topic/{topic}@conn"), headers
+        assert not has_queue(broker, f"/topic/{topic}@conn"), headers
         publisher.publish(topic, b"x")
         equal(one.message().body, b"x")
         equal(other.message().body, b"x")
@@ -95,7 +87,7 @@ def what_says_the_default_does_not_switch_it_off(broker):
     topic = pattern()
     subscribed(broker, f"/topic/{topic}", "conn", durable="false", persistent="false",
                exclusive="false", auto_delete="false")
-    assert exists(broker, f"/topic/{topic}@conn")
+    assert has_queue(broker, f"/topic/{topic}@conn")
 
 
 @suite.test
@@ -118,7 +110,7 @@ def together_with_an_id_on_the_same_frame_they_are_an_error(broker):
         refused(broker, f"/topic/{topic}@c", text, **{name: value})
         refused(broker, f"/topic/{topic}", text, **{name: value, "cluster-id": "c"})
         refused(broker, f"/queue/Consumer.c.{topic}", text, **{name: value})
-    assert not exists(broker, f"/topic/{topic}@c")
+    assert not has_queue(broker, f"/topic/{topic}@c")
 
 
 @suite.test
@@ -127,8 +119,8 @@ def two_different_ids_on_one_frame_are_an_error(broker):
     topic = pattern()
     refused(broker, f"/topic/{topic}@a", "different ClusterIDs", cluster_id="b")
     subscribed(broker, f"/topic/{topic}@a", cluster_id="a")
-    assert exists(broker, f"/topic/{topic}@a")
-    assert not exists(broker, f"/topic/{topic}@b")
+    assert has_queue(broker, f"/topic/{topic}@a")
+    assert not has_queue(broker, f"/topic/{topic}@b")
 
 
 @suite.test
@@ -137,7 +129,7 @@ def an_id_goes_with_topics_and_exchanges_only(broker):
     queue = unique("q")
     refused(broker, f"/queue/{queue}", "'cluster-id' goes with /topic and /exchange", cluster_id="c")
     refused(broker, f"/amq/queue/{queue}", "'cluster-id' goes with", cluster_id="c")
-    assert not exists(broker, queue)
+    assert not has_queue(broker, queue)
 
 
 @suite.test

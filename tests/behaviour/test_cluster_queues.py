@@ -6,6 +6,7 @@ from amqp_client import ChannelClosed
 from clusters import (MANNERS, TWO, Publisher, amqp_name, pattern, stomp_header, stomp_instance,
                       stomp_name)
 from ends import Watcher, unique
+from rules import refused
 from suite import Suite, equal, has, only_sluice, raises, wait_until
 from wire import Late
 
@@ -28,12 +29,6 @@ def bodies(instance, count):
 
 def quiet(instance):
     raises(Late, instance.next, QUIET)
-
-
-def refused(code, text, call, *arguments, **named):
-    closed = raises(ChannelClosed, call, *arguments, **named)
-    equal(closed.code, code, str(closed))
-    has(closed.text, text)
 
 
 @suite.test_over(*MANNERS)

@@ -1,6 +1,6 @@
 """Prepared messages (SEMANTICS 8), over both protocols: a business step and a message, both or
 neither.  Timing that a message can choose itself (x-prepare-timeout) is tested here; what takes
-the settings of a gateway is in tests/system/prepared."""
+crashes is in tests/system/durability."""
 
 import threading
 
@@ -9,6 +9,7 @@ import broker as brokers
 import stomp_client
 from amqp_client import ChannelClosed
 from ends import unique
+from rules import has_queue
 from stomp_client import ErrorFrame
 from suite import Suite, equal, has, only_sluice, raises, wait_until
 
@@ -151,20 +152,9 @@ def both_queues_are_declared_durable_at_the_first_prepare(broker, way):
     end, other, identity = begin(way, broker)
     end.prepare(other.queue(), identity)
     for queue in ("prepared.check", "prepared.expired"):
-        wait_until(lambda name=queue: exists(broker, name), queue)
+        wait_until(lambda name=queue: has_queue(broker, name), queue)
         other.channel.queue_declare(queue, durable=True)
     end.decide(identity, "rollback")
-
-
-def exists(broker, queue):
-    connection = amqp_client.connect(broker)
-    try:
-        connection.channel().queue_declare(queue, passive=True)
-        return True
-    except ChannelClosed:
-        return False
-    finally:
-        connection.close()
 
 
 @over_both

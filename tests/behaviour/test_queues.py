@@ -1,23 +1,11 @@
 """Queues as objects: their lives, their owners, what a declare must agree on."""
 
 import amqp_client
-from amqp_client import ChannelClosed
 from ends import AmqpEnd, Watcher, unique
-from suite import Suite, equal, has, only_sluice, raises, wait_until
+from rules import channel_of, refused
+from suite import Suite, equal, has, only_sluice, wait_until
 
 suite = Suite("queues")
-
-
-def channel_of(broker):
-    return amqp_client.connect(broker).channel()
-
-
-def refused(code, text, call, *arguments, **named):
-    """The call must close its channel with this code, and a text that holds this one."""
-    closed = raises(ChannelClosed, call, *arguments, **named)
-    equal(closed.code, code, str(closed))
-    has(closed.text, text)
-    return closed
 
 
 @suite.test

@@ -4,6 +4,7 @@ import amqp_client
 import stomp_client
 from amqp_client import ChannelClosed
 from ends import EVERY, AmqpEnd, Watcher, unique
+from rules import refused
 from suite import Suite, equal, has, raises, wait_until
 
 suite = Suite("routing")
@@ -35,12 +36,6 @@ class Bench:
         self.channel.wait_confirms()
         return {label for label, queue in self.queues.items()
                 if self.channel.get(queue, no_ack=True) is not None}
-
-
-def refused(code, text, call, *arguments, **named):
-    closed = raises(ChannelClosed, call, *arguments, **named)
-    equal(closed.code, code, str(closed))
-    has(closed.text, text)
 
 
 @suite.test

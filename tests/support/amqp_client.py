@@ -310,6 +310,15 @@ class Message:
         return reader.typed_table() if flags >> 13 & 1 else {}
 
 
+def take_first(events, names):
+    """Removes the first event of one of these names; None: there is none."""
+    for i, event in enumerate(events):
+        if event[0] in names:
+            del events[i]
+            return event
+    return None
+
+
 class Channel:
     def __init__(self, connection, number):
         self.connection, self.number = connection, number
@@ -330,14 +339,11 @@ class Channel:
     def wait(self, *names, timeout=TIMEOUT):
         """The next event of one of these names; others keep their order."""
         deadline = time.monotonic() + timeout
-        while True:
-            for i, event in enumerate(self.events):
-                if event[0] in names:
-                    del self.events[i]
-                    return event
+        while not (event := take_first(self.events, names)):
             if self.closed:
                 raise self.closed
             self.connection.pump(deadline, self)
+        return event
 
     def message(self, timeout=TIMEOUT, consumer=None):
         """The next delivery (of this consumer)."""
@@ -571,14 +577,11 @@ class Connection:
 
     def wait(self, *names, timeout=TIMEOUT):
         deadline = time.monotonic() + timeout
-        while True:
-            for i, event in enumerate(self.events):
-                if event[0] in names:
-                    del self.events[i]
-                    return event
+        while not (event := take_first(self.events, names)):
             if self.closed:
                 raise self.closed
             self.pump(deadline)
+        return event
 
     def wait_closed(self, timeout=TIMEOUT):
         """The connection.close that must come; afterwards the socket must end too."""

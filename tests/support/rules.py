@@ -29,6 +29,18 @@ def channel_of(broker):
     return amqp_client.connect(broker).channel()
 
 
+def has_queue(broker, queue):
+    connection = amqp_client.connect(broker)
+    try:
+        connection.channel().queue_declare(queue, passive=True)
+    except ChannelClosed as closed:
+        equal(closed.code, 404)
+        return False
+    finally:
+        connection.close()
+    return True
+
+
 def refused(code, text, call, *arguments, **named):
     """The call must close its channel with this code, and a text that holds this one."""
     closed = raises(ChannelClosed, call, *arguments, **named)

@@ -8,6 +8,7 @@ import time
 import amqp_client
 import stomp_client
 from amqp_client import ChannelClosed
+from rules import has_queue
 from stomp_client import ErrorFrame
 from suite import Suite, equal, has, raises, wait_until
 from wire import Closed
@@ -225,17 +226,6 @@ def queues_of_checks_that_were_deleted_are_declared_again(lab):
             comes(channel, "prepared.check")
         wait_until(lambda: has_queue(machine, "prepared.expired"), "prepared.expired")
         comes(channel, "prepared.expired")
-
-
-def has_queue(machine, queue):
-    connection = amqp_client.connect(machine)
-    try:
-        connection.channel().queue_declare(queue, passive=True)
-        return True
-    except ChannelClosed:
-        return False
-    finally:
-        connection.close()
 
 
 @suite.test_over(*ENDS)
