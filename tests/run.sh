@@ -151,7 +151,7 @@ choose_place() {
         [ -d "$place" ] && ! [ -d "/proc/${place##*-}" ] && rm -rf "$place"
     done
     if has_room . && has_room "${TMPDIR:-/tmp}"; then return; fi
-    if ! has_room /dev/shm || ! memory_has_room; then
+    if ! [ -w /dev/shm ] || ! has_room /dev/shm || ! memory_has_room; then
         echo "less than $room_mib MiB free on the disk, and no memory to stand in for it"
         return
     fi
