@@ -37,6 +37,7 @@ static void enter(struct client *c, uint64_t ticket, const struct policy_definit
 static struct sl_bytes keep(struct sl_writer *w, struct sl_bytes bytes);
 static void run(struct desk_task *task, struct client *c);
 static enum sl_err begin(struct topology *t, struct policing *p, struct text *reason);
+static bool is_about_ids(const struct policy_definition *d);
 static void go_on(struct client *c, struct policing *p);
 static void finish(struct client *c, struct policing *p, struct rules_turn *turn);
 static void leave(struct topology *t, struct policing *p);
@@ -177,6 +178,9 @@ static void run(struct desk_task *task, struct client *c)
 static enum sl_err begin(struct topology *t, struct policing *p, struct text *reason)
 {
     struct vhost *v = topology_vhost(t, p->is.vhost);
+    const struct policy *old =
+        policies_find(&t->policies, p->is.vhost, p->is.is_operator, p->is.name);
+    bool may_rest = !(old != NULL && is_about_ids(&old->is)) && !is_about_ids(&p->is);
 
     if (p->is_clear) {
         bool is_there = policies_clear(&t->policies, p->is.vhost, p->is.is_operator, p->is.name);
@@ -192,8 +196,20 @@ static enum sl_err begin(struct topology *t, struct policing *p, struct text *re
         SL_TRY(policies_set(&t->policies, &p->is, reason));
     }
     policing_walk_begin(&p->walk, v);
-    p->rests_end = order_time(p->task.client->worker->run.order) + RESTS_MS;
+    p->rests_end = may_rest ? order_time(p->task.client->worker->run.order) + RESTS_MS : 0;
     return SL_OK;
+}
+
+/* A start asks ids again by the rules before the record: what comes between a queue's turn and that
+ * is not to be taken for a duplicate, so it is to be little. */
+static bool is_about_ids(const struct policy_definition *d)
+{
+    struct dedup_rules rules;
+
+    if (d->keys.len == 0)
+        return false;
+    dedup_rules_read(&rules, d->keys);
+    return rules.is_full;
 }
 
 /* One slice.  Lets go of the topology lock. */

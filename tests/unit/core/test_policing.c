@@ -68,18 +68,24 @@ static void make_exchange(const char *prefix, unsigned i)
     table_settle(&t);
 }
 
-static void set(uint64_t ticket, const char *vhost, const char *name, const char *pattern,
-                int64_t limit)
+static void set_key(uint64_t ticket, const char *vhost, const char *name, const char *pattern,
+                    const char *key, int64_t value)
 {
     const struct policy_definition d = {.vhost = sl_bytes_of(vhost),
                                         .name = sl_bytes_of(name),
                                         .pattern = sl_bytes_of(pattern),
-                                        .keys = table_of_number(&m, "max-length", limit),
+                                        .keys = table_of_number(&m, key, value),
                                         .apply_to = POLICY_OF_ALL};
 
     policing_set(&s->client, ticket, &d);
     table_settle(&t);
     table_flush(&t);
+}
+
+static void set(uint64_t ticket, const char *vhost, const char *name, const char *pattern,
+                int64_t limit)
+{
+    set_key(ticket, vhost, name, pattern, "max-length", limit);
 }
 
 static bool is_answered(uint64_t ticket)
@@ -163,6 +169,22 @@ static void a_change_over_few_of_many_takes_no_rest(void)
     CU_ASSERT_EQUAL(in_force("/", "p", "q"), FEW);
     set(10, "/", "none", "^none", 5);
     CU_ASSERT(is_answered(10));
+    end();
+}
+
+static void a_change_to_ids_or_away_from_them_takes_no_rest(void)
+{
+    begin();
+    declare_many("q", MANY);
+    set_key(9, "/", "p", "^q", "x-dedup-window-ms", 60000);
+    CU_ASSERT(is_answered(9) && s->last->err == SL_OK);
+    CU_ASSERT_EQUAL(in_force("/", "p", "q"), MANY);
+    set(10, "/", "p", "^q", 5);
+    CU_ASSERT(is_answered(10) && s->last->err == SL_OK);
+    set(11, "/", "p", "^q", 6);
+    CU_ASSERT_FALSE(is_answered(11));
+    finish_rests();
+    CU_ASSERT(is_answered(11));
     end();
 }
 
@@ -313,6 +335,7 @@ int main(void)
     static CU_TestInfo tests[] = {
         UNIT(a_change_over_many_is_not_answered_before_the_last_of_them_has_it),
         UNIT(a_change_over_few_of_many_takes_no_rest),
+        UNIT(a_change_to_ids_or_away_from_them_takes_no_rest),
         UNIT(a_change_that_another_one_waits_for_takes_no_rest),
         UNIT(a_change_that_has_rested_for_long_takes_no_more),
         UNIT(what_is_declared_and_deleted_meanwhile_is_as_it_should_be),
