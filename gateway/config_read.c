@@ -23,6 +23,7 @@ struct reading { /* of one file */
     const char *value; /* in it, of a line that is too long for inih; or NULL */
     int line;
     int refused; /* its number */
+    int error;   /* errno of a line that could not be had; 0: the file has ended */
     bool has_password;
 };
 
@@ -54,6 +55,11 @@ enum sl_err config_read_file(struct config *c, const char *path, struct text *wh
     check_mode(&r);
     free(r.text);
     fclose(r.file);
+    if (r.error != 0) { /* a directory, for one, is opened like a file */
+        *why = text_on(why->at, why->room);
+        text_add(why, "%s: %s", path, strerror(r.error));
+        return SL_EIO;
+    }
     if (line == 0)
         return SL_OK;
     if (line != r.refused) {
@@ -92,8 +98,10 @@ static char *read_line(char *into, int room, void *context)
 {
     struct reading *r = context;
 
-    if (getline(&r->text, &r->text_room, r->file) < 0)
+    if (getline(&r->text, &r->text_room, r->file) < 0) {
+        r->error = ferror(r->file) ? errno : 0;
         return NULL;
+    }
     r->line++;
     r->value = NULL;
     char *line = r->text + strspn(r->text, " \t");

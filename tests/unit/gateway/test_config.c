@@ -121,6 +121,14 @@ static void a_missing_file_is_an_error(void)
     config_deinit(&config);
 }
 
+static void a_file_that_cannot_be_read_is_not_an_empty_one(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(config_read_file(&config, "/", &why), SL_EIO);
+    CU_ASSERT_STRING_EQUAL(why.at, "/: Is a directory");
+    config_deinit(&config);
+}
+
 static void the_file_overrides_defaults_and_flags_override_the_file(void)
 {
     struct config_request request;
@@ -218,6 +226,7 @@ int main(void)
         UNIT(numbers_out_of_bounds_or_shape_are_refused),
         UNIT(an_unknown_flag_or_missing_value_is_refused),
         UNIT(a_missing_file_is_an_error),
+        UNIT(a_file_that_cannot_be_read_is_not_an_empty_one),
         UNIT(the_file_overrides_defaults_and_flags_override_the_file),
         UNIT(requests_take_no_value),
         UNIT(a_long_line_is_read_whole),
