@@ -1,6 +1,6 @@
 /*
- * topology_parts.h - what the files of the topology share: topology.c (queues),
- * topology_vhost.c, topology_exchange.c, topology_binding.c and topology_policy.c.
+ * topology_parts.h - what the files of the topology share: topology.c, topology_vhost.c,
+ * topology_queue.c, topology_exchange.c, topology_binding.c and topology_policy.c.
  *
  * Thread: any, under topology_lock.
  */
