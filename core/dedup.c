@@ -146,6 +146,27 @@ void dedup_forget_in_order(struct shard *s, const struct queue *q, sl_seq seq)
     s->has_forgotten = true;
 }
 
+void dedup_purge_in_order(struct shard *s, const struct queue *q, const sl_seq *stay, size_t n)
+{
+    const struct dedup *d = q->dedup;
+    struct dedup_purge *purge = malloc(sizeof *purge + n * sizeof *stay);
+
+    SL_ASSERT(purge != NULL);
+    purge->highest.v = d->kept.newest > d->passing.newest ? d->kept.newest : d->passing.newest;
+    purge->count = n;
+    if (n > 0)
+        memcpy(purge->stay, stay, n * sizeof *stay);
+    *run_add(s->run, s->index) =
+        (struct lane_item){.at = q->ref.at, .kind = LANE_FORGET_ALL, .purge = purge};
+    s->has_forgotten = true;
+}
+
+void dedup_purge_take(struct shard *s, struct queue *q, const struct dedup_purge *purge)
+{
+    if (q->dedup != NULL && q->dedup_rules.is_until_settled)
+        dedup_forget_all(s, q, purge->highest, purge->stay, purge->count);
+}
+
 void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl_seq *stay,
                       size_t n)
 {

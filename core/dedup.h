@@ -70,6 +70,15 @@ void dedup_forget_all(struct shard *s, struct queue *q, sl_seq highest, const sl
 /* The same by this shard's own decision, whose record is in its run: the id goes when that has its
  * place in the log, so that a start, which reads that log, gives the verdicts that were given. */
 void dedup_forget_in_order(struct shard *s, const struct queue *q, sl_seq seq);
+
+struct dedup_purge { /* owned by its item of the lane */
+    sl_seq highest;
+    size_t count;
+    sl_seq stay[];
+};
+/* The same of all entries that have an id but these, growing; and what the item does then. */
+void dedup_purge_in_order(struct shard *s, const struct queue *q, const sl_seq *stay, size_t n);
+void dedup_purge_take(struct shard *s, struct queue *q, const struct dedup_purge *purge);
 /* Its ids do not go with their messages any more, but have a time from now on. */
 void dedup_begin_window(struct shard *s, struct queue *q);
 /* The queue goes. */

@@ -79,8 +79,7 @@ static void note_purge(struct shard *s, struct queue *q, sl_seq highest)
         journal_purged(&s->run->journal, q->ref.number, highest, stay, n);
     }
     if (q->dedup != NULL && q->dedup_rules.is_until_settled)
-        dedup_forget_all(s, q, (sl_seq){UINT64_MAX}, stay,
-                         list_out(q, false, (sl_seq){UINT64_MAX}, stay));
+        dedup_purge_in_order(s, q, stay, list_out(q, false, (sl_seq){UINT64_MAX}, stay));
     free(stay);
 }
 

@@ -37,6 +37,7 @@ enum lane_kind {
     LANE_ABANDON, /* at: a holding queue whose exchange is gone */
     LANE_TASK,    /* task: of administration, its owner's; see desk.h */
     LANE_FORGET,  /* at: queue; first_loan: the sequence whose id goes, see dedup.h */
+    LANE_FORGET_ALL, /* at: queue; purge: owned by the item; whose ids go with a purge */
 };
 
 struct shard_command;
@@ -48,6 +49,7 @@ struct evacuation;
 struct desk_task;
 struct vhost;
 struct rules_turn;
+struct dedup_purge;
 
 /* In kind, beside LANE_ENQUEUE and LANE_ENQUEUE_GROUPED: a place was taken for it. */
 #define LANE_ADMITTED 0x100u
@@ -68,6 +70,7 @@ struct lane_item {
         struct desk_task *task;
         struct vhost *vhost;
         struct rules_turn *rules;
+        struct dedup_purge *purge;
     };
 };
 _Static_assert(sizeof(struct lane_item) == 24, "twelve KiB a batch");

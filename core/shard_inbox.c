@@ -17,6 +17,8 @@
 #include "core/recall.h"
 #include "core/snapshot.h"
 
+#include <stdlib.h>
+
 static uint32_t take_item(struct shard *s, const struct lane_item *item,
                           const struct lane_batch *batch);
 static void take_fetched(struct shard *s, struct fetch_request *r);
@@ -24,6 +26,7 @@ static enum inquiry_verdict take_enqueue(struct shard *s, const struct lane_item
                                          const struct lane_batch *batch);
 static void abandon(struct shard *s, struct slot_ref at);
 static void forget(struct shard *s, struct slot_ref at, sl_seq seq);
+static void forget_all(struct shard *s, struct slot_ref at, struct dedup_purge *purge);
 static void take_asked(struct shard *s, const struct lane_item *item,
                        const struct lane_batch *batch);
 static void take_refused(struct shard *s, struct inquiry *i, struct slot_ref at, uint64_t time);
@@ -92,6 +95,7 @@ static uint32_t take_item(struct shard *s, const struct lane_item *item,
     case LANE_HOLD: delayed_enter(s, item, batch->end); return 1;
     case LANE_ABANDON: abandon(s, item->at); return 1;
     case LANE_FORGET: forget(s, item->at, (sl_seq){item->first_loan}); return 1;
+    case LANE_FORGET_ALL: forget_all(s, item->at, item->purge); return 1;
     case LANE_TASK: item->task->run(item->task, item->task->client); return 1;
     default:
         c = slot_table_get(&s->consumers, item->at);
@@ -171,6 +175,15 @@ static void forget(struct shard *s, struct slot_ref at, sl_seq seq)
         queue_forget_id(s, q, seq);
 }
 
+static void forget_all(struct shard *s, struct slot_ref at, struct dedup_purge *purge)
+{
+    struct queue *q = shard_queue(s, at);
+
+    if (q != NULL)
+        dedup_purge_take(s, q, purge);
+    free(purge);
+}
+
 static void take_asked(struct shard *s, const struct lane_item *item,
                        const struct lane_batch *batch)
 {
@@ -233,6 +246,7 @@ static void drop_item(const struct lane_item *item)
     case LANE_SNAPSHOT: snapshot_unref(item->snapshot); break;
     case LANE_FETCHED: fetch_request_free(item->fetched); break;
     case LANE_EVACUATE: evacuation_leave(item->evacuation); break;
+    case LANE_FORGET_ALL: free(item->purge); break;
     default: break; /* it owns nothing */
     }
 }

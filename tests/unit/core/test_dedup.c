@@ -427,6 +427,32 @@ static void until_settled_what_meets_a_drop_is_after_a_crash_what_it_was_before(
     end();
 }
 
+/* The message lies before the record of the purge, whose shard comes to the purge first. */
+static void until_settled_what_meets_a_purge_is_after_a_crash_what_it_was_before(void)
+{
+    struct table_maker m;
+    struct properties_maker one, again;
+    char name[16];
+
+    begin(2);
+    struct sitter *b = table_sit(&t, 1);
+    declare_in(0, name, sizeof name);
+    broker_delete_queue(&a->client, 1, sl_bytes_of(name), false, false);
+    table_sync(&t);
+    declare(name, plugin(&m));
+    table_publish_with(b, "", name, properties_of_header(&one, "dedup-id", "one", true), 7);
+    table_sync(&t);
+    broker_purge_queue(&a->client, 2, sl_bytes_of(name));
+    broker_worker_hand_over(a->client.worker);
+    table_publish_with(b, "", name, properties_of_header(&again, "dedup-id", "one", true), 7);
+    broker_worker_hand_over(b->client.worker);
+    table_sync(&t);
+    int64_t left = ready(name);
+    crash();
+    CU_ASSERT_EQUAL(ready(name), left);
+    end();
+}
+
 static void a_window_dies_with_its_queue(void)
 {
     begin(1);
@@ -614,6 +640,7 @@ int main(void)
         UNIT(until_settled_what_follows_an_acknowledgement_is_there_after_a_crash),
         UNIT(until_settled_what_follows_a_rejection_is_there_after_a_crash),
         UNIT(until_settled_what_meets_a_drop_is_after_a_crash_what_it_was_before),
+        UNIT(until_settled_what_meets_a_purge_is_after_a_crash_what_it_was_before),
         UNIT(a_window_dies_with_its_queue),
         UNIT(what_the_broker_moves_is_not_asked_for_its_id),
         UNIT(a_duplicate_gives_its_place_back),
