@@ -72,7 +72,7 @@ static struct slowdown_place *find(struct slowdown *s, uint64_t address, uint64_
 
     for (uint32_t i = 0; i < SLOWDOWN_PROBES; i++) {
         struct slowdown_place *p = &s->places[((hash >> 1) + i) % SLOWDOWN_PLACES];
-        if (p->address != 0 && now_ms - p->last_ms > SLOWDOWN_FORGET_MS)
+        if (p->address != 0 && now_ms > p->last_ms + SLOWDOWN_FORGET_MS)
             *p = (struct slowdown_place){.address = 0};
         if (p->address == hash)
             return p;
@@ -95,7 +95,7 @@ static struct slowdown_regular *find_regular(struct slowdown *s, uint64_t addres
     for (uint32_t i = 0; i < SLOWDOWN_PROBES; i++) {
         struct slowdown_regular *r = &s->regulars[((who >> 1) + i) % SLOWDOWN_PLACES];
         if (r->who == who) {
-            if (now_ms - r->last_ms > SLOWDOWN_FORGET_MS)
+            if (now_ms > r->last_ms + SLOWDOWN_FORGET_MS)
                 r->failures = 0;
             return r;
         }

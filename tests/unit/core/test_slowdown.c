@@ -84,6 +84,19 @@ static void who_goes_on_is_not_pushed_out_by_those_who_failed_once(void)
     CU_ASSERT_NOT_EQUAL(slowdown_wait(&s, SOMEONE, SHOP, NOW_MS + SLOWDOWN_PLACES * 8), 0);
 }
 
+/* Threads look at the clock before they have the lock. */
+static void who_looked_at_the_clock_before_a_failure_does_not_forget_it(void)
+{
+    static struct slowdown s;
+
+    slowdown_note_success(&s, SOMEONE, SHOP, NOW_MS - 1);
+    fail(&s, SOMEONE, 100, NOW_MS);
+    CU_ASSERT_NOT_EQUAL(slowdown_wait(&s, SOMEONE, OTHER, NOW_MS - 1), 0);
+    for (uint32_t i = 0; i < 100; i++)
+        slowdown_note_failure(&s, SOMEONE, SHOP, NOW_MS);
+    CU_ASSERT_NOT_EQUAL(slowdown_wait(&s, SOMEONE, SHOP, NOW_MS - 1), 0);
+}
+
 static void a_regular_does_not_wait_for_what_others_fail(void)
 {
     static struct slowdown s;
@@ -135,6 +148,7 @@ int main(void)
         UNIT(another_port_or_another_address_of_its_network_is_the_same_peer),
         UNIT(a_quiet_minute_forgets_it),
         UNIT(who_goes_on_is_not_pushed_out_by_those_who_failed_once),
+        UNIT(who_looked_at_the_clock_before_a_failure_does_not_forget_it),
         UNIT(a_regular_does_not_wait_for_what_others_fail),
         UNIT(a_regular_waits_for_what_fails_with_its_name),
         UNIT(who_comes_in_among_failures_is_no_regular_before_a_quiet_minute),
