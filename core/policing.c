@@ -37,7 +37,6 @@ static void enter(struct client *c, uint64_t ticket, const struct policy_definit
 static struct sl_bytes keep(struct sl_writer *w, struct sl_bytes bytes);
 static void run(struct desk_task *task, struct client *c);
 static enum sl_err begin(struct topology *t, struct policing *p, struct text *reason);
-static bool is_about_ids(const struct policy_definition *d);
 static void go_on(struct client *c, struct policing *p);
 static void finish(struct client *c, struct policing *p, struct rules_turn *turn);
 static void leave(struct topology *t, struct policing *p);
@@ -178,9 +177,6 @@ static void run(struct desk_task *task, struct client *c)
 static enum sl_err begin(struct topology *t, struct policing *p, struct text *reason)
 {
     struct vhost *v = topology_vhost(t, p->is.vhost);
-    const struct policy *old =
-        policies_find(&t->policies, p->is.vhost, p->is.is_operator, p->is.name);
-    bool may_rest = !(old != NULL && is_about_ids(&old->is)) && !is_about_ids(&p->is);
 
     if (p->is_clear) {
         bool is_there = policies_clear(&t->policies, p->is.vhost, p->is.is_operator, p->is.name);
@@ -196,20 +192,8 @@ static enum sl_err begin(struct topology *t, struct policing *p, struct text *re
         SL_TRY(policies_set(&t->policies, &p->is, reason));
     }
     policing_walk_begin(&p->walk, v);
-    p->rests_end = may_rest ? order_time(p->task.client->worker->run.order) + RESTS_MS : 0;
+    p->rests_end = order_time(p->task.client->worker->run.order) + RESTS_MS;
     return SL_OK;
-}
-
-/* A start asks ids again by the rules before the record: what comes between a queue's turn and that
- * is not to be taken for a duplicate, so it is to be little. */
-static bool is_about_ids(const struct policy_definition *d)
-{
-    struct dedup_rules rules;
-
-    if (d->keys.len == 0)
-        return false;
-    dedup_rules_read(&rules, d->keys);
-    return rules.is_full;
 }
 
 /* One slice.  Lets go of the topology lock. */
@@ -249,10 +233,11 @@ static size_t slice_of(const struct topology *t)
 }
 
 /* Not for what it only looks at, and not while others wait for it: many changes at once are an
- * import. */
+ * import.  And not about ids: a start asks these again by the rules before the record, and what
+ * comes between a queue's turn and that is to be little. */
 static bool takes_a_rest(const struct topology *t, struct policing *p, size_t slice)
 {
-    if (p->walk.changed < slice || t->changing.next != t->changing.prev)
+    if (p->walk.changed < slice || t->changing.next != t->changing.prev || p->walk.is_about_ids)
         return false;
     p->walk.changed = 0;
     return order_time(p->task.client->worker->run.order) < p->rests_end;

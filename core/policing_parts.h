@@ -25,7 +25,8 @@ struct policing_walk { /* over one virtual host */
     struct list mark; /* in vhost.exchange_order: those before it are done */
     uint32_t shard;   /* over the queues of all virtual hosts: their places stay */
     uint32_t cursor;
-    size_t changed; /* of both, so many have other rules than before */
+    size_t changed;    /* of both, so many have other rules than before */
+    bool is_about_ids; /* one of them asks for ids, or did */
 };
 
 struct rules_turn *rules_turn_new(void);

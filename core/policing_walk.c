@@ -13,6 +13,8 @@
 
 static struct exchange *next_exchange(struct policing_walk *walk);
 static struct topology_queue *next_queue(struct topology *t, struct policing_walk *walk);
+static bool police(struct policing_walk *walk, struct topology *t, struct topology_queue *q);
+static bool asks_ids(const struct effective *e);
 static void fetch_ahead(const void *at, size_t bytes);
 static void add_turn(struct rules_turn *r, const struct topology_queue *q);
 
@@ -72,7 +74,7 @@ bool policing_walk_on(struct policing_walk *walk, struct topology *t, size_t mos
         while (n < COMING && (coming[n] = next_queue(t, walk)) != NULL)
             fetch_ahead(coming[n++], sizeof(struct topology_queue));
         for (size_t i = 0; i < n; i++)
-            if (coming[i]->vhost == walk->vhost && topology_police_queue(t, coming[i]))
+            if (coming[i]->vhost == walk->vhost && police(walk, t, coming[i]))
                 add_turn(turn, coming[i]);
     }
     walk->changed += turn->count - before;
@@ -113,6 +115,21 @@ static struct topology_queue *next_queue(struct topology *t, struct policing_wal
             return q;
     }
     return NULL;
+}
+
+static bool police(struct policing_walk *walk, struct topology *t, struct topology_queue *q)
+{
+    bool asked_ids = asks_ids(q->effective);
+
+    if (!topology_police_queue(t, q))
+        return false;
+    walk->is_about_ids |= asked_ids || asks_ids(q->effective);
+    return true;
+}
+
+static bool asks_ids(const struct effective *e)
+{
+    return e != NULL && e->dedup_rules.is_full;
 }
 
 /* There are many, each somewhere else in memory, and little to be done with each.  at: or NULL. */

@@ -188,6 +188,26 @@ static void a_change_to_ids_or_away_from_them_takes_no_rest(void)
     end();
 }
 
+/* Of policies the first alone counts. */
+static void a_change_that_hides_one_about_ids_takes_no_rest(void)
+{
+    begin();
+    declare_many("q", MANY);
+    set_key(9, "/", "p", "^q", "x-dedup-window-ms", 60000);
+    const struct policy_definition d = {.vhost = sl_bytes_of("/"),
+                                        .name = sl_bytes_of("o"),
+                                        .pattern = sl_bytes_of("^q"),
+                                        .keys = table_of_number(&m, "max-length", 5),
+                                        .priority = 1,
+                                        .apply_to = POLICY_OF_ALL};
+    policing_set(&s->client, 10, &d);
+    table_settle(&t);
+    table_flush(&t);
+    CU_ASSERT(is_answered(10) && s->last->err == SL_OK);
+    CU_ASSERT_EQUAL(in_force("/", "o", "q"), MANY);
+    end();
+}
+
 static void a_change_that_another_one_waits_for_takes_no_rest(void)
 {
     begin();
@@ -336,6 +356,7 @@ int main(void)
         UNIT(a_change_over_many_is_not_answered_before_the_last_of_them_has_it),
         UNIT(a_change_over_few_of_many_takes_no_rest),
         UNIT(a_change_to_ids_or_away_from_them_takes_no_rest),
+        UNIT(a_change_that_hides_one_about_ids_takes_no_rest),
         UNIT(a_change_that_another_one_waits_for_takes_no_rest),
         UNIT(a_change_that_has_rested_for_long_takes_no_more),
         UNIT(what_is_declared_and_deleted_meanwhile_is_as_it_should_be),
