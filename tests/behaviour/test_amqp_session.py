@@ -336,8 +336,8 @@ def heartbeats_come_at_half_the_interval(broker):
 
 @suite.test
 def a_silent_client_is_closed_after_two_intervals(broker):
-    connection = Connection(broker.amqp_port).open(heartbeat=1)
     began = time.monotonic()
+    connection = Connection(broker.amqp_port).open(heartbeat=1)
     try:
         while True:
             connection.pump(began + 30.0)

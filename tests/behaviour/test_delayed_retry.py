@@ -77,9 +77,9 @@ def what_comes_back_waits_and_grows_patient(broker, kind):
     for count in range(1, 4):
         got = taker.next()
         equal(got.redelivered, count > 1)
+        began = time.monotonic()  # before it can have come back
         taker.give_back(got)
         taker.settle()
-        began = time.monotonic()
         got = taker.next()
         waited = time.monotonic() - began
         assert waited > 0.09 * (2 * count - 1), (count, waited)
@@ -95,9 +95,13 @@ def the_most_is_a_bound(broker):
     queue = patient(channel, 50, 60)
     confirmed(channel, queue, b"1")
     for _ in range(40):
+        give_back(channel, queue)
+    waits = []
+    for _ in range(3):  # the machine may stop for a while
         began = give_back(channel, queue)
-    wait_until(lambda: ready(channel, queue) == 1, "it is ready again")
-    assert time.monotonic() - began < 40 * 0.05
+        wait_until(lambda: ready(channel, queue) == 1, "it is ready again")
+        waits.append(time.monotonic() - began)
+    assert min(waits) < 40 * 0.05, waits
 
 
 @suite.test
@@ -119,7 +123,7 @@ def every_type_and_every_way_to_give_back_waits(broker):
 @suite.test_over(*BOTH)
 def others_go_on_meanwhile(broker, kind):
     channel = channel_of(broker)
-    queue = patient(channel, 300)
+    queue = patient(channel, 2000)  # long enough for what goes on
     taker = kind(broker, queue)
     confirmed(channel, queue, b"1")
     got = taker.next()
