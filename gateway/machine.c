@@ -17,6 +17,7 @@
 
 static uint64_t group_limit(void);
 static uint64_t limit_in(const char *path);
+static uint64_t resident_beyond(uint64_t used_bytes);
 static uint64_t resident_bytes(void);
 
 uint32_t machine_cores(void)
@@ -73,20 +74,27 @@ void machine_tune_allocator(uint32_t threads)
 }
 
 /* What is resident beyond the messages is the rest of us and what the allocator keeps.  It is
- * trimmed when it has grown well beyond what the last trim could not get. */
+ * trimmed when that has changed by more than a trim costs, and once more after one call, after two
+ * more, after four: what the last trim could not get may be free by now, and nothing tells so. */
 void machine_trim_allocator(uint64_t used_bytes)
 {
-    static uint64_t kept; /* main only */
-    uint64_t resident = resident_bytes();
-    uint64_t rest = resident > used_bytes ? resident - used_bytes : 0;
+    static uint64_t kept, calls, pause = 1; /* main only */
+    uint64_t worth = TRIM_WORTH_BYTES + used_bytes / TRIM_WORTH_SHARE;
+    uint64_t rest = resident_beyond(used_bytes);
 
-    if (rest < kept)
-        kept = rest;
-    if (rest < kept + TRIM_WORTH_BYTES + used_bytes / TRIM_WORTH_SHARE)
+    if (rest >= kept + worth || rest + worth <= kept) {
+        pause = 1;
+    } else if (++calls < pause) {
+        kept = rest < kept ? rest : kept;
         return;
+    } else {
+        pause *= 2;
+    }
+    calls = 0;
     malloc_trim(0);
-    resident = resident_bytes();
-    kept = resident > used_bytes ? resident - used_bytes : 0;
+    kept = resident_beyond(used_bytes);
+    if (kept + worth <= rest)
+        pause = 1;
 }
 
 /* The limits of our control group and of all around it: the second version's tree, or the
@@ -129,6 +137,13 @@ static uint64_t limit_in(const char *path)
         limit = UINT64_MAX;
     fclose(file);
     return limit;
+}
+
+static uint64_t resident_beyond(uint64_t used_bytes)
+{
+    uint64_t resident = resident_bytes();
+
+    return resident > used_bytes ? resident - used_bytes : 0;
 }
 
 static uint64_t resident_bytes(void)
