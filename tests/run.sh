@@ -45,6 +45,7 @@ main() {
         exit 2
         ;;
     esac
+    rm -f "$LOGS"/*.pid # a killed run's: others may have these numbers by now
     trap stop_all EXIT
     trap 'exit 1' INT TERM
     export PYTHONDONTWRITEBYTECODE=1
@@ -146,10 +147,10 @@ build() {
 # A full disk would fail tests that are not about it: builds and scratch files then go to memory.
 choose_place() {
     local place
-    [ -L build ] && [ ! -e build ] && rm build
-    for place in /dev/shm/sluice-run-*; do # what a killed run left
-        [ -d "$place" ] && ! [ -d "/proc/${place##*-}" ] && rm -rf "$place"
+    for place in /dev/shm/sluice-run-[0-9]*; do # what a killed run left
+        [ -d "$place" ] && [ -O "$place" ] && ! [ -d "/proc/${place##*-}" ] && rm -rf "$place"
     done
+    if [ ! -e build ] && [[ "$(readlink build)" == /dev/shm/sluice-run-* ]]; then rm build; fi
     if has_room . && has_room "${TMPDIR:-/tmp}"; then return; fi
     if ! [ -w /dev/shm ] || ! has_room /dev/shm || ! memory_has_room; then
         echo "less than $room_mib MiB free on the disk, and no memory to stand in for it"
@@ -157,6 +158,12 @@ choose_place() {
     fi
     memory=/dev/shm/sluice-run-$$
     mkdir -p "$memory/tmp" "$memory/build" || exit 1
+    if ! runs_programs "$memory/tmp"; then
+        rm -rf "$memory"
+        memory=
+        echo "less than $room_mib MiB free on the disk, and no program may run in /dev/shm"
+        return
+    fi
     export TMPDIR=$memory/tmp
     [ -e build ] || ln -s "$memory/build" build
     echo "less than $room_mib MiB free on the disk: builds and scratch files go to $memory"
@@ -171,11 +178,16 @@ memory_has_room() {
     [ "$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -ge $((2 * room_mib)) ]
 }
 
+# Containers often forbid that in their shared memory.
+runs_programs() {
+    cp "$(type -P true)" "$1/probe" && "$1/probe" 2>/dev/null && rm "$1/probe"
+}
+
 # Memory is given back, and the logs stay.
 leave_place() {
     [ -n "$memory" ] || return
     if [ "$(readlink build)" = "$memory/build" ]; then
-        rm build && mkdir build && cp -r "$memory/build/test-logs" build/
+        rm build && mkdir build && cp -r "$memory/build/test-logs" build/ 2>/dev/null
     fi
     rm -rf "$memory"
 }
@@ -235,7 +247,7 @@ failures() {
 # Adds up, tells again what failed, prints the last line, and ends the run.
 finish() {
     local passed=0 failed=0 skipped=0 p f s count
-    stop_all
+    end_parts
     for count in "$LOGS"/*.count; do
         [ -e "$count" ] || continue
         read -r p _ f _ s _ <"$count"
@@ -255,16 +267,20 @@ tell_again() {
     echo "${what:-$(tail -11 "$log")}" | sed 's/^/    /'
 }
 
-# Ends what still runs; gateways die with the script that started them.
 stop_all() {
     trap - EXIT
+    end_parts
+    leave_place
+}
+
+# Ends what still runs; gateways die with the script that started them.
+end_parts() {
     local file
     for file in "$LOGS"/*.pid; do
         [ -e "$file" ] && kill -TERM -- "-$(cat "$file")" 2>/dev/null
     done
     jobs -p | xargs -r kill 2>/dev/null
     wait 2>/dev/null
-    leave_place
 }
 
 # --- what must be installed
