@@ -39,6 +39,7 @@ static size_t read_frame(struct amqp_connection *c, struct sl_bytes in);
 static bool must_wait(struct amqp_connection *c, const struct amqp_frame *frame,
                       struct sl_bytes bytes, bool *is_kept);
 static void replay_all(struct amqp_connection *c);
+static void replay_each(struct amqp_connection *c);
 static void resume_if_room(struct amqp_connection *c);
 
 const struct protocol amqp_protocol = {
@@ -171,10 +172,7 @@ static void on_pressure(struct session *s)
     if (c->is_told_blocked)
         amqp_send_method(c, 0, AMQP_CONNECTION_UNBLOCKED);
     c->is_told_blocked = false;
-    bool was_waiting = c->content_waiting != NULL;
     replay_all(c);
-    if (was_waiting && c->content_waiting == NULL)
-        replay_all(c); /* who came before it waited for it */
     amqp_confirm_announce(c);
     if (s->is_held) {
         amqp_content_excuse(c);
@@ -312,6 +310,15 @@ static bool must_wait(struct amqp_connection *c, const struct amqp_frame *frame,
 }
 
 static void replay_all(struct amqp_connection *c)
+{
+    bool was_waiting = c->content_waiting != NULL;
+
+    replay_each(c);
+    if (was_waiting && c->content_waiting == NULL)
+        replay_each(c); /* who came before it waited for it */
+}
+
+static void replay_each(struct amqp_connection *c)
 {
     for (uint32_t i = 0; i < c->channels_room && amqp_connection_is_alive(c); i++) {
         if (c->channels[i] != NULL && amqp_channel_is_parked(c->channels[i]))

@@ -217,6 +217,64 @@ static void two_kept_contents_do_not_wait_for_each_other(void)
     harness_deinit(&h);
 }
 
+static void write_kept_content(struct sl_buffer *bytes, uint16_t channel, size_t len)
+{
+    amqp_write_method(bytes, channel, AMQP_QUEUE_DECLARE, "hsoe", 0, "q", 0);
+    write_begin(bytes, channel, "q", len);
+    write_body(bytes, channel, len);
+    amqp_write_method(bytes, channel, AMQP_BASIC_QOS, "lho", 0u, 1, 0);
+}
+
+/* More than is said to who does not read. */
+static void ask_and_do_not_read(struct peer_end *p, uint16_t channel)
+{
+    struct sl_buffer bytes = {.bytes_max = SIZE_MAX};
+
+    amqp_declare(p, channel, "read");
+    for (int i = 0; i < 400; i++)
+        amqp_publish(p, channel, "", "read", 0, (struct sl_bytes){zeros, FRAME});
+    for (int i = 0; i < 400; i++)
+        amqp_write_method(&bytes, channel, AMQP_BASIC_GET, "hso", 0, "read", 1);
+    p->is_deaf = true;
+    amqp_say_bytes(p, &bytes);
+    CU_ASSERT(outbox_bytes(&p->session->out) > SL_OUT_BYTES_HIGH);
+}
+
+static uint32_t count_heard(struct peer_end *p, uint32_t method)
+{
+    struct heard heard;
+    uint32_t count = 0;
+
+    while (amqp_hear(p, &heard))
+        count += heard.method == method;
+    return count;
+}
+
+static void kept_contents_go_on_when_room_came_while_nothing_was_read(void)
+{
+    struct sl_buffer bytes = {.bytes_max = SIZE_MAX};
+
+    start();
+    struct peer_end *first = amqp_open_channel(&h);
+    struct peer_end *p = amqp_open_channel(&h);
+    open_second(p);
+    amqp_say(p, 3, AMQP_CHANNEL_OPEN, "s", "");
+    say_begin(first, 1, LARGE);
+    write_kept_content(&bytes, 2, LARGE / 2); /* waits for room */
+    write_kept_content(&bytes, 1, LARGE / 7); /* and this one behind it */
+    amqp_say_bytes(p, &bytes);
+    CU_ASSERT_EQUAL(count_heard(p, AMQP_BASIC_QOS_OK), 0);
+    ask_and_do_not_read(p, 3);
+    harness_hang_up(first);
+    p->is_deaf = false;
+    session_touch(p->session);
+    harness_settle(&h);
+    CU_ASSERT_EQUAL(count_heard(p, AMQP_BASIC_QOS_OK), 2);
+    CU_ASSERT_EQUAL(ready(), 2);
+    CU_ASSERT_TRUE(is_room_free());
+    harness_deinit(&h);
+}
+
 static void a_closed_channel_gives_its_room_back(void)
 {
     start();
@@ -333,6 +391,7 @@ int main(void)
         UNIT(who_waits_for_room_goes_on_when_it_is_back),
         UNIT(a_content_kept_behind_a_question_waits_for_room),
         UNIT(two_kept_contents_do_not_wait_for_each_other),
+        UNIT(kept_contents_go_on_when_room_came_while_nothing_was_read),
         CU_TEST_INFO_NULL,
     };
     return unit_run("protocols/amqp/content", tests);
