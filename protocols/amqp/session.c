@@ -40,6 +40,7 @@ static bool must_wait(struct amqp_connection *c, const struct amqp_frame *frame,
                       struct sl_bytes bytes, bool *is_kept);
 static void replay_all(struct amqp_connection *c);
 static void replay_each(struct amqp_connection *c);
+static void resume_if_held(struct amqp_connection *c);
 static void resume_if_room(struct amqp_connection *c);
 
 const struct protocol amqp_protocol = {
@@ -174,10 +175,7 @@ static void on_pressure(struct session *s)
     c->is_told_blocked = false;
     replay_all(c);
     amqp_confirm_announce(c);
-    if (s->is_held) {
-        amqp_content_excuse(c);
-        session_resume(s);
-    }
+    resume_if_held(c);
     resume_if_room(c);
     amqp_connection_leave_if_done(c);
 }
@@ -193,6 +191,8 @@ static void on_written(struct session *s)
     broker_worker_refresh(s->client.worker);
     replay_all(c);
     amqp_confirm_announce(c);
+    if (!broker_is_held(&s->client))
+        resume_if_held(c); /* it may have been behind a kept content */
     resume_if_room(c);
     amqp_connection_leave_if_done(c);
     session_touch(s); /* what was asked now is handed over in the next turn */
@@ -324,6 +324,14 @@ static void replay_each(struct amqp_connection *c)
         if (c->channels[i] != NULL && amqp_channel_is_parked(c->channels[i]))
             amqp_channel_replay(c->channels[i]);
     }
+}
+
+static void resume_if_held(struct amqp_connection *c)
+{
+    if (!c->session.is_held)
+        return;
+    amqp_content_excuse(c);
+    session_resume(&c->session);
 }
 
 static void resume_if_room(struct amqp_connection *c)

@@ -275,6 +275,33 @@ static void kept_contents_go_on_when_room_came_while_nothing_was_read(void)
     harness_deinit(&h);
 }
 
+static void a_session_held_behind_a_kept_content_goes_on_when_it_has_read(void)
+{
+    struct sl_buffer bytes = {.bytes_max = SIZE_MAX};
+
+    start();
+    struct peer_end *first = amqp_open_channel(&h);
+    struct peer_end *p = amqp_open_channel(&h);
+    open_second(p);
+    amqp_say(p, 3, AMQP_CHANNEL_OPEN, "s", "");
+    say_begin(first, 1, LARGE);
+    write_kept_content(&bytes, 2, LARGE / 2);
+    amqp_say_bytes(p, &bytes);
+    harness_forget(p);
+    ask_and_do_not_read(p, 3);
+    harness_hang_up(first);
+    say_begin(p, 1, LARGE / 7);
+    CU_ASSERT_TRUE(p->session->is_held);
+    p->is_deaf = false;
+    session_touch(p->session);
+    harness_settle(&h);
+    CU_ASSERT_FALSE(p->session->is_held);
+    say_body(p, 1, LARGE / 7);
+    CU_ASSERT_EQUAL(ready(), 2);
+    CU_ASSERT_TRUE(is_room_free());
+    harness_deinit(&h);
+}
+
 static void a_closed_channel_gives_its_room_back(void)
 {
     start();
@@ -392,6 +419,7 @@ int main(void)
         UNIT(a_content_kept_behind_a_question_waits_for_room),
         UNIT(two_kept_contents_do_not_wait_for_each_other),
         UNIT(kept_contents_go_on_when_room_came_while_nothing_was_read),
+        UNIT(a_session_held_behind_a_kept_content_goes_on_when_it_has_read),
         CU_TEST_INFO_NULL,
     };
     return unit_run("protocols/amqp/content", tests);
