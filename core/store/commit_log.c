@@ -274,7 +274,8 @@ static void dispose(struct commit_log *log)
     free(log);
 }
 
-/* Under the order lock: whatever the run holds, this is all that is done for it.  A run never
+/* Under the order lock: whatever the run holds, this is all that is done for it.  What is read
+ * back has the time that its shard was told: where that went on, a batch begins.  A run never
  * straddles segments; one that is larger than a segment gets a segment of its own size. */
 static void link_run(struct commit_log *log, struct log_run *r, uint64_t base)
 {
@@ -283,13 +284,15 @@ static void link_run(struct commit_log *log, struct log_run *r, uint64_t base)
 
     first->begins_run = true;
     first->base = base;
-    first->begins_batch = log->filling.first == NULL || log->must_begin_batch;
+    first->begins_batch = log->filling.first == NULL || log->must_begin_batch ||
+                          log->time != log->batch_time;
     if (first->begins_batch)
         bytes += RECORD_BATCH_BYTES;
     if (bytes > log->filled_limit - log->filled_to) {
         bytes = r->bytes + RECORD_BATCH_BYTES;
         begin_segment(log, first, bytes);
     }
+    first->time = log->batch_time = log->time;
     log->must_begin_batch = false;
     if (log->filling.first == NULL)
         log->filling.first = first;

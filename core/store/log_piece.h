@@ -37,6 +37,7 @@ struct log_piece {
     bool begins_run;
     bool begins_batch;
     uint64_t base;          /* begins_run: sequence of offset 0 */
+    uint64_t time;          /* begins_batch: of the order */
     uint64_t segment_bytes; /* not 0: lies at the front of a new segment of this size */
     uint32_t pad;           /* ends its batch: the record of so many bytes behind it */
     uint64_t pad_sequence;

@@ -28,7 +28,7 @@ static void seal_batch(struct sealing *s, const struct log_piece *piece)
 
     log->recorded = commit_log_durable(log).v;
     record_write_batch(piece->at - RECORD_BATCH_BYTES, piece->base,
-                       (struct record_batch){{log->recorded}, log->at_time}, log->start_number,
+                       (struct record_batch){{log->recorded}, piece->time}, log->start_number,
                        (sl_lsn){s->at});
     s->at += RECORD_BATCH_BYTES;
 }

@@ -43,6 +43,7 @@ struct commit_log {
     struct piece_list filling;
     uint64_t next_sequence;
     uint64_t time;         /* of the last append */
+    uint64_t batch_time;   /* that the last batch begins with */
     uint64_t filled_to;    /* lsn: where the next record goes */
     uint64_t filled_limit; /* records of this segment end here */
     uint64_t segment_base; /* of the segment that is being filled, */

@@ -453,6 +453,29 @@ static void until_settled_what_meets_a_purge_is_after_a_crash_what_it_was_before
     end();
 }
 
+/* Both times a flush comes later than what it writes, but not equally late. */
+static void what_comes_as_the_window_of_its_id_ends_is_there_after_a_crash(void)
+{
+    struct table_maker m;
+    struct properties_maker one, other, again;
+
+    begin(1);
+    declare("q", table_of_number(&m, "x-cache-ttl", 10));
+    table_publish_with(a, "", "q", properties_of_header(&one, "dedup-id", "one", true), 7);
+    table_settle(&t);
+    table_wait(&t, 9);
+    table_publish_with(a, "", "q", properties_of_header(&other, "dedup-id", "other", true), 7);
+    table_sync(&t);
+    CU_ASSERT_EQUAL(ready("q"), 2);
+    table_wait(&t, 1);
+    table_publish_with(a, "", "q", properties_of_header(&again, "dedup-id", "one", true), 7);
+    table_sync(&t);
+    CU_ASSERT_EQUAL(ready("q"), 3);
+    crash();
+    CU_ASSERT_EQUAL(ready("q"), 3);
+    end();
+}
+
 static void a_window_dies_with_its_queue(void)
 {
     begin(1);
@@ -641,6 +664,7 @@ int main(void)
         UNIT(until_settled_what_follows_a_rejection_is_there_after_a_crash),
         UNIT(until_settled_what_meets_a_drop_is_after_a_crash_what_it_was_before),
         UNIT(until_settled_what_meets_a_purge_is_after_a_crash_what_it_was_before),
+        UNIT(what_comes_as_the_window_of_its_id_ends_is_there_after_a_crash),
         UNIT(a_window_dies_with_its_queue),
         UNIT(what_the_broker_moves_is_not_asked_for_its_id),
         UNIT(a_duplicate_gives_its_place_back),
