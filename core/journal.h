@@ -88,7 +88,7 @@ struct journal_source { /* of a dead-lettered message */
     uint8_t reason; /* of enum discard_reason */
 };
 
-/* Of a record that holds it. */
+/* What every record that holds the message says of it. */
 static inline uint16_t journal_flags(const struct message *msg)
 {
     return (uint16_t)((msg->has_deaths ? JOURNAL_HAS_DEATHS : 0) |
