@@ -8,7 +8,7 @@
 # Two lanes of parts run side by side, so that waiting tests share the machine with compilers.
 # Each part writes build/test-logs/PART.log; a failed one is shown, and what failed once more at the
 # end, where a log that was cut still has it.  The last line is the count.  Builds and scratch files
-# take 3 GiB: of the disk, or where it has too little room, of memory while the run lasts.
+# take less than 2 GiB: of the disk, or where it has too little room, of memory while the run lasts.
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -25,7 +25,7 @@ fuzz_seconds=4
 rounds=5000
 sanitizer_rounds=2000
 part_seconds=900 # a part that hangs; none takes a tenth of it on a quiet machine
-room_mib=6144    # twice what the default run takes of a disk
+room_mib=4096    # twice what the default run takes of a disk
 memory=          # the directory that stands in for the disk
 long=()
 
