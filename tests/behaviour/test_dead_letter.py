@@ -524,12 +524,15 @@ def a_dead_letter_wakes_who_waits_for_it(broker):
 @suite.test
 def dead_letters_obey_the_rules_of_where_they_go(broker):
     channel = channel_of(broker)
-    box = CLASSIC.declare(channel, max_length=2)
+    dropped = CLASSIC.declare(channel)
+    box = CLASSIC.declare(channel, max_length=2, dead_letter_exchange="",
+                          dead_letter_routing_key=dropped)
     queue = CLASSIC.declare(channel, dead_letter_exchange="", dead_letter_routing_key=box)
     confirmed(channel, queue, b"1", b"2", b"3")
     for _ in range(3):
         reject(channel, queue)
-    comes_to_hold(channel, box, 2)
+    comes_to_hold(channel, dropped, 1)  # the box held two before the third came, too
+    equal(bodies(channel, dropped), [b"1"])
     equal(bodies(channel, box), [b"2", b"3"])
 
 
