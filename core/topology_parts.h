@@ -16,8 +16,8 @@ SL_MUST_CHECK enum sl_err exchanges_declare_own(struct vhost *v);
 
 struct vhost *vhost_new(struct sl_bytes name); /* NULL: no memory */
 void vhost_free(struct vhost *v);
-void vhost_trim(
-    struct vhost *v); /* of a deleted one without queues little more than its name stays */
+/* Of a deleted one without queues little more than its name stays. */
+void vhost_trim(struct vhost *v);
 void topology_queue_free(struct topology_queue *q); /* no binding points to it */
 
 /* Releases the exchange and the bindings that it is the source of.  Not for one that is still
